@@ -9,8 +9,8 @@ namespace mr {
 }  // namespace mr
 
 /// For what cannot happen: aborts in every build. What the world can do (peer, disk, client) is a Result instead.
-#define MR_CHECK(condition)                                 \
-  do {                                                      \
-    if (!(condition)) [[unlikely]]                          \
-      ::mr::check_failed(#condition);                       \
+#define MR_CHECK(condition)           \
+  do {                                \
+    if (!(condition)) [[unlikely]]    \
+      ::mr::check_failed(#condition); \
   } while (false)

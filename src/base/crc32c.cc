@@ -60,8 +60,8 @@ template <std::size_t Lane>
 inline constexpr std::uint32_t kShift2 = x_power(16 * Lane - 33);
 
 __attribute__((target("sse4.2,pclmul"))) std::uint64_t shifted(std::uint32_t crc, std::uint32_t constant) {
-  __m128i product = _mm_clmulepi64_si128(_mm_cvtsi32_si128(static_cast<int>(crc)),
-                                         _mm_cvtsi32_si128(static_cast<int>(constant)), 0);
+  __m128i product =
+      _mm_clmulepi64_si128(_mm_cvtsi32_si128(static_cast<int>(crc)), _mm_cvtsi32_si128(static_cast<int>(constant)), 0);
   return static_cast<std::uint64_t>(_mm_cvtsi128_si64(product));
 }
 
@@ -80,8 +80,8 @@ __attribute__((target("sse4.2,pclmul"))) void three_lanes(std::uint64_t& crc, co
       b = _mm_crc32_u64(b, wb);
       c = _mm_crc32_u64(c, wc);
     }
-    std::uint64_t folded = shifted(static_cast<std::uint32_t>(a), kShift2<Lane>) ^
-                           shifted(static_cast<std::uint32_t>(b), kShift1<Lane>);
+    std::uint64_t folded =
+        shifted(static_cast<std::uint32_t>(a), kShift2<Lane>) ^ shifted(static_cast<std::uint32_t>(b), kShift1<Lane>);
     crc = _mm_crc32_u64(0, folded) ^ c;
     p += 3 * Lane;
     n -= 3 * Lane;

@@ -13,19 +13,19 @@ namespace mr {
 /// switch has no default, so a new entry here does not compile until someone has thought of its wire code.
 enum class Errc : std::uint16_t {
   // Bad input.
-  invalid_argument,      ///< a value outside what the operation accepts
-  malformed,             ///< bytes that do not decode: short, negative or oversized length, bad tag
-  unsupported_version,   ///< an API, version or special value we do not speak
-  too_large,             ///< over a named size limit (not a record batch; see message_too_large)
+  invalid_argument,     ///< a value outside what the operation accepts
+  malformed,            ///< bytes that do not decode: short, negative or oversized length, bad tag
+  unsupported_version,  ///< an API, version or special value we do not speak
+  too_large,            ///< over a named size limit (not a record batch; see message_too_large)
   // Records.
-  corrupt_batch,                 ///< checksum or framing of a record batch is wrong
-  invalid_record,                ///< well-framed but breaks a rule (count, magic, key on a compacted topic)
-  message_too_large,             ///< batch over max.message.bytes
-  unsupported_compression,       ///< codec not allowed here
-  invalid_timestamp,             ///< outside message.timestamp.{before,after}.max.ms
-  out_of_order_sequence,         ///< idempotent producer skipped a sequence
-  invalid_producer_epoch,        ///< producer epoch older than the newest seen
-  unknown_producer_id,           ///< no state for this producer where there must be
+  corrupt_batch,            ///< checksum or framing of a record batch is wrong
+  invalid_record,           ///< well-framed but breaks a rule (count, magic, key on a compacted topic)
+  message_too_large,        ///< batch over max.message.bytes
+  unsupported_compression,  ///< codec not allowed here
+  invalid_timestamp,        ///< outside message.timestamp.{before,after}.max.ms
+  out_of_order_sequence,    ///< idempotent producer skipped a sequence
+  invalid_producer_epoch,   ///< producer epoch older than the newest seen
+  unknown_producer_id,      ///< no state for this producer where there must be
   // Topics and partitions.
   unknown_topic,
   unknown_topic_id,
@@ -40,13 +40,13 @@ enum class Errc : std::uint16_t {
   // Reads.
   offset_out_of_range,
   offset_not_available,
-  fenced_leader_epoch,           ///< the caller's leader epoch is older than ours
-  unknown_leader_epoch,          ///< the caller's leader epoch is newer than ours
-  not_leader,                    ///< this broker does not lead the partition (or no longer)
+  fenced_leader_epoch,   ///< the caller's leader epoch is older than ours
+  unknown_leader_epoch,  ///< the caller's leader epoch is newer than ours
+  not_leader,            ///< this broker does not lead the partition (or no longer)
   fetch_session_not_found,
   // Acknowledgements.
   invalid_required_acks,
-  request_timed_out,             ///< appended, but the watermark did not pass it in time
+  request_timed_out,  ///< appended, but the watermark did not pass it in time
   not_enough_replicas,
   not_enough_replicas_after_append,
   // Groups and transactions (the codes clients branch on; the rooms come later).
@@ -55,28 +55,28 @@ enum class Errc : std::uint16_t {
   coordinator_loading,
   transactional_id_unsupported,
   // The machine.
-  disk_failed,                   ///< sync or write failed for good: this log directory is offline
-  disk_full,                     ///< no space; heals by itself when space returns
-  io_error,                      ///< another error of a file or socket call
+  disk_failed,  ///< sync or write failed for good: this log directory is offline
+  disk_full,    ///< no space; heals by itself when space returns
+  io_error,     ///< another error of a file or socket call
   not_found,
   already_exists,
-  in_use,                        ///< locked or bound by somebody else
+  in_use,  ///< locked or bound by somebody else
   permission_denied,
-  newer_format,                  ///< written by a newer Millrace
-  corrupt_data,                  ///< own files (checkpoints, indexes, journal) fail their checksum
+  newer_format,  ///< written by a newer Millrace
+  corrupt_data,  ///< own files (checkpoints, indexes, journal) fail their checksum
   // Flow.
   cancelled,
   timed_out,
   shutting_down,
   connection_closed,
   connection_refused,
-  back_pressured,                ///< a bounded queue is full; try later
-  resource_exhausted,            ///< over the memory budget or a descriptor limit
+  back_pressured,      ///< a bounded queue is full; try later
+  resource_exhausted,  ///< over the memory budget or a descriptor limit
   unauthenticated,
   unauthorized,
-  conflict,                      ///< compare-and-set found another revision
-  unknown_outcome,               ///< may or may not have happened (etcd's lost answer)
-  internal,                      ///< a library threw something unexpected
+  conflict,         ///< compare-and-set found another revision
+  unknown_outcome,  ///< may or may not have happened (etcd's lost answer)
+  internal,         ///< a library threw something unexpected
 };
 
 /// The enumerator's own name, for logs and tests.
@@ -136,20 +136,23 @@ class [[nodiscard]] Result<void> : public std::expected<void, Error> {
 
 /// MR_TRY(auto x, f()): binds the value or returns the error. MR_TRY_VOID(f()) for Result<void>.
 #define MR_TRY(declaration, expression) MR_TRY_IMPL_(MR_CONCAT(mr_try_, __LINE__), declaration, expression, return)
-#define MR_TRY_VOID(expression)                                                            \
-  do {                                                                                     \
-    auto mr_try_void = (expression);                                                       \
-    if (!mr_try_void.ok()) [[unlikely]] return std::move(mr_try_void).error();             \
+#define MR_TRY_VOID(expression)              \
+  do {                                       \
+    auto mr_try_void = (expression);         \
+    if (!mr_try_void.ok()) [[unlikely]]      \
+      return std::move(mr_try_void).error(); \
   } while (false)
 /// The same inside a coroutine: MR_CO_TRY(auto x, co_await f());
 #define MR_CO_TRY(declaration, expression) \
   MR_TRY_IMPL_(MR_CONCAT(mr_try_, __LINE__), declaration, expression, co_return)
-#define MR_CO_TRY_VOID(expression)                                                         \
-  do {                                                                                     \
-    auto mr_try_void = (expression);                                                       \
-    if (!mr_try_void.ok()) [[unlikely]] co_return std::move(mr_try_void).error();          \
+#define MR_CO_TRY_VOID(expression)              \
+  do {                                          \
+    auto mr_try_void = (expression);            \
+    if (!mr_try_void.ok()) [[unlikely]]         \
+      co_return std::move(mr_try_void).error(); \
   } while (false)
-#define MR_TRY_IMPL_(temporary, declaration, expression, leave)               \
-  auto temporary = (expression);                                              \
-  if (!temporary.ok()) [[unlikely]] leave std::move(temporary).error();       \
+#define MR_TRY_IMPL_(temporary, declaration, expression, leave) \
+  auto temporary = (expression);                                \
+  if (!temporary.ok()) [[unlikely]]                             \
+    leave std::move(temporary).error();                         \
   declaration = std::move(*temporary)

@@ -12,7 +12,8 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 constexpr std::array<signed char, 256> make_reverse() {
   std::array<signed char, 256> r{};
   r.fill(-1);
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i) r[static_cast<unsigned char>(kAlphabet[i])] = static_cast<signed char>(i);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i)
+    r[static_cast<unsigned char>(kAlphabet[i])] = static_cast<signed char>(i);
   return r;
 }
 constexpr auto kReverse = make_reverse();
@@ -26,8 +27,8 @@ std::string Uuid::to_string() const {
   std::string text;
   text.reserve(24);
   for (std::size_t i = 0; i < 18; i += 3) {
-    std::uint32_t group = std::to_integer<std::uint32_t>(raw[i]) << 16 | std::to_integer<std::uint32_t>(raw[i + 1]) << 8 |
-                          std::to_integer<std::uint32_t>(raw[i + 2]);
+    std::uint32_t group = std::to_integer<std::uint32_t>(raw[i]) << 16 |
+                          std::to_integer<std::uint32_t>(raw[i + 1]) << 8 | std::to_integer<std::uint32_t>(raw[i + 2]);
     for (int shift = 18; shift >= 0; shift -= 6) text += kAlphabet[(group >> shift) & 63];
   }
   text.resize(22);

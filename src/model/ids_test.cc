@@ -1,0 +1,25 @@
+// Aim: topic names are exactly Kafka's, since they become directory names.
+#include "model/ids.h"
+
+#include <gtest/gtest.h>
+
+namespace mr {
+namespace {
+
+TEST(TopicName, KafkasAlphabetAndLength) {
+  for (const char* good : {"a", "A-b_c.9", "..."}) EXPECT_TRUE(valid_topic_name(good)) << good;
+  EXPECT_TRUE(valid_topic_name(std::string(249, 'x')));
+  EXPECT_FALSE(valid_topic_name(std::string(250, 'x')));
+  for (std::string_view bad :
+       {std::string_view(""), std::string_view("."), std::string_view(".."), std::string_view("a/b"),
+        std::string_view("a b"), std::string_view("a\0b", 3), std::string_view("\xc3\xa4")})
+    EXPECT_FALSE(valid_topic_name(bad)) << bad;
+}
+
+TEST(TopicName, DotsAndUnderscoresCollide) {
+  EXPECT_EQ(collision_key("a.b_c"), collision_key("a_b.c"));
+  EXPECT_NE(collision_key("a-b"), collision_key("a_b"));
+}
+
+}  // namespace
+}  // namespace mr
