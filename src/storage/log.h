@@ -1,0 +1,179 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "model/batch_header.h"
+#include "model/ids.h"
+#include "runtime/env.h"
+
+namespace mr::storage {
+
+/// Topic settings the log itself obeys (names: Kafka's topic configs). May be replaced while the log is open.
+struct LogConfig {
+  std::uint64_t segment_bytes = 64u << 20;           ///< segment.bytes; Kafka's default is 1 GiB (docs/differences.md)
+  std::int64_t segment_ms = 7ll * 24 * 3600 * 1000;  ///< segment.ms
+  std::uint64_t index_interval_bytes = 4096;         ///< index.interval.bytes
+  std::uint64_t segment_index_bytes = 10u << 20;     ///< segment.index.bytes
+  std::int64_t retention_bytes = -1;                 ///< retention.bytes; -1 no limit
+  std::int64_t retention_ms = 7ll * 24 * 3600 * 1000;  ///< retention.ms; -1 no limit
+  std::int64_t producer_expiration_ms = 86'400'000;    ///< producer.id.expiration.ms
+  bool delete_old = true;                              ///< cleanup.policy has "delete"
+};
+
+/// Keeps the bytes of one read alive; gives them back to the home shard when destroyed (any shard may destroy it).
+/// A pinned segment is neither recycled nor truncated; its file stays open after deletion.
+class Pin {
+ public:
+  virtual ~Pin() = default;
+};
+
+/// Part of a read: memory or a range of a file. Exactly one of the two.
+struct Fragment {
+  ByteView memory;
+  File* file = nullptr;
+  std::uint64_t position = 0;
+  std::uint64_t length = 0;
+};
+
+struct ReadResult {
+  std::vector<Fragment> fragments;  ///< whole batches as stored; the last may be cut by the byte limit
+  std::uint64_t bytes = 0;
+  std::unique_ptr<Pin> pin;
+  Offset first_batch_base{-1};  ///< base offset of the first batch returned; -1 when empty
+};
+
+/// One producer's recent batches in one partition (traps.md 54): enough to tell a repeat from a gap.
+struct ProducerBatch {
+  std::int32_t base_sequence = -1;
+  std::int32_t last_sequence = -1;
+  Offset last_offset;
+  std::int32_t offset_delta = 0;
+  WallMillis timestamp = -1;
+};
+
+/// Answer of the sequence check for a batch of an idempotent producer.
+struct SequenceVerdict {
+  enum class Kind { fresh, duplicate } kind = Kind::fresh;
+  Offset duplicate_base_offset{-1};  ///< where the repeat was stored the first time
+  WallMillis duplicate_timestamp = -1;
+};
+
+struct AppendResult {
+  Offset base_offset;
+  Offset next_offset;  ///< log end offset after this append
+};
+
+/// What one group-commit round must make durable, taken on the home shard, synced anywhere, handed back on the home
+/// shard. The commit seam: appended end and durable end are different things (design decision 1).
+struct SyncTicket {
+  Offset end;                                ///< everything below becomes durable when all files have synced
+  std::vector<std::shared_ptr<File>> files;  ///< normally the active segment; more right after a roll
+};
+
+/// The log of one partition: segments, sparse indexes, epoch table, producer state. File formats are Kafka's.
+/// Home shard only, unless a function says "pool". Functions without "pool" never block longer than a page-cache write
+/// or read. After a disk_failed error the log answers disk_failed for ever.
+class Log {
+ public:
+  struct OpenOptions {
+    std::string directory;  ///< LOGDIR/topic-partition; made when missing
+    TopicPartition partition;
+    TopicId topic_id;  ///< compared with partition.metadata, which is written when missing
+    LogConfig config;
+    bool clean_stop = false;   ///< the data directory's clean-stop marker was there: trust segments and checkpoints
+    Offset recovery_point{0};  ///< from the recovery-point checkpoint; scan from here after a crash
+    Offset log_start{0};       ///< from the log-start checkpoint
+    WallMillis now = 0;
+  };
+  /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
+  /// and producer state, syncs the recovered tail. On return log end == durable end.
+  /// Errors: corrupt_data (a bad batch below the recovery point: nothing is cut), inconsistent_topic_id, newer_format,
+  /// disk_failed, disk_full.
+  static Result<std::unique_ptr<Log>> open(FileSystem& files, OpenOptions options);
+  virtual ~Log() = default;
+
+  // Offsets. All ends are exclusive.
+  virtual Offset log_start() const = 0;
+  virtual Offset log_end() const = 0;
+  virtual Offset durable_end() const = 0;
+  virtual std::uint64_t bytes() const = 0;  ///< of all segment files
+  virtual std::size_t segments() const = 0;
+
+  /// Appends one validated batch with patch_batch() applied to `batch` (base offset = log_end(), given epoch). Rolls
+  /// first when the active segment is full by bytes, age, index or 2^31 relative offsets. `max_timestamp` is the
+  /// validated largest record timestamp. On return readers on this shard see it; it survives a crash only once
+  /// durable_end() has passed it. Updates producer state and the epoch table.
+  /// Errors: disk_full (nothing was appended), disk_failed.
+  virtual Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
+                                      LeaderEpoch epoch, WallMillis now) = 0;
+
+  /// Traps.md 54: same epoch and first and last sequence as one of the last five: duplicate. Errors:
+  /// out_of_order_sequence, invalid_producer_epoch. Batches without producer id are always fresh.
+  virtual Result<SequenceVerdict> check_sequence(const BatchHeader& header) const = 0;
+
+  // The commit seam. At most one round at a time: begin, sync each file of the ticket on the pool, end.
+  /// Empty when everything appended is durable already.
+  virtual std::optional<SyncTicket> begin_sync() = 0;
+  /// `outcome` of the syncs. On success durable_end() becomes ticket.end; a failure is final: disk_failed from then on.
+  virtual void end_sync(const SyncTicket& ticket, const Result<void>& outcome) = 0;
+
+  /// Whole batches from the one that contains `from` up to batches that start at or after `end` (exclusive; the
+  /// caller passes the high watermark or last stable offset) and at most `bytes_max`, except that with
+  /// `first_whole` the first batch comes whole however large it is. Empty when from == end.
+  /// Errors: offset_out_of_range (below log start, above log end), corrupt_batch, disk_failed.
+  virtual Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) = 0;
+
+  /// First batch whose largest timestamp is at or after `timestamp` and that lies below `end`: its file range, so that
+  /// the caller can look for the exact record inside (traps.md 72). Empty when none.
+  struct TimestampHit {
+    std::vector<std::byte> batch;  ///< the whole batch
+    BatchHeader header;
+  };
+  virtual Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) = 0;
+  /// The batch with the largest timestamp below `end` (ListOffsets -3); empty log: none.
+  virtual Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) = 0;
+
+  // Leader epochs (checkpoint file "leader-epoch-checkpoint").
+  virtual LeaderEpoch latest_epoch() const = 0;
+  /// End offset of the largest epoch <= `epoch`, and that epoch; {-1, -1} when nothing is known. (traps.md 74)
+  struct EpochEnd {
+    LeaderEpoch epoch{-1};
+    Offset end{-1};
+  };
+  virtual EpochEnd epoch_end(LeaderEpoch epoch) const = 0;
+  /// Pool. Notes that `epoch` starts at log_end() and makes it durable; call before the first append of an epoch.
+  virtual Result<void> start_epoch(LeaderEpoch epoch) = 0;
+
+  // Retention. Plain decisions on the shard, deletion on the pool.
+  /// Offset the log could start at after deleting whole sealed segments by size and time (never the active one unless
+  /// it is old: then it rolls first), never above `limit` (the high watermark). == log_start() when nothing to do.
+  virtual Offset retention_start(WallMillis now, Offset limit) = 0;
+  /// Moves log_start() up to `offset` at once (readers below get offset_out_of_range) and gives the segments that lie
+  /// wholly below it up for deletion.
+  virtual Result<void> advance_log_start(Offset offset) = 0;
+  /// Files given up (renamed with the suffix ".deleted", still readable through pins), for the caller to delete on the
+  /// pool after file.delete.delay.ms.
+  virtual std::vector<std::string> take_deleted_files() = 0;
+
+  // Checkpoints and closing.
+  /// Offset below which recovery need not look: durable and segment-complete.
+  virtual Offset recovery_point() const = 0;
+  /// Pool. Everything appended is synced, indexes trimmed, producer snapshot written; for a clean stop.
+  virtual Result<void> close() = 0;
+  virtual void set_config(const LogConfig& config) = 0;
+  /// Active producers, for DescribeProducers and tests: producer id, epoch, last sequence.
+  struct ProducerInfo {
+    ProducerId id;
+    ProducerEpoch epoch;
+    std::vector<ProducerBatch> batches;
+  };
+  virtual std::vector<ProducerInfo> producers() const = 0;
+};
+
+}  // namespace mr::storage
