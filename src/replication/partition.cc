@@ -1,0 +1,236 @@
+#include "replication/partition.h"
+
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "model/validate_batch.h"
+#include "runtime/shards.h"
+
+namespace mr::replication {
+
+void WatermarkWatcher::unwatch() {
+  if (partition_ == nullptr) return;
+  (previous_ ? previous_->next_ : partition_->first_watcher_) = next_;
+  if (next_) next_->previous_ = previous_;
+  partition_ = nullptr;
+  previous_ = next_ = nullptr;
+}
+
+Partition::Partition(Env& env, TopicPartition name, TopicId id, std::unique_ptr<storage::Log> log, LeaderEpoch epoch,
+                     PartitionConfig config)
+    : env_(env),
+      name_(std::move(name)),
+      id_(id),
+      log_(std::move(log)),
+      epoch_(epoch),
+      config_(config),
+      high_watermark_(log_->durable_end()),  // recovery has synced the tail, so this is the log end
+      scope_(env.executor) {}
+
+Partition::~Partition() {
+  MR_CHECK(!syncing_);
+  env_.executor.cancel_timer(flush_timer_);
+  while (first_watcher_ != nullptr) first_watcher_->unwatch();
+}
+
+std::expected<Appended, AppendFailure> Partition::append(MutableBytes batch, WallMillis now, bool zstd_allowed) {
+  BatchRules rules{.batch_bytes_max = config_.batch_bytes_max,
+                   .compacted = config_.compacted,
+                   .zstd_allowed = zstd_allowed,
+                   .log_append_time = config_.log_append_time,
+                   .timestamp_before_max_ms = config_.timestamp_before_max_ms,
+                   .timestamp_after_max_ms = config_.timestamp_after_max_ms,
+                   .now = now};
+  auto facts = validate_batch(batch, rules);
+  if (!facts) return std::unexpected(AppendFailure{std::move(facts.error().error), facts.error().record_index});
+  if (facts->header.transactional())
+    return std::unexpected(AppendFailure{Error(Errc::transactional_id_unsupported, "transactions are not served yet")});
+  return append_checked(batch, facts->header, facts->max_timestamp, now);
+}
+
+std::expected<Appended, AppendFailure> Partition::append_internal(MutableBytes batch, WallMillis now) {
+  auto header = BatchHeader::parse(batch);
+  if (!header.ok()) return std::unexpected(AppendFailure{header.error()});
+  return append_checked(batch, *header, header->max_timestamp, now);
+}
+
+std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes batch, const BatchHeader& header,
+                                                                 WallMillis max_timestamp, WallMillis now) {
+  if (stopped_) return std::unexpected(AppendFailure{Errc::not_leader});
+  if (failed_) return std::unexpected(AppendFailure{Errc::disk_failed});
+  auto verdict = log_->check_sequence(header);
+  if (!verdict.ok()) return std::unexpected(AppendFailure{verdict.error()});
+  if (verdict->kind == storage::SequenceVerdict::Kind::duplicate) {
+    env_.probe.hit("duplicate_batch");
+    Appended repeat{.base_offset = verdict->duplicate_base_offset,
+                    .end = Offset{verdict->duplicate_base_offset.v + header.last_offset_delta + 1},
+                    .log_append_time = config_.log_append_time ? verdict->duplicate_timestamp : -1,
+                    .log_start = log_->log_start(),
+                    .duplicate = true};
+    return repeat;
+  }
+  if (config_.log_append_time) {
+    // Attributes and max timestamp are inside the CRC; record deltas are left alone (traps.md 49).
+    auto attributes = static_cast<std::int16_t>(header.attributes | 0x08);
+    store_be(batch.data() + BatchHeader::kAttributesAt, attributes);
+    store_be(batch.data() + BatchHeader::kMaxTimestampAt, now);
+    store_be(batch.data() + BatchHeader::kCrcAt, crc32c(ByteView(batch).subspan(BatchHeader::kAttributesAt)));
+    max_timestamp = now;
+  }
+  auto stored = log_->append(batch, header, max_timestamp, epoch_, now);
+  if (!stored.ok()) {
+    if (stored.code() == Errc::disk_failed) failed_ = true;
+    return std::unexpected(AppendFailure{stored.error()});
+  }
+  ++stats_.appended_batches;
+  stats_.appended_bytes += batch.size();
+  unsynced_messages_ += header.last_offset_delta + 1;
+  after_append();
+  return Appended{.base_offset = stored->base_offset,
+                  .end = stored->next_offset,
+                  .log_append_time = config_.log_append_time ? now : -1,
+                  .log_start = log_->log_start()};
+}
+
+void Partition::after_append() {
+  if (!config_.watermark_is_durable()) advance_watermark();
+  if (unsynced_messages_ >= config_.flush_messages) {
+    start_sync();
+  } else {
+    arm_flush_timer();
+  }
+}
+
+void Partition::arm_flush_timer() {
+  constexpr std::int64_t kNever = 100ll * 365 * 24 * 3600 * 1000;  // beyond it a deadline would overflow
+  if (flush_timer_.v != 0 || config_.flush_ms >= kNever) return;
+  flush_timer_ = env_.executor.add_timer(env_.now() + Millis(config_.flush_ms), [this] {
+    flush_timer_ = TimerId{};
+    start_sync();
+  });
+}
+
+void Partition::start_sync() {
+  if (syncing_ || failed_) {
+    flush_wanted_ = true;
+    return;
+  }
+  syncing_ = true;
+  scope_.spawn("group commit", sync_rounds());
+}
+
+Task<void> Partition::sync_rounds() {
+  // One round covers every append so far; what arrives while it runs goes into the next (group commit).
+  for (;;) {
+    flush_wanted_ = false;
+    auto ticket = log_->begin_sync();
+    if (!ticket) break;
+    std::int64_t covered = unsynced_messages_;
+    Result<void> outcome = co_await offload(env_, [&]() -> Result<void> {
+      for (auto& file : ticket->files) MR_TRY_VOID(file->sync());
+      return {};
+    });
+    log_->end_sync(*ticket, outcome);
+    ++stats_.syncs;
+    if (!outcome.ok()) {
+      ++stats_.sync_failures;
+      failed_ = true;
+      log_error("replication", "sync failed: the partition is offline until restart",
+                {{"partition", name_.to_string()}, {"error", outcome.error().message()}});
+      break;
+    }
+    unsynced_messages_ -= covered;
+    advance_watermark();
+    if (!flush_wanted_ && unsynced_messages_ < config_.flush_messages) break;
+  }
+  syncing_ = false;
+  if (failed_) watermark_moved_.notify_all();
+  sync_idle_.notify_all();
+}
+
+void Partition::advance_watermark() {
+  Offset next = config_.watermark_is_durable() ? log_->durable_end() : log_->log_end();
+  if (next <= high_watermark_) return;  // a policy made stricter must not take the watermark back
+  high_watermark_ = next;
+  watermark_moved_.notify_all();
+  // A watcher may unlink itself or its neighbours, so start again from the front: each call unlinks at least itself.
+  while (first_watcher_ != nullptr) {
+    WatermarkWatcher* watcher = first_watcher_;
+    watcher->unwatch();
+    watcher->on_watermark();
+  }
+}
+
+Task<Result<void>> Partition::wait_committed(Offset end, TimePoint deadline) {
+  while (high_watermark_ < end) {
+    if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
+    if (stopped_) co_return Errc::not_leader;
+    auto moved = co_await watermark_moved_.wait(deadline);
+    if (!moved.ok()) co_return moved.code() == Errc::timed_out ? Errc::request_timed_out : moved.code();
+  }
+  co_return Result<void>{};
+}
+
+Result<void> Partition::check_leader_epoch(LeaderEpoch current) const {
+  if (current == kNoLeaderEpoch || current == epoch_) return {};
+  return current < epoch_ ? Errc::fenced_leader_epoch : Errc::unknown_leader_epoch;
+}
+
+Result<storage::ReadResult> Partition::read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) {
+  if (stopped_) return Errc::not_leader;
+  if (from < log_->log_start() || from > log_->log_end()) return Error(Errc::offset_out_of_range, name_.to_string());
+  if (from >= end) return storage::ReadResult{};
+  return log_->read(from, end, bytes_max, first_whole);
+}
+
+void Partition::watch(WatermarkWatcher& watcher) {
+  MR_CHECK(!watcher.watching());
+  watcher.partition_ = this;
+  watcher.next_ = first_watcher_;
+  if (first_watcher_) first_watcher_->previous_ = &watcher;
+  first_watcher_ = &watcher;
+}
+
+Task<void> Partition::apply_retention(WallMillis now) {
+  if (stopped_ || failed_) co_return;
+  Offset start = log_->retention_start(now, high_watermark_);
+  if (start <= log_->log_start()) co_return;
+  auto moved = log_->advance_log_start(start);
+  if (!moved.ok()) {
+    log_warn("replication", "retention could not move the log start",
+             {{"partition", name_.to_string()}, {"error", moved.error().message()}});
+    co_return;
+  }
+  log_info("replication", "retention moved the log start", {{"partition", name_.to_string()}, {"log_start", start.v}});
+}
+
+Task<Result<void>> Partition::flush() {
+  while (log_->durable_end() < log_->log_end()) {
+    if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
+    start_sync();
+    auto wait = sync_idle_.wait();
+    wait.set_cancellable(false);
+    (void)co_await wait;
+  }
+  co_return Result<void>{};
+}
+
+Task<void> Partition::stop() {
+  stopped_ = true;
+  env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));
+  if (!failed_) (void)co_await flush();
+  watermark_moved_.notify_all();
+  while (first_watcher_ != nullptr) {
+    WatermarkWatcher* watcher = first_watcher_;
+    watcher->unwatch();
+    watcher->on_watermark();
+  }
+  co_await scope_.drained();
+}
+
+Task<Result<void>> Partition::close_log() {
+  MR_CHECK(stopped_ && !syncing_);
+  if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
+  co_return co_await offload(env_, [this] { return log_->close(); });
+}
+
+}  // namespace mr::replication

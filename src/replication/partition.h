@@ -1,0 +1,155 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "model/ids.h"
+#include "runtime/env.h"
+#include "runtime/scope.h"
+#include "runtime/wait.h"
+#include "storage/log.h"
+
+namespace mr::replication {
+
+/// Topic settings the replica itself obeys, already parsed.
+struct PartitionConfig {
+  std::int64_t flush_messages = 1;           ///< flush.messages; 1: the watermark counts synced bytes only
+  std::int64_t flush_ms = INT64_MAX;         ///< flush.ms
+  std::int32_t batch_bytes_max = 1'048'588;  ///< max.message.bytes
+  bool compacted = false;                    ///< cleanup.policy has "compact": records need keys
+  bool log_append_time = false;              ///< message.timestamp.type=LogAppendTime
+  std::int64_t timestamp_before_max_ms = INT64_MAX;
+  std::int64_t timestamp_after_max_ms = 3'600'000;
+
+  /// Design decision 1: with the default policy nobody sees a record that a power cut could take back.
+  bool watermark_is_durable() const { return flush_messages == 1; }
+};
+
+enum class Acks : std::int8_t { none = 0, leader = 1, all = -1 };
+
+/// Why one batch was refused, with the record at fault where there is one (Produce v8 RecordErrors).
+struct AppendFailure {
+  Error error;
+  std::int32_t record_index = -1;
+};
+
+struct Appended {
+  Offset base_offset{-1};
+  /// The answer to acks=all waits until the watermark has reached this.
+  Offset end{-1};
+  WallMillis log_append_time = -1;
+  Offset log_start{0};
+  /// A repeat of an idempotent batch: nothing was written; the answer still waits for `end`.
+  bool duplicate = false;
+};
+
+/// Tells somebody that a partition's watermark moved (or that it closed). Intrusive; on the partition's shard.
+class WatermarkWatcher {
+ public:
+  WatermarkWatcher() = default;
+  WatermarkWatcher(const WatermarkWatcher&) = delete;
+  WatermarkWatcher& operator=(const WatermarkWatcher&) = delete;
+  virtual ~WatermarkWatcher() { unwatch(); }
+  void unwatch();
+  bool watching() const { return partition_ != nullptr; }
+  /// May unwatch() itself and others; must not destroy the partition.
+  virtual void on_watermark() = 0;
+
+ private:
+  friend class Partition;
+  class Partition* partition_ = nullptr;
+  WatermarkWatcher* previous_ = nullptr;
+  WatermarkWatcher* next_ = nullptr;
+};
+
+struct PartitionStats {
+  std::uint64_t syncs = 0;
+  std::uint64_t sync_failures = 0;
+  std::uint64_t appended_batches = 0;
+  std::uint64_t appended_bytes = 0;
+};
+
+/// One replica of one partition; on one node always the leader and the whole ISR.
+/// Shard: home shard of the partition. Life: made by the broker around an open log; stop() before destruction.
+/// Order: log_start <= high_watermark <= log_end; high_watermark <= durable_end unless the flush policy is weaker.
+class Partition {
+ public:
+  Partition(Env& env, TopicPartition name, TopicId id, std::unique_ptr<storage::Log> log, LeaderEpoch epoch,
+            PartitionConfig config);
+  Partition(const Partition&) = delete;
+  ~Partition();
+
+  const TopicPartition& name() const { return name_; }
+  TopicId topic_id() const { return id_; }
+  LeaderEpoch leader_epoch() const { return epoch_; }
+  Offset log_start() const { return log_->log_start(); }
+  Offset log_end() const { return log_->log_end(); }
+  Offset high_watermark() const { return high_watermark_; }
+  /// End of what has no open transaction before it; the watermark until transactions come.
+  Offset last_stable_offset() const { return high_watermark_; }
+  storage::Log& log() { return *log_; }
+  const storage::Log& log() const { return *log_; }
+  const PartitionConfig& config() const { return config_; }
+  void set_config(const PartitionConfig& config) { config_ = config; }
+  const PartitionStats& stats() const { return stats_; }
+
+  /// Validates and appends one batch as a client sent it; patches offset and epoch (and, for LogAppendTime, time and
+  /// CRC) in place. `batch` must stay until return only. Schedules the sync that the flush policy asks for.
+  /// Errors: invalid_required_acks aside, everything of traps.md 45-54 plus disk_full, disk_failed, not_leader.
+  std::expected<Appended, AppendFailure> append(MutableBytes batch, WallMillis now, bool zstd_allowed = true);
+  /// For coordinators and markers: the batch is ours, so it may be a control batch.
+  std::expected<Appended, AppendFailure> append_internal(MutableBytes batch, WallMillis now);
+
+  /// Waits until the watermark has reached `end`. Errors: request_timed_out, not_leader (closed or a newer epoch),
+  /// disk_failed, cancelled.
+  Task<Result<void>> wait_committed(Offset end, TimePoint deadline);
+
+  /// Checks CurrentLeaderEpoch of a request (traps.md 64): -1 is no check. Errors: fenced_leader_epoch,
+  /// unknown_leader_epoch.
+  Result<void> check_leader_epoch(LeaderEpoch current) const;
+
+  /// Reads below `end` (the watermark or the last stable offset). See Log::read.
+  Result<storage::ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole);
+
+  void watch(WatermarkWatcher& watcher);
+
+  /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
+  Task<void> apply_retention(WallMillis now);
+  /// Syncs what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed.
+  Task<Result<void>> flush();
+  /// Refuses new work, wakes all waiters with not_leader, waits for a running sync. The log stays open.
+  Task<void> stop();
+  /// After stop(): syncs, writes snapshots and closes the log (pool). Errors: disk_failed.
+  Task<Result<void>> close_log();
+
+ private:
+  friend class WatermarkWatcher;
+  std::expected<Appended, AppendFailure> append_checked(MutableBytes batch, const BatchHeader& header,
+                                                        WallMillis max_timestamp, WallMillis now);
+  void after_append();
+  void start_sync();
+  Task<void> sync_rounds();
+  void advance_watermark();
+  void arm_flush_timer();
+
+  Env& env_;
+  TopicPartition name_;
+  TopicId id_;
+  std::unique_ptr<storage::Log> log_;
+  LeaderEpoch epoch_;
+  PartitionConfig config_;
+  Offset high_watermark_;
+  bool stopped_ = false;
+  bool failed_ = false;  ///< a sync failed: disk_failed for ever
+  bool syncing_ = false;
+  bool flush_wanted_ = false;
+  std::int64_t unsynced_messages_ = 0;
+  TimerId flush_timer_{};
+  WatermarkWatcher* first_watcher_ = nullptr;
+  PartitionStats stats_;
+  Event watermark_moved_;
+  Event sync_idle_;
+  Scope scope_;
+};
+
+}  // namespace mr::replication
