@@ -1,0 +1,74 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "base/uuid.h"
+#include "model/ids.h"
+#include "runtime/task.h"
+
+namespace mr::metastore {
+
+class Metastore;
+
+/// What the metastore keeps of one partition. On one node the leader and the only replica are this broker.
+struct PartitionRecord {
+  PartitionIndex index;
+  BrokerId leader;
+  LeaderEpoch leader_epoch;  ///< grows with each leadership, at least by one at every start of the leader
+  std::vector<BrokerId> replicas;
+  std::vector<BrokerId> isr;
+};
+
+/// What the metastore keeps of one topic.
+struct TopicRecord {
+  std::string name;
+  TopicId id;
+  WallMillis created = 0;
+  std::map<std::string, std::string> configs;  ///< explicitly set ones only, Kafka's names
+  std::vector<PartitionRecord> partitions;     ///< by index, dense from 0
+};
+
+/// A half-open range of producer ids that nobody else will ever hand out.
+struct ProducerIdBlock {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+};
+
+/// Typed, guarded operations on the metadata keys (docs/formats/metadata-keys.md). Every change is one guarded
+/// transaction or a few idempotent ones (etcd's limit of 128 operations). unknown_outcome is resolved inside by reading
+/// back where that can be told, and passed on otherwise. Any shard; the store must outlive this.
+class ClusterState {
+ public:
+  explicit ClusterState(Metastore& store) : store_(store) {}
+
+  /// The cluster's id, made from `fresh` when there is none yet.
+  Task<Result<std::string>> ensure_cluster_id(Uuid fresh);
+  Task<Result<std::vector<TopicRecord>>> load_topics();
+  /// Errors: topic_exists; invalid_topic_name when another name collides (traps.md 38); conflict.
+  Task<Result<void>> create_topic(const TopicRecord& topic);
+  /// Writes the tombstone of (name, id) and removes the topic in one guarded step. Errors: unknown_topic (no such name,
+  /// or another id).
+  Task<Result<void>> delete_topic(const std::string& name, TopicId id);
+  /// Ids of deleted topics whose data may still lie about: the positive evidence that lets data be removed.
+  Task<Result<std::vector<TopicId>>> deleted_topics();
+  /// After the data of `id` is gone on this broker.
+  Task<Result<void>> forget_deleted(TopicId id);
+  /// Sets the leader epoch of every listed partition to max(stored, floor) + 1 and returns the new epochs in order.
+  struct EpochBump {
+    std::string topic;
+    PartitionIndex partition;
+    LeaderEpoch floor;  ///< the log's own latest epoch
+  };
+  Task<Result<std::vector<LeaderEpoch>>> bump_epochs(const std::vector<EpochBump>& partitions);
+  /// Errors: resource_exhausted when ids run out (they never do).
+  Task<Result<ProducerIdBlock>> allocate_producer_ids(std::int64_t count);
+
+ private:
+  Metastore& store_;
+};
+
+}  // namespace mr::metastore
