@@ -36,6 +36,8 @@ class Scope {
     CancelState cancel;
     Spawned* previous = nullptr;
     Spawned* next = nullptr;
+    static void* operator new(std::size_t size) { return allocate_frame(size); }
+    static void operator delete(void* spawned, std::size_t size) noexcept { free_frame(spawned, size); }
   };
   static Root run(Scope& scope, std::string_view name, Task<void> task, Spawned* spawned);
   void ended(Spawned* spawned);
