@@ -215,7 +215,7 @@ struct Disk::Core {
   std::uint64_t crash_at = 0;
   CrashMode crash_mode = CrashMode::lose_unsynced;
   std::vector<std::function<void(const Operation&)>> hooks;
-  std::vector<std::function<void()>> heal_hooks;
+  std::vector<std::function<void()>> wake_hooks;
   Stall stall;
 
   /// The fault of this call, if any. Delays and hangs are noted and let the call go on.
@@ -759,12 +759,19 @@ void Disk::add_fault(Fault fault) {
 }
 
 void Disk::heal() {
-  std::vector<std::function<void()>> hooks;
   {
     std::lock_guard guard(core_->mutex);
     core_->faults.clear();
     core_->total_bytes = core_->total_bytes_start;
-    hooks = core_->heal_hooks;
+  }
+  wake_hung();
+}
+
+void Disk::wake_hung() {
+  std::vector<std::function<void()>> hooks;
+  {
+    std::lock_guard guard(core_->mutex);
+    hooks = core_->wake_hooks;
   }
   for (auto& hook : hooks) hook();
 }
@@ -792,9 +799,9 @@ void Disk::on_operation(std::function<void(const Operation&)> hook) {
   core_->hooks.push_back(std::move(hook));
 }
 
-void Disk::on_heal(std::function<void()> hook) {
+void Disk::on_wake(std::function<void()> hook) {
   std::lock_guard guard(core_->mutex);
-  core_->heal_hooks.push_back(std::move(hook));
+  core_->wake_hooks.push_back(std::move(hook));
 }
 
 std::uint64_t Disk::changes() const {

@@ -124,7 +124,8 @@ class Disk final : public FileSystem {
     bool hung = false;
   };
   Stall take_stall();
-  void on_heal(std::function<void()> hook);
+  void on_wake(std::function<void()> hook);
+  void wake_hung();
 
   struct Core;
 
