@@ -1,0 +1,147 @@
+#pragma once
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/option.h"
+
+namespace mr::config {
+
+// clang-format off
+/// The option table (style.md 8): one row is the option. The struct, parsing, bounds, flags, `config explain`,
+/// DescribeConfigs and docs/config.md come from it. Names are Kafka's wherever the meaning is; the last block is ours.
+///   TEXT(field, name, type, default, allowed values, when a change applies, short flag, help)
+///   NUMBER(field, name, type, default, min, max, applies, short flag, help); a default outside does not compile
+///   UNSET(field, name, type, min, max, applies, help): a number that is not set by default
+///   BOOL(field, name, default, applies, help)
+#define MR_BROKER_OPTIONS(TEXT, NUMBER, UNSET, BOOL)                                                                   \
+  TEXT(listeners, "listeners", list, "PLAINTEXT://:9092", "", restart, "--kafka",                                      \
+    "Where Kafka clients connect: NAME://HOST:PORT, or just HOST:PORT; no host means every address, port 0 any free one.") \
+  TEXT(advertised_listeners, "advertised.listeners", list, "", "", restart, "",                                        \
+    "What clients are told to connect to; unset: the local address of the client's own connection.")                   \
+  TEXT(log_dirs, "log.dirs", list, "data", "", restart, "--data-dir",                                                  \
+    "Directory for partitions and metadata; made when missing.")                                                       \
+  NUMBER(node_id, "node.id", int32, 1, 0, kInt32Max, restart, "",                                                      \
+    "This broker's number; fixed at the first start of a data directory.")                                             \
+  NUMBER(num_partitions, "num.partitions", int32, 1, 1, kInt32Max, live, "",                                           \
+    "Partitions of a topic created without a count.")                                                                  \
+  NUMBER(default_replication_factor, "default.replication.factor", int32, 1, 1, kInt16Max, live, "",                   \
+    "Replicas of a topic created without a factor.")                                                                   \
+  BOOL(auto_create_topics_enable, "auto.create.topics.enable", true, live,                                             \
+    "Create a topic when a client asks for metadata of one that does not exist.")                                      \
+  BOOL(delete_topic_enable, "delete.topic.enable", true, restart,                                                      \
+    "Whether DeleteTopics is obeyed.")                                                                                 \
+  NUMBER(message_max_bytes, "message.max.bytes", int32, 1048588, 0, kInt32Max, live, "",                               \
+    "Largest record batch, compressed, as a client sent it.")                                                          \
+  NUMBER(min_insync_replicas, "min.insync.replicas", int32, 1, 1, kInt32Max, live, "",                                 \
+    "In-sync replicas that acks=all needs.")                                                                           \
+  TEXT(compression_type, "compression.type", string, "producer", "producer", live, "",                                 \
+    "Codec batches are stored with; only 'producer' (as sent) is there yet.")                                          \
+  NUMBER(socket_request_max_bytes, "socket.request.max.bytes", int32, 104857600, 1, kInt32Max, restart, "",            \
+    "Largest request; a longer one closes its connection.")                                                            \
+  NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \
+    "Client connections at a time; more are refused.")                                                                 \
+  NUMBER(connections_max_idle_ms, "connections.max.idle.ms", int64, 600000, -1, kInt64Max, restart, "",                \
+    "Close a connection after this long without a request; -1 never.")                                                 \
+  NUMBER(queued_max_request_bytes, "queued.max.request.bytes", int64, -1, -1, kInt64Max, restart, "",                  \
+    "Request bytes held at a time before reading pauses; -1: a share of `memory`.")                                    \
+  NUMBER(fetch_max_bytes, "fetch.max.bytes", int32, 57671680, 1024, kInt32Max, restart, "",                            \
+    "Most bytes of one fetch answer, whatever the client asks.")                                                       \
+  NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
+    "Forget an idle idempotent producer after this long.")                                                             \
+  NUMBER(log_segment_bytes, "log.segment.bytes", int32, 64_MiB, 1_MiB, kInt32Max, live, "",                            \
+    "Start a new segment file at this size.")                                                                          \
+  UNSET(log_roll_ms, "log.roll.ms", int64, 1, kInt64Max, live,                                                         \
+    "Start a new segment file at this age; unset: log.roll.hours.")                                                    \
+  NUMBER(log_roll_hours, "log.roll.hours", int32, 168, 1, kInt32Max, live, "",                                         \
+    "Start a new segment file at this age.")                                                                           \
+  NUMBER(log_index_interval_bytes, "log.index.interval.bytes", int32, 4096, 0, kInt32Max, live, "",                    \
+    "Bytes between two entries of the offset index.")                                                                  \
+  NUMBER(log_index_size_max_bytes, "log.index.size.max.bytes", int32, 10_MiB, 4, kInt32Max, live, "",                  \
+    "Largest index file; a full one starts a new segment.")                                                            \
+  TEXT(log_cleanup_policy, "log.cleanup.policy", list, "delete", "compact,delete", live, "",                           \
+    "What happens to old records: delete, compact or both.")                                                           \
+  UNSET(log_retention_ms, "log.retention.ms", int64, -1, kInt64Max, live,                                              \
+    "Delete segments older than this; -1 never; unset: log.retention.minutes.")                                        \
+  UNSET(log_retention_minutes, "log.retention.minutes", int32, -1, kInt32Max, live,                                    \
+    "Delete segments older than this; -1 never; unset: log.retention.hours.")                                          \
+  NUMBER(log_retention_hours, "log.retention.hours", int32, 168, -1, kInt32Max, live, "",                              \
+    "Delete segments older than this; -1 never.")                                                                      \
+  NUMBER(log_retention_bytes, "log.retention.bytes", int64, -1, -1, kInt64Max, live, "",                               \
+    "Delete the oldest segments of a partition above this size; -1 no limit.")                                         \
+  NUMBER(log_retention_check_interval_ms, "log.retention.check.interval.ms", int64, 300000, 1, kInt64Max, restart, "", \
+    "Time between two looks at retention.")                                                                            \
+  NUMBER(log_segment_delete_delay_ms, "log.segment.delete.delay.ms", int64, 60000, 0, kInt64Max, live, "",             \
+    "Time between giving a segment up and deleting its files.")                                                        \
+  NUMBER(log_flush_interval_messages, "log.flush.interval.messages", int64, 1, 1, kInt64Max, live, "",                 \
+    "Sync after this many records. 1: nobody sees a record that a power cut could take back.")                         \
+  UNSET(log_flush_interval_ms, "log.flush.interval.ms", int64, 0, kInt64Max, live,                                     \
+    "Sync at least this often when log.flush.interval.messages is above 1.")                                           \
+  TEXT(log_message_timestamp_type, "log.message.timestamp.type", string, "CreateTime", "CreateTime,LogAppendTime",     \
+    live, "", "Whose clock stamps records: the producer's or the broker's.")                                           \
+  NUMBER(log_message_timestamp_before_max_ms, "log.message.timestamp.before.max.ms", int64, kInt64Max, 0, kInt64Max,   \
+    live, "", "Refuse records stamped further back than this.")                                                        \
+  NUMBER(log_message_timestamp_after_max_ms, "log.message.timestamp.after.max.ms", int64, 3600000, 0, kInt64Max,       \
+    live, "", "Refuse records stamped further ahead than this.")                                                       \
+  /* Ours. */                                                                                                          \
+  TEXT(http_listeners, "http.listeners", list, ":8080", "", restart, "--http",                                         \
+    "Where HTTP answers (health, metrics): HOST:PORT; no host means every address, port 0 any free one.")              \
+  NUMBER(shards, "shards", int32, 0, 0, 1024, restart, "",                                                             \
+    "Threads that serve, one event loop each; 0: one per core.")                                                       \
+  NUMBER(memory, "memory", int64, 0, 0, kInt64Max, restart, "",                                                        \
+    "Memory for connections, requests and caches, e.g. 2GiB; 0: half of the machine's.")                               \
+  NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
+    "Appends stop while less than this is free in a log directory.")                                                   \
+  TEXT(log_format, "log.format", string, "text", "text,json", restart, "",                                             \
+    "Form of the broker's own log lines.")                                                                             \
+  TEXT(log_level, "log.level", string, "info", "debug,info,warn,error", restart, "",                                   \
+    "Least level of the broker's own log lines.")
+// clang-format on
+
+/// The broker's options, parsed and within bounds. A field per row.
+struct BrokerConfig {
+#define MR_TEXT(field, name, type, default_value, ...) detail::Cpp<Type::type>::cpp field;
+#define MR_NUMBER(field, name, type, default_value, ...) detail::Cpp<Type::type>::cpp field = default_value;
+#define MR_UNSET(field, name, type, ...) std::optional<detail::Cpp<Type::type>::cpp> field;
+#define MR_BOOL(field, name, default_value, ...) bool field = default_value;
+  MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL)
+#undef MR_TEXT
+#undef MR_NUMBER
+#undef MR_UNSET
+#undef MR_BOOL
+};
+
+#define MR_TEXT(...)
+#define MR_NUMBER(field, name, type, default_value, min, max, ...)                              \
+  static_assert(static_cast<std::int64_t>(default_value) >= static_cast<std::int64_t>(min) &&   \
+                    static_cast<std::int64_t>(default_value) <= static_cast<std::int64_t>(max), \
+                "the default of " name " lies outside its bounds");
+#define MR_UNSET(...)
+#define MR_BOOL(...)
+MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL)
+#undef MR_TEXT
+#undef MR_NUMBER
+#undef MR_UNSET
+#undef MR_BOOL
+
+/// One row, for code that goes over all of them.
+struct BrokerOption {
+  ValueRule rule;
+  std::optional<std::string> default_text;  ///< empty: not set
+  Apply apply;
+  std::string_view short_flag;  ///< "--data-dir"; empty: none
+  std::string_view help;
+
+  /// "--log-segment-bytes": every option has it.
+  std::string flag() const;
+  /// "MILLRACE_LOG_SEGMENT_BYTES".
+  std::string environment() const;
+};
+
+/// In table order.
+const std::vector<BrokerOption>& broker_options();
+const BrokerOption* find_broker_option(std::string_view name);
+
+}  // namespace mr::config

@@ -1,0 +1,119 @@
+#include "config/docs.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <sstream>
+
+#include "config/broker_options.h"
+#include "config/topic_options.h"
+
+namespace mr::config {
+
+namespace {
+
+constexpr std::string_view kGenerated =
+    "<!-- Made from the tables in src/config by `config_docs`; do not edit, run it again. -->\n";
+
+std::string shown(const std::string& text) {
+  if (text.empty()) return "(empty)";
+  return "`" + text + "`";
+}
+
+std::string allowed_cell(const ValueRule& rule) {
+  auto text = describe_allowed(rule);
+  return text.empty() ? "any" : text;
+}
+
+std::string_view effect_cell(Effect effect) {
+  switch (effect) {
+    case Effect::used:
+      return "obeyed";
+    case Effect::harmless:
+      return "accepted, nothing acts on it yet";
+    case Effect::default_only:
+      return "only the default is accepted yet";
+  }
+  return "?";
+}
+
+/// (kind, name) -> default of Apache Kafka.
+std::map<std::pair<std::string, std::string>, std::string> kafka_defaults(const std::string& facts) {
+  std::map<std::pair<std::string, std::string>, std::string> result;
+  std::istringstream lines(facts);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    std::vector<std::string> cells;
+    std::istringstream pieces(line);
+    for (std::string cell; std::getline(pieces, cell, '\t');) cells.push_back(cell);
+    if (cells.size() < 3) continue;
+    result[{cells[0], cells[1]}] = cells.size() > 3 ? cells[3] : "";
+  }
+  return result;
+}
+
+/// Why a default of ours is not Kafka's. A difference without a reason here fails the test.
+std::string_view reason(std::string_view name) {
+  if (name == "segment.bytes" || name == "log.segment.bytes")
+    return "Retention, recovery and deletion work by segment; smaller ones keep each of them short.";
+  if (name == "flush.messages" || name == "log.flush.interval.messages")
+    return "An acknowledgement means on disk (group commit); Kafka leaves syncing to the operating system.";
+  if (name == "log.dirs") return "Relative to where the broker starts; Kafka's default is under /tmp.";
+  if (name == "node.id") return "Kafka wants it set; one node needs no number of its own choosing.";
+  return "";
+}
+
+}  // namespace
+
+std::string render_config_page() {
+  std::string page = "# Options\n\n";
+  page += kGenerated;
+  page +=
+      "\nSources, strongest first: a flag (`--log-segment-bytes 1GiB`), `--set log.segment.bytes=1GiB`, the "
+      "environment\n"
+      "(`MILLRACE_LOG_SEGMENT_BYTES`), `--config FILE.properties`, the default. `millrace config explain` shows what "
+      "holds\nand where it comes from. Numbers of bytes take KiB, MiB and GiB.\n\n"
+      "## Broker\n\n`live` options can change without a restart once AlterConfigs is served; this version reads all at "
+      "start.\n\n"
+      "| option | type | default | allowed | applies | short flag | what it does |\n"
+      "|---|---|---|---|---|---|---|\n";
+  for (const auto& option : broker_options())
+    page += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", option.rule.name, to_string(option.rule.type),
+                        option.default_text ? shown(*option.default_text) : "not set", allowed_cell(option.rule),
+                        option.apply == Apply::live ? "live" : "restart",
+                        option.short_flag.empty() ? "" : "`" + std::string(option.short_flag) + "`", option.help);
+  page +=
+      "\n## Topic\n\nSet per topic (`millrace topic create --config name=value`, CreateTopics); the broker option is "
+      "used for topics that\ndo not set it.\n\n"
+      "| config | type | default | allowed | broker option | effect | what it does |\n|---|---|---|---|---|---|---|\n";
+  for (const auto& option : topic_options()) {
+    std::string synonyms;
+    for (const auto& synonym : split_list(option.broker_synonyms)) {
+      const auto name = synonym.substr(0, synonym.find('*'));
+      if (find_broker_option(name) != nullptr) synonyms += (synonyms.empty() ? "`" : ", `") + name + "`";
+    }
+    page += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", option.rule.name, to_string(option.rule.type),
+                        shown(option.default_text), allowed_cell(option.rule), synonyms, effect_cell(option.effect),
+                        option.help);
+  }
+  return page;
+}
+
+std::string render_differences_page(const std::string& kafka_facts) {
+  const auto kafka = kafka_defaults(kafka_facts);
+  std::string page = "# Where our defaults differ from Kafka's\n\n";
+  page += kGenerated;
+  page +=
+      "\nEverything else has Kafka's default. Compared with Apache Kafka 4.4.\n\n"
+      "| scope | name | ours | Kafka's | why |\n|---|---|---|---|---|\n";
+  auto row = [&](const std::string& scope, std::string_view name, const std::string& ours) {
+    const auto found = kafka.find({scope, std::string(name)});
+    if (found == kafka.end() || found->second == ours) return;
+    page += fmt::format("| {} | `{}` | {} | {} | {} |\n", scope, name, shown(ours), shown(found->second), reason(name));
+  };
+  for (const auto& option : broker_options()) row("broker", option.rule.name, option.default_text.value_or(""));
+  for (const auto& option : topic_options()) row("topic", option.rule.name, option.default_text);
+  return page;
+}
+
+}  // namespace mr::config

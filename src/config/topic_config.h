@@ -1,0 +1,43 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/broker_settings.h"
+#include "config/topic_options.h"
+
+namespace mr::config {
+
+/// What a topic sets itself, by Kafka's names, as the metastore keeps it.
+using TopicOverrides = std::map<std::string, std::string>;
+
+/// Effective configs: the topic's own, else the broker's synonym, else the default.
+/// Errors: invalid_config with a sentence for the client (unknown name, bad value, not supported yet).
+Result<TopicConfig> parse_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);
+
+/// One value on the way to the effective one.
+struct ConfigSynonym {
+  std::string name;
+  std::optional<std::string> value;
+  ConfigSource source = ConfigSource::default_value;
+};
+
+/// One entry of a DescribeConfigs answer.
+struct ConfigEntry {
+  std::string name;
+  std::optional<std::string> value;
+  Type type = Type::string;
+  ConfigSource source = ConfigSource::default_value;
+  bool read_only = false;
+  bool sensitive = false;
+  std::vector<ConfigSynonym> synonyms;  ///< strongest first (traps.md 41)
+  std::string_view help;
+};
+
+/// All topic configs in order of name. `overrides` must have passed parse_topic_config.
+std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);
+/// All broker options in table order.
+std::vector<ConfigEntry> describe_broker_config(const BrokerSettings& broker);
+
+}  // namespace mr::config
