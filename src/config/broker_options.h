@@ -17,7 +17,7 @@ namespace mr::config {
 ///   UNSET(field, name, type, min, max, applies, help): a number that is not set by default
 ///   BOOL(field, name, default, applies, help)
 #define MR_BROKER_OPTIONS(TEXT, NUMBER, UNSET, BOOL)                                                                   \
-  TEXT(listeners, "listeners", list, "PLAINTEXT://:9092", "", restart, "--kafka",                                      \
+  TEXT(listeners, "listeners", list, "PLAINTEXT://127.0.0.1:9092", "", restart, "--kafka",                                      \
     "Where Kafka clients connect: NAME://HOST:PORT, or just HOST:PORT; no host means every address, port 0 any free one.") \
   TEXT(advertised_listeners, "advertised.listeners", list, "", "", restart, "",                                        \
     "What clients are told to connect to; unset: the local address of the client's own connection.")                   \
@@ -86,7 +86,7 @@ namespace mr::config {
   NUMBER(log_message_timestamp_after_max_ms, "log.message.timestamp.after.max.ms", int64, 3600000, 0, kInt64Max,       \
     live, "", "Refuse records stamped further ahead than this.")                                                       \
   /* Ours. */                                                                                                          \
-  TEXT(http_listeners, "http.listeners", list, ":8080", "", restart, "--http",                                         \
+  TEXT(http_listeners, "http.listeners", list, "127.0.0.1:8080", "", restart, "--http",                                         \
     "Where HTTP answers (health, metrics): HOST:PORT; no host means every address, port 0 any free one.")              \
   NUMBER(shards, "shards", int32, 0, 0, 1024, restart, "",                                                             \
     "Threads that serve, one event loop each; 0: one per core.")                                                       \
@@ -143,5 +143,7 @@ struct BrokerOption {
 /// In table order.
 const std::vector<BrokerOption>& broker_options();
 const BrokerOption* find_broker_option(std::string_view name);
+/// The option's value as text, as DescribeConfigs shows it; empty when it is not set or there is no such option.
+std::optional<std::string> value_of(const BrokerConfig& config, std::string_view name);
 
 }  // namespace mr::config

@@ -117,6 +117,15 @@ const BrokerOption* find_broker_option(std::string_view name) {
   return nullptr;
 }
 
+std::optional<std::string> value_of(const BrokerConfig& config, std::string_view name) {
+  std::optional<std::string> text;
+#define MR_FIELD(field, row_name, ...) \
+  if (name == row_name) text = detail::field_text(config.field);
+  MR_BROKER_OPTIONS(MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD)
+#undef MR_FIELD
+  return text;
+}
+
 std::string BrokerOption::flag() const {
   std::string flag = "--" + std::string(rule.name);
   std::ranges::replace(flag, '.', '-');

@@ -19,7 +19,7 @@ std::string refusal(const std::vector<SettingInput>& inputs) {
 TEST(BrokerSettings, DefaultsFillEveryField) {
   auto loaded = load_broker_settings({});
   ASSERT_TRUE(loaded.ok()) << loaded.error().message();
-  EXPECT_THAT(loaded->config.listeners, ElementsAre("PLAINTEXT://:9092"));
+  EXPECT_THAT(loaded->config.listeners, ElementsAre("PLAINTEXT://127.0.0.1:9092"));
   EXPECT_EQ(loaded->config.log_segment_bytes, 64 << 20);
   EXPECT_EQ(loaded->config.log_flush_interval_messages, 1);
   EXPECT_EQ(loaded->config.log_retention_ms, std::nullopt);

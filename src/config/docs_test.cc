@@ -20,8 +20,8 @@ std::string file(const std::string& path) {
 
 TEST(ConfigDocs, PagesAreFresh) {
   const char* how = "stale: run cmake --build build/dev --target config_pages";
-  EXPECT_EQ(file("docs/config.md"), render_config_page()) << how;
-  EXPECT_EQ(file("docs/differences.md"), render_differences_page(file("src/config/kafka_configs.tsv"))) << how;
+  EXPECT_TRUE(file("docs/config.md") == render_config_page()) << how;
+  EXPECT_TRUE(file("docs/differences.md") == render_differences_page(file("src/config/kafka_configs.tsv"))) << how;
 }
 
 TEST(ConfigDocs, EveryDifferenceHasAReason) {

@@ -113,6 +113,20 @@ template <class T>
 void store(const Value& value, std::optional<T>& field) {
   store(value, field.emplace());
 }
+
+/// The way back: a field's text; empty when it is not set.
+template <class T>
+std::optional<std::string> field_text(const T& field) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
+    return std::to_string(field);
+  else
+    return format_value(Value(field));
+}
+template <class T>
+std::optional<std::string> field_text(const std::optional<T>& field) {
+  if (!field) return std::nullopt;
+  return field_text(*field);
+}
 }  // namespace detail
 
 }  // namespace mr::config

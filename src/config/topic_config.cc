@@ -31,27 +31,22 @@ std::vector<TopicOption> make_options() {
   return rows;
 }
 
-/// The broker's setting behind "name*factor", when we have that option.
+/// "name*factor" of a table row.
 struct Synonym {
-  const Setting* setting = nullptr;
+  std::string name;
   std::int64_t factor = 1;
 };
 
-std::vector<Synonym> synonyms_of(const TopicOption& option, const BrokerSettings& broker) {
+std::vector<Synonym> synonyms_of(const TopicOption& option) {
   std::vector<Synonym> result;
   for (const auto& text : split_list(option.broker_synonyms)) {
     const auto star = text.find('*');
-    Synonym one;
+    Synonym one{.name = text.substr(0, star)};
     if (star != std::string::npos) {
-      const char* digits = text.data() + star + 1;
-      auto parsed = std::from_chars(digits, text.data() + text.size(), one.factor);
+      auto parsed = std::from_chars(text.data() + star + 1, text.data() + text.size(), one.factor);
       MR_CHECK(parsed.ec == std::errc{});
     }
-    auto name = std::string_view(text).substr(0, star);
-    auto found = std::ranges::find_if(broker.settings, [&](const Setting& s) { return s.option->rule.name == name; });
-    if (found == broker.settings.end()) continue;
-    one.setting = &*found;
-    result.push_back(one);
+    result.push_back(std::move(one));
   }
   return result;
 }
@@ -66,11 +61,11 @@ std::string converted(const std::string& value, std::int64_t factor) {
   return std::to_string(number);
 }
 
-/// What holds for a topic that does not set `option` itself. Explicit settings win over defaults in order of synonyms.
-std::string inherited(const TopicOption& option, const BrokerSettings& broker) {
-  for (const auto& synonym : synonyms_of(option, broker))
-    if (synonym.setting->origin != Origin::default_value && synonym.setting->value)
-      return converted(*synonym.setting->value, synonym.factor);
+/// What holds for a topic that does not set `option` itself: the first synonym that has a value. Finer units are unset
+/// by default, so a coarser one counts only where no finer one was given.
+std::string inherited(const TopicOption& option, const BrokerConfig& broker) {
+  for (const auto& synonym : synonyms_of(option))
+    if (auto value = value_of(broker, synonym.name)) return converted(*value, synonym.factor);
   return option.default_text;
 }
 
@@ -107,7 +102,7 @@ const TopicOption* find_topic_option(std::string_view name) {
   return nullptr;
 }
 
-Result<TopicConfig> parse_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker) {
+Result<TopicConfig> TopicConfig::resolve(const BrokerConfig& broker, const TopicOverrides& overrides) {
   MR_TRY_VOID(check_overrides(overrides));
   TopicConfig config;
   auto option = topic_options().begin();
@@ -134,15 +129,20 @@ std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, 
       entry.value = value.ok() ? format_value(*value) : own->second;
       entry.synonyms.push_back({entry.name, entry.value, ConfigSource::topic});
     } else {
-      entry.value = inherited(option, broker);
+      entry.value = inherited(option, broker.config);
     }
     // Explicit settings of the broker first, then its defaults, each in order of synonyms.
     for (auto wanted : {ConfigSource::static_broker, ConfigSource::default_value})
-      for (const auto& synonym : synonyms_of(option, broker)) {
-        const Setting& setting = *synonym.setting;
-        std::optional<std::string> value = wanted == source_of(setting) ? setting.value : std::nullopt;
-        if (wanted == ConfigSource::default_value) value = setting.option->default_text;
-        if (value) entry.synonyms.push_back({std::string(setting.option->rule.name), *value, wanted});
+      for (const auto& synonym : synonyms_of(option)) {
+        if (find_broker_option(synonym.name) == nullptr) continue;
+        const Setting& setting = broker.of(synonym.name);
+        std::optional<std::string> value;
+        if (wanted == ConfigSource::default_value) {
+          value = setting.option->default_text;
+        } else if (setting.origin != Origin::default_value) {
+          value = setting.value;
+        }
+        if (value) entry.synonyms.push_back({synonym.name, value, wanted});
       }
     if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
     entries.push_back(std::move(entry));

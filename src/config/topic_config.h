@@ -12,10 +12,6 @@ namespace mr::config {
 /// What a topic sets itself, by Kafka's names, as the metastore keeps it.
 using TopicOverrides = std::map<std::string, std::string>;
 
-/// Effective configs: the topic's own, else the broker's synonym, else the default.
-/// Errors: invalid_config with a sentence for the client (unknown name, bad value, not supported yet).
-Result<TopicConfig> parse_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);
-
 /// One value on the way to the effective one.
 struct ConfigSynonym {
   std::string name;
@@ -35,7 +31,7 @@ struct ConfigEntry {
   std::string_view help;
 };
 
-/// All topic configs in order of name. `overrides` must have passed parse_topic_config.
+/// All topic configs in order of name. `overrides` must have passed TopicConfig::resolve.
 std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);
 /// All broker options in table order.
 std::vector<ConfigEntry> describe_broker_config(const BrokerSettings& broker);

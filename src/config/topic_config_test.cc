@@ -28,28 +28,28 @@ ConfigEntry described(const std::string& name, const TopicOverrides& overrides, 
 }
 
 TEST(TopicConfig, DefaultsOverridesAndBrokerSynonyms) {
-  auto plain = parse_topic_config({}, broker());
+  auto plain = TopicConfig::resolve(broker().config, {});
   ASSERT_TRUE(plain.ok());
   EXPECT_EQ(plain->segment_bytes, 64 << 20);
   EXPECT_EQ(plain->flush_messages, 1);
   EXPECT_EQ(plain->retention_ms, 604800000);
   EXPECT_EQ(plain->min_cleanable_dirty_ratio, 0.5);
-  EXPECT_TRUE(plain->deletes());
-  EXPECT_FALSE(plain->compacts());
+  EXPECT_TRUE(plain->deleted());
+  EXPECT_FALSE(plain->compacted());
   EXPECT_FALSE(plain->log_append_time());
 
-  auto set = parse_topic_config({{"cleanup.policy", "compact"}, {"segment.bytes", "1048576"}},
-                                broker({{"log.segment.bytes", "2MiB"}, {"message.max.bytes", "5"}}));
+  auto set = TopicConfig::resolve(broker({{"log.segment.bytes", "2MiB"}, {"message.max.bytes", "5"}}).config,
+                                  {{"cleanup.policy", "compact"}, {"segment.bytes", "1048576"}});
   ASSERT_TRUE(set.ok());
-  EXPECT_TRUE(set->compacts());
-  EXPECT_FALSE(set->deletes());
+  EXPECT_TRUE(set->compacted());
+  EXPECT_FALSE(set->deleted());
   EXPECT_EQ(set->segment_bytes, 1 << 20);
   EXPECT_EQ(set->max_message_bytes, 5);
 }
 
 TEST(TopicConfig, RetentionTakesTheFinestUnitThatIsSet) {
   auto retention = [](const std::vector<std::pair<std::string, std::string>>& values) {
-    return parse_topic_config({}, broker(values))->retention_ms;
+    return TopicConfig::resolve(broker(values).config, {})->retention_ms;
   };
   EXPECT_EQ(retention({{"log.retention.hours", "2"}}), 7200000);
   EXPECT_EQ(retention({{"log.retention.hours", "2"}, {"log.retention.minutes", "3"}}), 180000);
@@ -59,7 +59,7 @@ TEST(TopicConfig, RetentionTakesTheFinestUnitThatIsSet) {
 
 TEST(TopicConfig, RefusesWithASentence) {
   auto why = [](const TopicOverrides& overrides) {
-    auto parsed = parse_topic_config(overrides, broker());
+    auto parsed = TopicConfig::resolve(broker().config, overrides);
     EXPECT_FALSE(parsed.ok());
     EXPECT_EQ(parsed.code(), Errc::invalid_config);
     return parsed.error().detail();
@@ -69,7 +69,7 @@ TEST(TopicConfig, RefusesWithASentence) {
   EXPECT_THAT(why({{"remote.storage.enable", "true"}}), HasSubstr("not supported yet"));
   EXPECT_THAT(why({{"compression.type", "zstd"}}), HasSubstr("not supported yet"));
   EXPECT_THAT(why({{"message.format.version", "2.8"}}), HasSubstr("Unknown topic config name"));
-  EXPECT_TRUE(parse_topic_config({{"remote.storage.enable", "false"}, {"cleanup.policy", ""}}, broker()).ok());
+  EXPECT_TRUE(TopicConfig::resolve(broker().config, {{"remote.storage.enable", "false"}, {"cleanup.policy", ""}}).ok());
 }
 
 TEST(TopicConfig, DescribesSourcesAndSynonyms) {
@@ -108,7 +108,7 @@ TEST(TopicConfig, DescribesBrokerOptions) {
   }
 }
 
-// Extreme broker values must be fine for topics too: parse_topic_config checks that they are.
+// Extreme broker values must be fine for topics too: TopicConfig::resolve checks that they are.
 TEST(TopicConfig, EveryBrokerValueSuitsItsTopicConfig) {
   for (const auto& option : topic_options())
     for (const auto& synonym : split_list(option.broker_synonyms)) {
@@ -117,7 +117,7 @@ TEST(TopicConfig, EveryBrokerValueSuitsItsTopicConfig) {
       if (broker_option == nullptr) continue;
       for (auto extreme : {broker_option->rule.min, broker_option->rule.max}) {
         if (broker_option->rule.type == Type::list || broker_option->rule.type == Type::string) continue;
-        EXPECT_TRUE(parse_topic_config({}, broker({{name, std::to_string(extreme)}})).ok()) << name << extreme;
+        EXPECT_TRUE(TopicConfig::resolve(broker({{name, std::to_string(extreme)}}).config, {}).ok()) << name << extreme;
       }
       // The two defaults are one.
       if (broker_option->default_text && synonym == name) {

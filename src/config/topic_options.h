@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,8 @@ enum class Effect : std::uint8_t {
     harmless, "Whether a replica outside the ISR may lead when nobody else is there.")
 // clang-format on
 
+struct BrokerConfig;
+
 /// The configs of one topic, parsed: what log, replica and handlers obey. A field per row, always filled.
 struct TopicConfig {
 #define MR_NUMBER(field, name, type, default_value, ...) detail::Cpp<Type::type>::cpp field = default_value;
@@ -110,8 +113,12 @@ struct TopicConfig {
 #undef MR_BOOL
 #undef MR_RATIO
 
-  bool deletes() const { return has_policy("delete"); }
-  bool compacts() const { return has_policy("compact"); }
+  /// Effective configs: the topic's own, else the broker's synonym, else the default.
+  /// Errors: invalid_config with a sentence for the client (unknown name, bad value, not supported yet).
+  static Result<TopicConfig> resolve(const BrokerConfig& broker, const std::map<std::string, std::string>& overrides);
+
+  bool deleted() const { return has_policy("delete"); }
+  bool compacted() const { return has_policy("compact"); }
   bool log_append_time() const { return message_timestamp_type == "LogAppendTime"; }
 
  private:
