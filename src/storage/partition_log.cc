@@ -1,0 +1,211 @@
+#include "storage/partition_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "storage/partition_metadata.h"
+#include "storage/segment_names.h"
+#include "storage/small_file.h"
+
+namespace mr::storage {
+
+Result<std::unique_ptr<Log>> Log::open(FileSystem& files, OpenOptions options) {
+  MR_TRY(std::unique_ptr<PartitionLog> log, PartitionLog::open(files, std::move(options)));
+  return std::unique_ptr<Log>(std::move(log));
+}
+
+PartitionLog::PartitionLog(FileSystem& files, OpenOptions options)
+    : place_{files, std::move(options.directory)}, partition_(std::move(options.partition)), config_(options.config) {}
+
+Result<std::unique_ptr<PartitionLog>> PartitionLog::open(FileSystem& files, OpenOptions options) {
+  std::unique_ptr<PartitionLog> log(new PartitionLog(files, options));
+  MR_TRY_VOID(log->open_files(options));
+  return log;
+}
+
+Result<void> PartitionLog::open_files(const OpenOptions& options) {
+  MR_TRY(RecoveredLog found, recover_log(place_, options));
+  segments_ = std::move(found.segments);
+  epochs_ = std::move(found.epochs);
+  producers_ = std::move(found.producers);
+  log_start_ = segments_.front()->base();
+  log_end_ = durable_end_ = found.log_end;
+  recovery_point_ = active().base();
+  for (const auto& segment : segments_) bytes_ += segment->size();
+  return advance_log_start(std::max(found.log_start, log_start_));
+}
+
+std::optional<std::uint64_t> PartitionLog::RecentBatches::find(Offset base) const {
+  // The ring is ordered by base: search [count - kept, count).
+  std::size_t low = count > kKept ? count - kKept : 0, high = count;
+  while (low < high) {
+    std::size_t middle = low + (high - low) / 2;
+    if (starts[middle % kKept].base < base) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == count || starts[low % kKept].base != base) return std::nullopt;
+  return starts[low % kKept].position;
+}
+
+Error PartitionLog::fail(Error error) {
+  if (!failed_) {
+    log_error("storage", "log failed for good", {{"directory", place_.directory}, {"error", error.message()}});
+    failed_ = Error(Errc::disk_failed, fmt::format("{}: {}", place_.directory, error.message()));
+  }
+  return *failed_;
+}
+
+/// Kafka's rules: by bytes, by the distance of this batch's timestamp to the first batch's, by full indexes, by offsets
+/// that no longer fit in 31 bits.
+bool PartitionLog::must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first) {
+  Segment& segment = active();
+  if (segment.size() == 0) return false;
+  std::uint64_t bytes_max = std::min(config_.segment_bytes, Segment::kBytesMax);
+  if (segment.size() + header.total_bytes() > bytes_max) return true;
+  if (log_end_.v + header.last_offset_delta - segment.base().v > INT32_MAX) return true;
+  if (max_timestamp >= 0 && first >= 0 && max_timestamp - first > config_.segment_ms) return true;
+  return segment.index_full(config_.segment_index_bytes);
+}
+
+Result<void> PartitionLog::roll() {
+  changed_ = true;
+  MR_TRY(auto synced, active().seal());
+  MR_TRY(auto next, Segment::create(place_, log_end_));
+  if (!seals_) seals_ = std::make_shared<SealTask>(place_);
+  seals_->add(std::move(synced), log_end_, producers_.encode_snapshot());
+  note_use(active());
+  segments_.push_back(std::move(next));
+  if (recent_) recent_->count = 0;
+  log_debug("storage", "segment rolled", {{"partition", partition_.to_string()}, {"base", log_end_.v}});
+  return {};
+}
+
+Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
+                                          LeaderEpoch epoch, WallMillis now) {
+  MR_CHECK(batch.size() == header.total_bytes() && batch.size() <= Segment::kBytesMax);
+  MR_CHECK(epoch >= epochs_.latest());
+  MR_CHECK(!closed_);
+  if (failed_) return *failed_;
+  auto harmless = [](const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; };
+  auto first = active().first_timestamp();
+  if (!first.ok()) return harmless(first.error()) ? first.error() : fail(std::move(first).error());
+  WallMillis first_timestamp = first->value_or(-1);
+  if (must_roll(header, max_timestamp, first_timestamp)) {
+    Result<void> rolled = roll();
+    if (!rolled.ok()) return harmless(rolled.error()) ? rolled.error() : fail(std::move(rolled).error());
+  }
+  if (!recent_) recent_ = std::make_unique<RecentBatches>();
+
+  patch_batch(batch, log_end_, epoch);
+  BatchHeader stored = header;
+  stored.base_offset = log_end_.v;
+  stored.leader_epoch = epoch.v;
+  stored.max_timestamp = max_timestamp;
+  std::uint64_t position = active().size();
+  Result<void> written = active().append(batch, stored, max_timestamp, config_.index_interval_bytes);
+  if (!written.ok()) return harmless(written.error()) ? written.error() : fail(std::move(written).error());
+
+  changed_ = true;
+  recent_->add(log_end_, position);
+  bytes_ += batch.size();
+  AppendResult result{log_end_, stored.next_offset()};
+  epochs_dirty_ |= epochs_.assign(epoch, log_end_);
+  producers_.note(stored, now);
+  log_end_ = result.next_offset;
+  return result;
+}
+
+std::optional<SyncTicket> PartitionLog::begin_sync() {
+  MR_CHECK(!sync_running_);
+  if (failed_ || (log_end_ == durable_end_ && !seals_)) return std::nullopt;
+  SyncTicket ticket{log_end_, {}};
+  // The active segment holds whatever is not durable, unless the seal covers it all.
+  if (log_end_ > std::max(durable_end_, active().base())) {
+    auto file = active().file();
+    if (!file.ok()) {
+      if (file.code() != Errc::resource_exhausted) (void)fail(std::move(file).error());
+      return std::nullopt;
+    }
+    ticket.files.push_back(std::move(*file));
+  }
+  if (seals_) {
+    syncing_seals_to_ = seals_->next_base();
+    ticket.files.push_back(std::move(seals_));
+    seals_.reset();
+  }
+  sync_running_ = true;
+  return ticket;
+}
+
+void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcome) {
+  MR_CHECK(sync_running_);
+  sync_running_ = false;
+  std::optional<Offset> sealed_to = std::exchange(syncing_seals_to_, std::nullopt);
+  if (!outcome.ok()) {
+    (void)fail(outcome.error());
+    return;
+  }
+  if (failed_) return;
+  durable_end_ = ticket.end;
+  if (sealed_to) recovery_point_ = *sealed_to;
+}
+
+Log::EpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
+  EpochTable::End end = epochs_.end_of(epoch, log_end_);
+  return {end.epoch, end.end};
+}
+
+Result<void> PartitionLog::write_epochs() {
+  std::string text = epochs_.encode();
+  Result<void> written = replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(text));
+  if (!written.ok())
+    return written.code() == Errc::disk_full ? written : Result<void>(fail(std::move(written).error()));
+  epochs_dirty_ = false;
+  return {};
+}
+
+Result<void> PartitionLog::start_epoch(LeaderEpoch epoch) {
+  if (failed_) return *failed_;
+  if (!epochs_.assign(epoch, log_end_) && !epochs_dirty_) return {};
+  changed_ = true;
+  epochs_dirty_ = true;
+  return write_epochs();
+}
+
+Result<void> PartitionLog::close() {
+  if (closed_) return {};
+  MR_CHECK(!sync_running_);
+  if (failed_) return *failed_;
+  auto all = [&]() -> Result<void> {
+    if (!changed_) return {};  // thousands of idle partitions stop at once
+    if (seals_) MR_TRY_VOID(seals_->sync());
+    seals_.reset();
+    MR_TRY(auto synced, active().seal());
+    for (auto& file : synced) MR_TRY_VOID(file->sync());
+    if (epochs_dirty_) MR_TRY_VOID(write_epochs());
+    MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
+    return place_.files.sync_directory(place_.directory);
+  };
+  Result<void> outcome = all();
+  if (!outcome.ok())
+    return outcome.code() == Errc::disk_full ? outcome : Result<void>(fail(std::move(outcome).error()));
+  durable_end_ = recovery_point_ = log_end_;
+  for (auto& segment : segments_) segment->close_files();
+  open_sealed_.clear();
+  closed_ = true;
+  return {};
+}
+
+std::size_t PartitionLog::memory_bytes() const {
+  std::size_t bytes = sizeof *this + (recent_ ? sizeof *recent_ : 0) + place_.directory.capacity();
+  for (const auto& segment : segments_) bytes += segment->memory_bytes();
+  return bytes + producers_.size() * 320 + epochs_.lines().capacity() * sizeof(EpochTable::Line);
+}
+
+}  // namespace mr::storage

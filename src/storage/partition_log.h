@@ -1,0 +1,122 @@
+#pragma once
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/epoch_table.h"
+#include "storage/log.h"
+#include "storage/producer_table.h"
+#include "storage/recovery.h"
+#include "storage/seal_task.h"
+#include "storage/segment.h"
+
+namespace mr::storage {
+
+/// The Log. One file per concern: partition_log.cc (open, append, sync, close), partition_log_read.cc,
+/// partition_log_retention.cc.
+class PartitionLog final : public Log {
+ public:
+  static Result<std::unique_ptr<PartitionLog>> open(FileSystem& files, OpenOptions options);
+
+  Offset log_start() const override { return log_start_; }
+  Offset log_end() const override { return log_end_; }
+  Offset durable_end() const override { return durable_end_; }
+  std::uint64_t bytes() const override { return bytes_; }
+  std::size_t segments() const override { return segments_.size(); }
+
+  Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
+                              LeaderEpoch epoch, WallMillis now) override;
+  Result<SequenceVerdict> check_sequence(const BatchHeader& header) const override { return producers_.check(header); }
+  std::optional<SyncTicket> begin_sync() override;
+  void end_sync(const SyncTicket& ticket, const Result<void>& outcome) override;
+
+  Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) override;
+  Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
+  Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
+
+  LeaderEpoch latest_epoch() const override { return epochs_.latest(); }
+  EpochEnd epoch_end(LeaderEpoch epoch) const override;
+  Result<void> start_epoch(LeaderEpoch epoch) override;
+
+  Offset retention_start(WallMillis now, Offset limit) override;
+  Result<void> advance_log_start(Offset offset) override;
+  std::vector<std::string> take_deleted_files() override { return std::exchange(deleted_files_, {}); }
+
+  Offset recovery_point() const override { return recovery_point_; }
+  Result<void> close() override;
+  void set_config(const LogConfig& config) override { config_ = config; }
+  std::vector<ProducerInfo> producers() const override { return producers_.list(); }
+
+  /// Bytes of memory held, files and allocator overhead not counted.
+  std::size_t memory_bytes() const;
+
+ private:
+  /// Where the newest batches of the active segment start, so that tailing reads and watermark look-ups touch no file.
+  struct RecentBatches {
+    static constexpr std::size_t kKept = 64;
+    struct Start {
+      Offset base;
+      std::uint64_t position = 0;
+    };
+    std::array<Start, kKept> starts;
+    std::size_t count = 0;  ///< ever added since the segment began
+    void add(Offset base, std::uint64_t position) { starts[count++ % kKept] = {base, position}; }
+    /// Exact position of the batch that starts at `base`.
+    std::optional<std::uint64_t> find(Offset base) const;
+  };
+  /// What one segment gives to a read.
+  struct Slice {
+    std::uint64_t position = 0;
+    std::uint64_t length = 0;
+    Offset first_base{-1};
+    bool reaches_end = false;  ///< nothing of this segment below `end` is left behind
+  };
+
+  PartitionLog(FileSystem& files, OpenOptions options);
+  Result<void> open_files(const OpenOptions& options);
+  Result<void> write_epochs();
+
+  Segment& active() { return *segments_.back(); }
+  const Segment& active() const { return *segments_.back(); }
+  bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);
+  Result<void> roll();
+  Error fail(Error error);
+  void note_use(Segment& segment);
+
+  /// Index in segments_ of the segment that holds or would hold `offset`.
+  std::size_t segment_for(Offset offset) const;
+  Offset segment_end(std::size_t index) const;
+  Result<Slice> slice(std::size_t index, Offset from, Offset end, std::uint64_t bytes_max, bool first_whole);
+  /// Position in segment `index` up to which all batches start below `end`; looks no further than `limit`.
+  Result<std::uint64_t> position_of_end(std::size_t index, Offset end, std::uint64_t from_position,
+                                        std::uint64_t limit);
+  Result<TimestampHit> load_hit(Segment& segment, const BatchScanner::Item& item);
+  Result<void> give_up_segment(Segment& segment);
+
+  LogPlace place_;
+  TopicPartition partition_;
+  LogConfig config_;
+  std::vector<std::unique_ptr<Segment>> segments_;  ///< by base offset; the last is the active one; never empty
+  EpochTable epochs_;
+  ProducerTable producers_;
+  std::unique_ptr<RecentBatches> recent_;  ///< made at the first append: idle partitions stay small
+  Offset log_start_{0};
+  Offset log_end_{0};
+  Offset durable_end_{0};
+  Offset recovery_point_{0};
+  std::uint64_t bytes_ = 0;
+  std::shared_ptr<SealTask> seals_;         ///< waits for the next round
+  std::optional<Offset> syncing_seals_to_;  ///< next_base() of the task in the running round
+  bool sync_running_ = false;
+  bool epochs_dirty_ = false;
+  bool changed_ = false;  ///< since open: close() has something to write
+  bool closed_ = false;
+  std::optional<Error> failed_;
+  /// Sealed segments that have open files, oldest use first.
+  std::vector<Segment*> open_sealed_;
+  std::vector<std::string> deleted_files_;
+};
+
+}  // namespace mr::storage

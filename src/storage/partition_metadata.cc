@@ -1,0 +1,53 @@
+#include "storage/partition_metadata.h"
+
+#include <fmt/format.h>
+
+#include "storage/small_file.h"
+#include "storage/text_checkpoint.h"
+
+namespace mr::storage {
+
+std::string encode_partition_metadata(TopicId id) {
+  return fmt::format("version: 0\ntopic_id: {}\n", id.v.to_string());
+}
+
+Result<TopicId> decode_partition_metadata(std::string_view text) {
+  std::optional<std::int64_t> version;
+  std::optional<Uuid> id;
+  while (!text.empty()) {
+    std::size_t end = text.find('\n');
+    std::vector<std::string_view> fields = split_fields(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (fields.size() != 2) continue;
+    if (fields[0] == "version:") version = parse_int(fields[1]);
+    if (fields[0] == "topic_id:") id = Uuid::parse(fields[1]);
+  }
+  if (!version || *version < 0) return Error(Errc::corrupt_data, "no version");
+  if (*version > 0) return Error(Errc::newer_format, fmt::format("version {}", *version));
+  if (!id || id->is_zero()) return Error(Errc::corrupt_data, "no topic id");
+  return TopicId{*id};
+}
+
+Result<TopicId> read_partition_metadata(FileSystem& files, const std::string& directory) {
+  std::string path = fmt::format("{}/{}", directory, kPartitionMetadataName);
+  MR_TRY(auto text, read_whole_file(files, path, 4096));
+  auto id = decode_partition_metadata(as_text(text));
+  if (!id.ok()) return in_file(path, std::move(id).error());
+  return id;
+}
+
+Result<void> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
+  if (id.v.is_zero()) return {};
+  auto found = read_partition_metadata(files, directory);
+  if (!found.ok() && found.code() == Errc::not_found) {
+    std::string text = encode_partition_metadata(id);
+    return replace_file(files, fmt::format("{}/{}", directory, kPartitionMetadataName), as_bytes(text));
+  }
+  if (!found.ok()) return std::move(found).error();
+  if (*found != id)
+    return Error(Errc::inconsistent_topic_id,
+                 fmt::format("{} holds topic id {}, expected {}", directory, found->v.to_string(), id.v.to_string()));
+  return {};
+}
+
+}  // namespace mr::storage

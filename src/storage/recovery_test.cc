@@ -1,0 +1,132 @@
+// Crashes of a log on a simulated disk. What a sync covered must be there afterwards, what follows must be whole
+// batches.
+#include "storage/recovery.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/log_fixture.h"
+#include "storage/segment_names.h"
+
+namespace mr::storage::test {
+namespace {
+
+TEST(Recovery, UnsyncedTailIsLostAndSyncedStays) {
+  LogFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.append({.records = 3}).ok());
+  ASSERT_TRUE(f.sync().ok());
+  ASSERT_TRUE(f.append({.records = 2}).ok());
+  f.disk.crash(sim::CrashMode::lose_unsynced);
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{3});
+  EXPECT_EQ(f.log->durable_end(), Offset{3});
+  EXPECT_EQ(f.append()->base_offset, Offset{3});
+  EXPECT_EQ(f.read_all(), Offset{4});
+}
+
+TEST(Recovery, KilledProcessLosesNothing) {
+  LogFixture f;
+  f.options.config.segment_bytes = 2000;
+  f.must_open();
+  for (int i = 0; i < 50; ++i)
+    ASSERT_TRUE(f.append({.value_bytes = 300, .producer_id = 9, .producer_epoch = 1, .base_sequence = i}).ok());
+  f.disk.crash(sim::CrashMode::keep_all);
+  f.must_open();
+  EXPECT_EQ(f.read_all(), Offset{50});
+  ASSERT_EQ(f.log->producers().size(), 1u);
+  EXPECT_EQ(f.log->producers()[0].batches.size(), 5u);
+  EXPECT_EQ(f.log->producers()[0].batches.back().last_sequence, 49);
+}
+
+TEST(Recovery, TornBatchIsCut) {
+  LogFixture f;
+  f.must_open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.value_bytes = 100}).ok());
+  ASSERT_TRUE(f.sync().ok());
+  f.log.reset();
+  std::uint64_t second = f.written[0].size() + f.written[1].size();
+  f.disk.flip_bit(segment_path("/data/t-0", Offset{0}, kLogSuffix), second + 70, 3);
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{2});
+  EXPECT_EQ(f.log->bytes(), second);
+}
+
+TEST(Recovery, DamageBelowWhatWasSealedIsNotCut) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  ASSERT_TRUE(f.sync().ok());
+  f.log.reset();
+  // Both the first segment's data and its index are lost to the medium: the scan must look at it.
+  f.disk.flip_bit(segment_path("/data/t-0", Offset{0}, kLogSuffix), f.written[0].size() + 70, 1);
+  ASSERT_TRUE(f.disk.remove(segment_path("/data/t-0", Offset{0}, kOffsetIndexSuffix)).ok());
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{5});
+  EXPECT_EQ(f.headers_of(*f.log->read(Offset{0}, Offset{5}, 10'000, true)).size(), 1u);
+  EXPECT_EQ(f.log->read(Offset{1}, Offset{5}, 10'000, true).code(), Errc::corrupt_batch);
+  EXPECT_EQ(f.headers_of(*f.log->read(Offset{2}, Offset{5}, 10'000, true)).size(), 3u);
+}
+
+TEST(Recovery, DamageInTheActiveSegmentBelowACleanStopRefusesToOpen) {
+  LogFixture f;
+  f.must_open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append().ok());
+  ASSERT_TRUE(f.log->close().ok());
+  f.disk.flip_bit(segment_path("/data/t-0", Offset{0}, kLogSuffix), 70, 1);
+  auto opened = f.open();
+  EXPECT_EQ(opened.code(), Errc::corrupt_data);
+  EXPECT_NE(opened.error().detail().find("00000000000000000000.log"), std::string::npos);
+}
+
+TEST(Recovery, EpochLinesAboveTheCutGo) {
+  LogFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.log->start_epoch(LeaderEpoch{1}).ok());
+  f.epoch = LeaderEpoch{1};
+  ASSERT_TRUE(f.append({.records = 4}).ok());
+  ASSERT_TRUE(f.sync().ok());
+  ASSERT_TRUE(f.append({.records = 4}).ok());
+  ASSERT_TRUE(f.log->start_epoch(LeaderEpoch{2}).ok());
+  f.disk.crash(sim::CrashMode::lose_unsynced);
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{4});
+  EXPECT_EQ(f.log->latest_epoch(), LeaderEpoch{1});
+}
+
+// Any subset of what no sync covered may survive, torn. Many seeds; each time what was synced must be there, the rest
+// must be whole, and the log must go on.
+TEST(Recovery, RandomCrashesKeepWhatWasSynced) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    LogFixture f(seed);
+    f.options.config.segment_bytes = 3000;
+    f.options.config.index_interval_bytes = 300;
+    f.must_open();
+    sim::Random random(seed);
+    for (int life = 0; life < 4; ++life) {
+      for (int i = 0; i < 30; ++i) {
+        ASSERT_TRUE(
+            f.append({.records = 1 + static_cast<std::int32_t>(random.below(4)), .value_bytes = random.below(500)})
+                .ok());
+        if (random.below(5) == 0) ASSERT_TRUE(f.sync().ok());
+      }
+      Offset durable = f.log->durable_end();
+      Offset end = f.log->log_end();
+      if (random.below(3) == 0 && f.log->log_end() > durable) {
+        // The power goes while the round is under way.
+        f.disk.crash_after(1 + random.below(6), sim::CrashMode::random);
+        (void)f.sync();
+        f.disk.restart();
+      }
+      f.disk.crash(sim::CrashMode::random);
+      f.must_open();
+      EXPECT_GE(f.log->log_end(), durable);
+      EXPECT_LE(f.log->log_end(), end);
+      EXPECT_EQ(f.read_all(1500), f.log->log_end());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mr::storage::test

@@ -1,0 +1,30 @@
+#include "storage/seal_task.h"
+
+#include "storage/segment_names.h"
+
+namespace mr::storage {
+
+Result<void> write_snapshot(FileSystem& files, const std::string& directory, Offset offset, ByteView snapshot) {
+  MR_TRY(auto file, files.open(segment_path(directory, offset, kSnapshotSuffix), OpenMode::create));
+  MR_TRY_VOID(file->truncate(0));
+  MR_TRY_VOID(file->write_at(snapshot, 0));
+  return file->sync();
+}
+
+Result<void> SealTask::sync() {
+  for (Seal& seal : seals_) {
+    for (auto& file : seal.synced) MR_TRY_VOID(file->sync());
+    MR_TRY_VOID(write_snapshot(files_, directory_, seal.next_base, seal.snapshot));
+  }
+  return files_.sync_directory(directory_);
+}
+
+Result<std::size_t> SealTask::read_at(MutableBytes, std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<void> SealTask::write_at(std::span<const ByteView>, std::uint64_t) {
+  return Error(Errc::internal, "not a file");
+}
+Result<void> SealTask::truncate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<std::uint64_t> SealTask::size() { return Error(Errc::internal, "not a file"); }
+Result<void> SealTask::allocate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
+
+}  // namespace mr::storage

@@ -1,0 +1,223 @@
+#include "storage/segment.h"
+
+#include <fmt/format.h>
+
+#include "storage/segment_names.h"
+#include "storage/small_file.h"
+
+namespace mr::storage {
+namespace {
+
+/// One read finds the header sought for in most look-ups: the index has an entry each 4 KiB.
+constexpr std::size_t kLookupChunkBytes = 4096;
+
+}  // namespace
+
+Segment::Segment(const LogPlace& place, Offset base)
+    : place_(&place),
+      base_(base),
+      offset_index_(place, base, kOffsetIndexSuffix),
+      time_index_(place, base, kTimeIndexSuffix) {}
+
+std::string Segment::log_path() const { return segment_path(place_->directory, base_, kLogSuffix); }
+
+Result<std::unique_ptr<Segment>> Segment::create(const LogPlace& place, Offset base) {
+  std::unique_ptr<Segment> segment(new Segment(place, base));
+  MR_TRY(std::unique_ptr<File> file, place.files.open(segment->log_path(), OpenMode::create));
+  MR_TRY(std::uint64_t size, file->size());
+  if (size > 0) {
+    MR_TRY_VOID(file->truncate(0));
+    MR_TRY_VOID(segment->offset_index_.file().reset());
+    MR_TRY_VOID(segment->time_index_.file().reset());
+  }
+  segment->file_ = std::move(file);
+  segment->newest_ = TimeIndex::Entry{-1, base};
+  return segment;
+}
+
+Result<std::unique_ptr<Segment>> Segment::load(const LogPlace& place, Offset base) {
+  std::unique_ptr<Segment> segment(new Segment(place, base));
+  MR_TRY(std::unique_ptr<File> file, place.files.open(segment->log_path(), OpenMode::read));
+  MR_TRY(segment->size_, file->size());
+  MR_TRY_VOID(segment->offset_index_.file().load());
+  MR_TRY_VOID(segment->time_index_.file().load());
+  return segment;
+}
+
+Result<std::shared_ptr<File>> Segment::file() {
+  if (!file_) {
+    MR_TRY(std::unique_ptr<File> opened, place_->files.open(log_path(), OpenMode::read_write));
+    file_ = std::move(opened);
+  }
+  return file_;
+}
+
+Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
+                             std::uint64_t index_interval_bytes) {
+  if (!file_) MR_TRY_VOID(file());
+  Result<void> written = file_->write_at(batch, size_);
+  if (!written.ok()) {
+    has_rest_ = true;
+    if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
+    return written;
+  }
+  return note(header, max_timestamp, size_, index_interval_bytes);
+}
+
+Result<void> Segment::note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
+                           std::uint64_t index_interval_bytes) {
+  if (!newest_) MR_TRY_VOID(load_newest_timestamp());
+  if (position == 0) first_timestamp_ = max_timestamp;
+  size_ = position + header.total_bytes();
+  if (max_timestamp > newest_->timestamp) newest_ = {max_timestamp, header.last_offset()};
+  if (bytes_since_index_ > index_interval_bytes) {
+    bytes_since_index_ = 0;
+    MR_TRY_VOID(offset_index_.append(header.last_offset(), position));
+    MR_TRY_VOID(time_index_.append(newest_->timestamp, newest_->offset));
+  }
+  bytes_since_index_ += header.total_bytes();
+  return {};
+}
+
+Result<void> Segment::reset_for_rebuild() {
+  size_ = 0;
+  bytes_since_index_ = 0;
+  newest_ = TimeIndex::Entry{-1, base_};
+  first_timestamp_.reset();
+  time_index_ = TimeIndex(*place_, base_, kTimeIndexSuffix);
+  MR_TRY_VOID(offset_index_.file().reset());
+  return time_index_.file().reset();
+}
+
+Result<void> Segment::load_newest_timestamp() {
+  MR_TRY(newest_, time_index_.last());
+  return {};
+}
+
+Result<Offset> Segment::resume() {
+  MR_TRY_VOID(load_newest_timestamp());
+  MR_TRY(auto log, file());
+  MR_TRY(std::uint64_t position, offset_index_.position_for(Offset{INT64_MAX}));
+  if (position >= size_) position = 0;
+  Offset next = base_;
+  BatchScanner scanner(*log, position, size_, BatchScanner::Depth::headers, kLookupChunkBytes);
+  while (true) {
+    auto item = scanner.next();
+    if (!item.ok()) return in_file(log_path(), std::move(item).error());
+    if (!*item) break;
+    const BatchHeader& header = (*item)->header;
+    if (header.base_offset < next.v) return in_file(log_path(), Error(Errc::corrupt_batch, "offsets do not grow"));
+    next = header.next_offset();
+    if (header.max_timestamp > newest_->timestamp) newest_ = {header.max_timestamp, header.last_offset()};
+  }
+  bytes_since_index_ = size_ - position;
+  return next;
+}
+
+Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
+  if (!newest_) MR_TRY_VOID(load_newest_timestamp());
+  MR_TRY(auto log, file());
+  MR_TRY_VOID(time_index_.append(newest_->timestamp, newest_->offset));
+  if (has_rest_) {
+    MR_TRY_VOID(log->truncate(size_));
+    has_rest_ = false;
+  }
+  MR_TRY(auto offsets, offset_index_.file().flushed_file());
+  MR_TRY(auto times, time_index_.file().flushed_file());
+  std::vector<std::shared_ptr<File>> synced;
+  synced.push_back(std::move(log));
+  synced.push_back(std::move(offsets));
+  synced.push_back(std::move(times));
+  return synced;
+}
+
+Result<std::optional<BatchScanner::Item>> Segment::locate(Offset offset) {
+  if (size_ == 0) return std::optional<BatchScanner::Item>();
+  MR_TRY(auto log, file());
+  MR_TRY(std::uint64_t position, offset_index_.position_for(offset));
+  if (position >= size_) position = 0;  // an index that does not fit its log; slow but right
+  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
+  while (true) {
+    auto item = scanner.next();
+    if (!item.ok()) return in_file(log_path(), std::move(item).error());
+    if (!*item) break;
+    if ((*item)->header.last_offset() >= offset) return std::move(*item);
+  }
+  if (is_corrupt())
+    return in_file(log_path(), Error(Errc::corrupt_batch, fmt::format("unreadable from position {}", corrupt_from())));
+  return std::optional<BatchScanner::Item>();
+}
+
+Result<std::optional<BatchScanner::Item>> Segment::locate_timestamp(WallMillis timestamp, Offset end, Offset start) {
+  MR_TRY(WallMillis largest, largest_timestamp());
+  if (size_ == 0 || largest < timestamp) return std::optional<BatchScanner::Item>();
+  MR_TRY(auto log, file());
+  MR_TRY(TimeIndex::Entry before, time_index_.last_before(timestamp));
+  MR_TRY(std::uint64_t position, offset_index_.position_for(before.offset));
+  if (position >= size_) position = 0;
+  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
+  while (true) {
+    auto item = scanner.next();
+    if (!item.ok()) return in_file(log_path(), std::move(item).error());
+    if (!*item || (*item)->header.base_offset >= end.v) return std::optional<BatchScanner::Item>();
+    if ((*item)->header.max_timestamp >= timestamp && (*item)->header.last_offset() >= start) return std::move(*item);
+  }
+}
+
+Result<std::optional<BatchScanner::Item>> Segment::locate_max_timestamp(Offset end, Offset start) {
+  if (size_ == 0) return std::optional<BatchScanner::Item>();
+  MR_TRY(auto log, file());
+  // The newest time index entry below `end` names the largest timestamp up to its offset; what follows is looked at.
+  MR_TRY(TimeIndex::Entry known, time_index_.last_below(end));
+  MR_TRY(std::uint64_t position, offset_index_.position_for(std::max(known.offset, start)));
+  if (position >= size_) position = 0;
+  std::optional<BatchScanner::Item> best;
+  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
+  while (true) {
+    auto item = scanner.next();
+    if (!item.ok()) return in_file(log_path(), std::move(item).error());
+    if (!*item || (*item)->header.base_offset >= end.v) return best;
+    if ((*item)->header.last_offset() < start) continue;
+    if (!best || (*item)->header.max_timestamp > best->header.max_timestamp) best = **item;
+  }
+}
+
+Result<WallMillis> Segment::largest_timestamp() {
+  if (!newest_) MR_TRY_VOID(load_newest_timestamp());
+  return newest_->timestamp;
+}
+
+Result<std::optional<WallMillis>> Segment::first_timestamp() {
+  if (size_ > 0 && !first_timestamp_) {
+    MR_TRY(auto log, file());
+    BatchScanner scanner(*log, 0, size_, BatchScanner::Depth::headers, BatchHeader::kBytes);
+    MR_TRY(auto first, scanner.next());
+    first_timestamp_ = first->header.max_timestamp;
+  }
+  return size_ > 0 ? first_timestamp_ : std::nullopt;
+}
+
+bool Segment::index_full(std::uint64_t index_bytes_max) {
+  return (offset_index_.file().entries() + 1) * OffsetIndex::kEntryBytes > index_bytes_max ||
+         (time_index_.file().entries() + 1) * TimeIndex::kEntryBytes > index_bytes_max;
+}
+
+void Segment::close_files() {
+  file_.reset();
+  offset_index_.file().close_file();
+  time_index_.file().close_file();
+}
+
+std::size_t Segment::memory_bytes() const {
+  return sizeof *this + offset_index_.file().memory_bytes() + time_index_.file().memory_bytes();
+}
+
+Result<void> Segment::cut(std::uint64_t position) {
+  MR_TRY(auto log, file());
+  MR_TRY_VOID(log->truncate(position));
+  size_ = position;
+  has_rest_ = false;
+  return {};
+}
+
+}  // namespace mr::storage

@@ -1,0 +1,103 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "model/batch_header.h"
+#include "runtime/env.h"
+#include "storage/batch_scanner.h"
+#include "storage/index_file.h"
+
+namespace mr::storage {
+
+/// One segment: a file of batches and its two sparse indexes. Files are opened when first needed and may be closed
+/// again at any time by close_files(); readers keep the log file alive by its shared_ptr.
+/// Home shard, or the pool while nobody else uses the log.
+class Segment {
+ public:
+  /// Positions in the index are int32.
+  static constexpr std::uint64_t kBytesMax = INT32_MAX;
+
+  /// A new, empty segment; cuts away what an earlier attempt may have left under its name.
+  static Result<std::unique_ptr<Segment>> create(const LogPlace& place, Offset base);
+  /// What is on disk, by file sizes alone.
+  static Result<std::unique_ptr<Segment>> load(const LogPlace& place, Offset base);
+
+  Offset base() const { return base_; }
+  std::uint64_t size() const { return size_; }
+  /// The log file, opened if need be.
+  Result<std::shared_ptr<File>> file();
+  std::string log_path() const;
+
+  /// Writes `batch` at the end with one system call and notes it in the indexes. On an error nothing counts: the size
+  /// stays, and the next write goes to the same position. Errors: disk_full, any other of File.
+  Result<void> append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
+                      std::uint64_t index_interval_bytes);
+  /// Notes a batch that lies at `position` in the indexes and sizes, for append and rebuild. Errors: those of an index
+  /// write, but never disk_full.
+  Result<void> note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
+                    std::uint64_t index_interval_bytes);
+  /// Empties indexes and sizes before note() is called for each batch again. Pool.
+  Result<void> reset_for_rebuild();
+  /// Takes up an active segment after a clean stop: reads the batches behind the last index entry. Returns the
+  /// offset after the last batch. Errors: corrupt_batch when the tail does not read, those of File.
+  Result<Offset> resume();
+
+  /// No more appends: final time index entry, indexes written, files exactly as long as their content. May be repeated
+  /// after an error. The files that must be synced.
+  Result<std::vector<std::shared_ptr<File>>> seal();
+
+  /// Position of the first batch whose last offset is at or above `offset`, and its header; empty when there is none.
+  /// Errors: corrupt_batch.
+  Result<std::optional<BatchScanner::Item>> locate(Offset offset);
+  /// First batch with a timestamp at or after `timestamp`, a base offset below `end` and records at or above `start`.
+  Result<std::optional<BatchScanner::Item>> locate_timestamp(WallMillis timestamp, Offset end, Offset start);
+  /// The first of the batches that have the largest timestamp among those between `start` and `end` (as above).
+  Result<std::optional<BatchScanner::Item>> locate_max_timestamp(Offset end, Offset start);
+  /// Largest timestamp; -1 when none.
+  Result<WallMillis> largest_timestamp();
+  /// Largest timestamp of the first batch, from which segment.ms counts; empty for an empty segment.
+  Result<std::optional<WallMillis>> first_timestamp();
+  bool index_full(std::uint64_t index_bytes_max);
+
+  void close_files();
+  bool has_open_files() const {
+    return file_ != nullptr || offset_index_.file().is_open() || time_index_.file().is_open();
+  }
+  std::size_t memory_bytes() const;
+  /// The log file is longer than size(): a failed append left a part of itself.
+  bool has_rest() const { return has_rest_; }
+  OffsetIndex& offset_index() { return offset_index_; }
+  TimeIndex& time_index() { return time_index_; }
+  /// From here on batches are unreadable (found by recovery); size() when all is well.
+  std::uint64_t corrupt_from() const { return corrupt_from_.value_or(size_); }
+  /// Bytes [position, size) stay in the file and count, but do not read.
+  void mark_corrupt(std::uint64_t position, std::uint64_t size) {
+    corrupt_from_ = position;
+    size_ = size;
+  }
+  bool is_corrupt() const { return corrupt_from_.has_value(); }
+  /// Cuts everything from `position` on. Pool.
+  Result<void> cut(std::uint64_t position);
+
+ private:
+  Segment(const LogPlace& place, Offset base);
+  Result<void> load_newest_timestamp();
+
+  const LogPlace* place_;
+  Offset base_;
+  std::uint64_t size_ = 0;
+  std::optional<std::uint64_t> corrupt_from_;
+  std::uint64_t bytes_since_index_ = 0;
+  /// Largest timestamp and the last offset of its batch; unknown until asked for after load().
+  std::optional<TimeIndex::Entry> newest_;
+  std::optional<WallMillis> first_timestamp_;
+  std::shared_ptr<File> file_;
+  mutable OffsetIndex offset_index_;
+  mutable TimeIndex time_index_;
+  bool has_rest_ = false;
+};
+
+}  // namespace mr::storage
