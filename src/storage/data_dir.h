@@ -1,0 +1,98 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "runtime/env.h"
+#include "storage/text_checkpoint.h"
+
+namespace mr::storage {
+
+/// What is saved for all partitions of a data directory from time to time and at a clean stop. Kafka's files
+/// (docs/formats/checkpoints.md): recovery-point-, log-start- and replication-offset-checkpoint.
+struct Checkpoints {
+  OffsetCheckpoint recovery_points;
+  OffsetCheckpoint log_starts;
+  OffsetCheckpoint high_watermarks;
+};
+
+/// A directory that holds one partition.
+struct PartitionDir {
+  TopicPartition name;
+  std::optional<TopicId> topic_id;  ///< from partition.metadata; empty when it is missing or does not read
+  std::string path;
+};
+
+/// One entry of log.dirs: lock, identity, clean-stop marker, checkpoints, and the partitions' directories.
+/// Everything blocks: on the pool, one call at a time. Life: the lock is held until destruction.
+class DataDir {
+ public:
+  /// Makes the directory when missing, locks it, reads identity and checkpoints, remembers the clean-stop marker and
+  /// removes it durably, and removes what move_to_trash() left behind.
+  /// Errors: in_use (names the directory), newer_format, corrupt_data (identity does not read), those of FileSystem.
+  static Result<std::unique_ptr<DataDir>> open(FileSystem& files, const std::string& path);
+
+  /// Makes the directory ours: writes meta.properties when missing (with `fresh_directory_id`), compares otherwise.
+  /// Errors: conflict, with a sentence that says whose it is.
+  Result<void> claim(std::string cluster_id, BrokerId node, Uuid fresh_directory_id);
+
+  const std::string& path() const { return path_; }
+  /// Zero before claim() of a new directory.
+  Uuid directory_id() const { return identity_ ? identity_->directory_id : Uuid{}; }
+  /// The last process stopped cleanly: logs need no recovery.
+  bool was_clean() const { return was_clean_; }
+
+  /// Directories of partitions, by name. Other entries are left alone; unknown() lists them.
+  Result<std::vector<PartitionDir>> partitions();
+  const std::vector<std::string>& unknown() const { return unknown_; }
+  /// Where the partition's log lives. The name must be valid (checked: it becomes a path).
+  std::string partition_path(const TopicPartition& partition) const;
+
+  /// As the checkpoints of the last process say; 0 when they do not know it, or it has been moved to trash since.
+  Offset recovery_point(const TopicPartition& partition) const;
+  Offset log_start(const TopicPartition& partition) const;
+  Offset high_watermark(const TopicPartition& partition) const;
+  Result<void> write_checkpoints(const Checkpoints& checkpoints);
+
+  /// After every log has been closed and the checkpoints written: the next start scans nothing.
+  Result<void> mark_clean();
+
+  /// First half of deleting: renames the partition's directory out of the way, durably; `unique` keeps the name from
+  /// being taken. The log must be closed or dropped. Returns the new path. A missing directory is fine.
+  Result<std::string> move_to_trash(const TopicPartition& partition, Uuid unique);
+  Result<void> remove_trash(const std::string& path);
+  /// Removes every directory, trash or not, whose partition.metadata names `id`.
+  Result<void> remove_topic_data(TopicId id);
+
+ private:
+  /// meta.properties.
+  struct Identity {
+    std::string cluster_id;
+    std::int64_t node_id = -1;
+    Uuid directory_id;
+  };
+  DataDir(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  static Result<Identity> decode_identity(std::string_view text);
+  static std::string encode_identity(const Identity& identity);
+  Result<void> load();
+  Result<void> load_identity();
+  Result<void> take_clean_marker();
+  Result<void> load_checkpoint(std::string_view name, OffsetCheckpoint& into);
+  Result<void> write_checkpoint(std::string_view name, const OffsetCheckpoint& offsets);
+  Result<void> remove_old_trash();
+  std::string in(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+  FileSystem& files_;
+  std::string path_;
+  std::unique_ptr<FileLock> lock_;
+  std::optional<Identity> identity_;
+  bool was_clean_ = false;
+  Checkpoints loaded_;
+  std::vector<std::string> unknown_;
+};
+
+}  // namespace mr::storage
