@@ -83,15 +83,25 @@ Result<void> OffsetIndex::append(Offset last_offset, std::uint64_t position) {
   return file_.append(entry);
 }
 
-Result<std::uint64_t> OffsetIndex::position_for(Offset offset) {
-  auto relative = [](const std::byte* at) { return load_be<std::int32_t>(at); };
-  MR_TRY(std::uint64_t after,
-         file_.partition_point([&](const std::byte* at) { return base_.v + relative(at) <= offset.v; }));
-  if (after == 0) return std::uint64_t{0};
+Result<std::uint64_t> OffsetIndex::position_of_entry_before(std::uint64_t n) {
+  if (n == 0) return std::uint64_t{0};
   std::array<std::byte, kEntryBytes> entry;
-  MR_TRY_VOID(file_.read(after - 1, entry));
+  MR_TRY_VOID(file_.read(n - 1, entry));
   auto position = load_be<std::int32_t>(entry.data() + 4);
   return position < 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(position);
+}
+
+Result<std::uint64_t> OffsetIndex::position_for(Offset offset) {
+  MR_TRY(std::uint64_t after,
+         file_.partition_point([&](const std::byte* at) { return base_.v + load_be<std::int32_t>(at) <= offset.v; }));
+  return position_of_entry_before(after);
+}
+
+Result<std::uint64_t> OffsetIndex::position_before(std::uint64_t position) {
+  MR_TRY(std::uint64_t after, file_.partition_point([&](const std::byte* at) {
+    return load_be<std::int32_t>(at + 4) <= static_cast<std::int64_t>(position);
+  }));
+  return position_of_entry_before(after);
 }
 
 Result<void> TimeIndex::append(WallMillis timestamp, Offset offset) {

@@ -99,9 +99,13 @@ class OffsetIndex {
   Result<void> append(Offset last_offset, std::uint64_t position);
   /// Position of the newest entry whose offset is at or below `offset`; 0 when none.
   Result<std::uint64_t> position_for(Offset offset);
+  /// Position of the newest entry at or below `position`; 0 when none.
+  Result<std::uint64_t> position_before(std::uint64_t position);
   IndexFile& file() { return file_; }
 
  private:
+  Result<std::uint64_t> position_of_entry_before(std::uint64_t n);
+
   IndexFile file_;
   Offset base_;
 };

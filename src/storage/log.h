@@ -87,7 +87,8 @@ class Log {
     TopicId topic_id;  ///< compared with partition.metadata, which is written when missing
     LogConfig config;
     bool clean_stop = false;   ///< the data directory's clean-stop marker was there: trust segments and checkpoints
-    Offset recovery_point{0};  ///< from the recovery-point checkpoint; scan from here after a crash
+    Offset recovery_point{0};  ///< from the recovery-point checkpoint; kept for Kafka's tools: recovery goes by the
+                               ///< evidence in the directory itself (recovery.h)
     Offset log_start{0};       ///< from the log-start checkpoint
     WallMillis now = 0;
   };
@@ -147,7 +148,9 @@ class Log {
     Offset end{-1};
   };
   virtual EpochEnd epoch_end(LeaderEpoch epoch) const = 0;
-  /// Pool. Notes that `epoch` starts at log_end() and makes it durable; call before the first append of an epoch.
+  /// Notes that `epoch` starts at log_end(); call before the first append of an epoch. The line goes to disk with the
+  /// group commit that makes the epoch's first batch durable: an epoch in which nothing was appended leaves nothing to
+  /// remember here (the metastore counts epochs), and starting thousands of partitions costs no sync.
   virtual Result<void> start_epoch(LeaderEpoch epoch) = 0;
 
   // Retention. Plain decisions on the shard, deletion on the pool.

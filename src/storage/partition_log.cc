@@ -115,7 +115,7 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   recent_->add(log_end_, position);
   bytes_ += batch.size();
   AppendResult result{log_end_, stored.next_offset()};
-  epochs_dirty_ |= epochs_.assign(epoch, log_end_);
+  if (epochs_.assign(epoch, log_end_)) ++epochs_version_;
   producers_.note(stored, now);
   log_end_ = result.next_offset;
   return result;
@@ -139,6 +139,10 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
     ticket.files.push_back(std::move(seals_));
     seals_.reset();
   }
+  if (epochs_version_ != epochs_written_) {
+    syncing_epochs_ = epochs_version_;
+    ticket.files.push_back(std::make_shared<EpochTask>(place_, epochs_.encode()));
+  }
   sync_running_ = true;
   return ticket;
 }
@@ -147,6 +151,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   MR_CHECK(sync_running_);
   sync_running_ = false;
   std::optional<Offset> sealed_to = std::exchange(syncing_seals_to_, std::nullopt);
+  std::optional<std::uint64_t> epochs = std::exchange(syncing_epochs_, std::nullopt);
   if (!outcome.ok()) {
     (void)fail(outcome.error());
     return;
@@ -154,6 +159,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   if (failed_) return;
   durable_end_ = ticket.end;
   if (sealed_to) recovery_point_ = *sealed_to;
+  if (epochs) epochs_written_ = *epochs;
 }
 
 Log::EpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
@@ -161,21 +167,10 @@ Log::EpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
   return {end.epoch, end.end};
 }
 
-Result<void> PartitionLog::write_epochs() {
-  std::string text = epochs_.encode();
-  Result<void> written = replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(text));
-  if (!written.ok())
-    return written.code() == Errc::disk_full ? written : Result<void>(fail(std::move(written).error()));
-  epochs_dirty_ = false;
-  return {};
-}
-
 Result<void> PartitionLog::start_epoch(LeaderEpoch epoch) {
   if (failed_) return *failed_;
-  if (!epochs_.assign(epoch, log_end_) && !epochs_dirty_) return {};
-  changed_ = true;
-  epochs_dirty_ = true;
-  return write_epochs();
+  if (epochs_.assign(epoch, log_end_)) ++epochs_version_;
+  return {};
 }
 
 Result<void> PartitionLog::close() {
@@ -188,7 +183,8 @@ Result<void> PartitionLog::close() {
     seals_.reset();
     MR_TRY(auto synced, active().seal());
     for (auto& file : synced) MR_TRY_VOID(file->sync());
-    if (epochs_dirty_) MR_TRY_VOID(write_epochs());
+    if (epochs_version_ != epochs_written_) MR_TRY_VOID(EpochTask(place_, epochs_.encode()).sync());
+    epochs_written_ = epochs_version_;
     MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
     return place_.files.sync_directory(place_.directory);
   };

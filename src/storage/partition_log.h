@@ -76,7 +76,6 @@ class PartitionLog final : public Log {
 
   PartitionLog(FileSystem& files, OpenOptions options);
   Result<void> open_files(const OpenOptions& options);
-  Result<void> write_epochs();
 
   Segment& active() { return *segments_.back(); }
   const Segment& active() const { return *segments_.back(); }
@@ -110,7 +109,9 @@ class PartitionLog final : public Log {
   std::shared_ptr<SealTask> seals_;         ///< waits for the next round
   std::optional<Offset> syncing_seals_to_;  ///< next_base() of the task in the running round
   bool sync_running_ = false;
-  bool epochs_dirty_ = false;
+  std::uint64_t epochs_version_ = 0;  ///< of epochs_ in memory
+  std::uint64_t epochs_written_ = 0;  ///< the version on disk
+  std::optional<std::uint64_t> syncing_epochs_;
   bool changed_ = false;  ///< since open: close() has something to write
   bool closed_ = false;
   std::optional<Error> failed_;

@@ -41,7 +41,10 @@ Result<void> PartitionLog::advance_log_start(Offset offset) {
   if (offset > log_end_) return Error(Errc::offset_out_of_range);
   if (offset < log_start_) return {};
   log_start_ = offset;
-  if (epochs_.truncate_from_start(log_start_)) epochs_dirty_ = changed_ = true;
+  if (epochs_.truncate_from_start(log_start_)) {
+    ++epochs_version_;
+    changed_ = true;
+  }
   std::size_t given_up = 0;
   while (given_up + 1 < segments_.size() && segments_[given_up + 1]->base() <= log_start_) {
     Result<void> renamed = give_up_segment(*segments_[given_up]);

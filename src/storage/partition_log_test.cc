@@ -182,6 +182,7 @@ TEST(PartitionLog, CleanStopKeepsEverything) {
   EXPECT_EQ(f.read_all(), Offset{50});
   ASSERT_EQ(f.log->producers().size(), 1u);
   EXPECT_EQ(f.log->producers()[0].batches.back().last_sequence, 49);
+  EXPECT_EQ(f.log->producers()[0].batches.size(), 5u) << "a repeat of any of the last five must be known";
   EXPECT_EQ(f.log->latest_epoch(), LeaderEpoch{0});
   ASSERT_TRUE(f.append({.producer_id = 7, .producer_epoch = 0, .base_sequence = 50}).ok());
   EXPECT_EQ(f.read_all(), Offset{51});

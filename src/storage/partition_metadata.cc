@@ -36,18 +36,19 @@ Result<TopicId> read_partition_metadata(FileSystem& files, const std::string& di
   return id;
 }
 
-Result<void> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
-  if (id.v.is_zero()) return {};
+Result<bool> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
+  if (id.v.is_zero()) return false;
   auto found = read_partition_metadata(files, directory);
   if (!found.ok() && found.code() == Errc::not_found) {
     std::string text = encode_partition_metadata(id);
-    return replace_file(files, fmt::format("{}/{}", directory, kPartitionMetadataName), as_bytes(text));
+    MR_TRY_VOID(replace_file(files, fmt::format("{}/{}", directory, kPartitionMetadataName), as_bytes(text), false));
+    return true;
   }
   if (!found.ok()) return std::move(found).error();
   if (*found != id)
     return Error(Errc::inconsistent_topic_id,
                  fmt::format("{} holds topic id {}, expected {}", directory, found->v.to_string(), id.v.to_string()));
-  return {};
+  return false;
 }
 
 }  // namespace mr::storage

@@ -68,6 +68,11 @@ void ProducerTable::expire(WallMillis now, std::int64_t expiration_ms) {
   std::erase_if(producers_, [&](const auto& entry) { return now - entry.second.seen >= expiration_ms; });
 }
 
+void ProducerTable::forget_batches(ProducerId id) {
+  auto found = producers_.find(id);
+  if (found != producers_.end()) found->second.count = 0;
+}
+
 std::vector<Log::ProducerInfo> ProducerTable::list() const {
   std::vector<Log::ProducerInfo> all;
   all.reserve(producers_.size());

@@ -24,6 +24,8 @@ class ProducerTable {
   void note(const BatchHeader& header, WallMillis now);
   /// Forgets producers that have been silent for `expiration_ms`.
   void expire(WallMillis now, std::int64_t expiration_ms);
+  /// Forgets a producer's batches, not its epoch; note() brings them back.
+  void forget_batches(ProducerId id);
   void clear() { producers_.clear(); }
   std::size_t size() const { return producers_.size(); }
   std::vector<Log::ProducerInfo> list() const;

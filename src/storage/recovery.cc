@@ -15,6 +15,9 @@ namespace mr::storage {
 namespace {
 
 constexpr std::size_t kScanChunkBytes = 256u << 10;
+/// How far back a clean start looks for the last batches of producers.
+constexpr std::uint64_t kRefillBytes = 256u << 10;
+constexpr std::size_t kRefillChunkBytes = 4096;
 
 /// One opening of one directory.
 class Recovery {
@@ -43,6 +46,7 @@ class Recovery {
   /// Forgets segments from `index` on: nothing in them was ever answered for.
   Result<void> drop_segments_from(std::size_t index);
   Result<void> sync_scanned(std::size_t first);
+  Result<void> refill_producers();
   Result<void> remove_stray_snapshots();
   std::string snapshot_path(Offset offset) const { return segment_path(place_.directory, offset, kSnapshotSuffix); }
   bool indexes_there(Offset base) const { return offset_indexes_.contains(base) && time_indexes_.contains(base); }
@@ -259,6 +263,9 @@ Result<bool> Recovery::open_clean() {
   scan_all_ = scan_all_ || (log_.epochs.lines().empty() && log_.log_end > bases_.front());
   if (scan_all_ || !std::ranges::all_of(bases_, [&](Offset base) { return indexes_there(base); })) return false;
   MR_TRY_VOID(replay_producers());
+  auto refilled = refill_producers();
+  if (!refilled.ok() && refilled.code() != Errc::corrupt_batch) return std::move(refilled).error();
+  if (!refilled.ok()) return false;
   active.close_files();
   return true;
 }
@@ -283,6 +290,28 @@ Result<void> Recovery::replay_producers() {
   return {};
 }
 
+/// A snapshot keeps one batch per producer; a producer that was cut off by the stop may repeat any of its last five
+/// (Apache Kafka then answers out of order). They mostly lie in the last stretch of the log: read it again.
+Result<void> Recovery::refill_producers() {
+  if (log_.producers.size() == 0) return {};
+  Segment& active = *log_.segments.back();
+  MR_TRY(std::uint64_t position,
+         active.offset_index().position_before(active.size() - std::min(active.size(), kRefillBytes)));
+  if (position >= active.size()) return {};
+  MR_TRY(auto file, active.file());
+  BatchScanner scanner(*file, position, active.size(), BatchScanner::Depth::headers, kRefillChunkBytes);
+  std::set<ProducerId> seen;
+  while (true) {
+    MR_TRY(auto item, scanner.next());
+    if (!item) return {};
+    const BatchHeader& header = item->header;
+    if (!header.has_producer()) continue;
+    if (seen.insert(ProducerId{header.producer_id}).second)
+      log_.producers.forget_batches(ProducerId{header.producer_id});
+    log_.producers.note(header, options_.now);
+  }
+}
+
 /// Snapshots that are neither at the start of a segment nor the newest have served.
 Result<void> Recovery::remove_stray_snapshots() {
   for (Offset offset : snapshots_) {
@@ -296,7 +325,7 @@ Result<RecoveredLog> Recovery::run() {
   MR_TRY(bool existed, place_.files.exists(place_.directory));
   MR_TRY_VOID(place_.files.make_directories(place_.directory));
   if (!existed) MR_TRY_VOID(place_.files.sync_directory(parent_directory(place_.directory)));
-  MR_TRY_VOID(check_partition_metadata(place_.files, place_.directory, options_.topic_id));
+  MR_TRY(bool named, check_partition_metadata(place_.files, place_.directory, options_.topic_id));
   MR_TRY_VOID(list_directory());
   MR_TRY_VOID(load_epochs());
   MR_TRY_VOID(load_newest_snapshot());
@@ -309,6 +338,7 @@ Result<RecoveredLog> Recovery::run() {
     log_.epochs.truncate_from_end(base);
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   } else {
+    if (named) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
     bool clean = false;
     if (options_.clean_stop) {
       MR_TRY(clean, open_clean());

@@ -1,6 +1,8 @@
 #include "storage/seal_task.h"
 
+#include "storage/partition_metadata.h"
 #include "storage/segment_names.h"
+#include "storage/small_file.h"
 
 namespace mr::storage {
 
@@ -19,12 +21,14 @@ Result<void> SealTask::sync() {
   return files_.sync_directory(directory_);
 }
 
-Result<std::size_t> SealTask::read_at(MutableBytes, std::uint64_t) { return Error(Errc::internal, "not a file"); }
-Result<void> SealTask::write_at(std::span<const ByteView>, std::uint64_t) {
+Result<void> EpochTask::sync() { return replace_file(files_, epoch_checkpoint_path(directory_), as_bytes(text_)); }
+
+Result<std::size_t> RoundTask::read_at(MutableBytes, std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<void> RoundTask::write_at(std::span<const ByteView>, std::uint64_t) {
   return Error(Errc::internal, "not a file");
 }
-Result<void> SealTask::truncate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
-Result<std::uint64_t> SealTask::size() { return Error(Errc::internal, "not a file"); }
-Result<void> SealTask::allocate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<void> RoundTask::truncate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<std::uint64_t> RoundTask::size() { return Error(Errc::internal, "not a file"); }
+Result<void> RoundTask::allocate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
 
 }  // namespace mr::storage

@@ -8,11 +8,23 @@
 
 namespace mr::storage {
 
-/// The work that rolling a segment leaves for the next group-commit round, in the shape of a File whose sync() does it:
-/// per sealed segment, in order, sync log and indexes, then write and sync the producer snapshot named by the next
-/// segment's base, then sync the directory. So a valid snapshot N says that everything below N is on disk in order:
-/// recovery takes it as evidence (recovery.h). sync() on the pool; everything else must not be called.
-class SealTask final : public File {
+/// Work for a group-commit round that is more than one fdatasync, in the shape of a File whose sync() does it. sync()
+/// on the pool; nothing else may be called.
+class RoundTask : public File {
+ public:
+  Result<std::size_t> read_at(MutableBytes, std::uint64_t) final;
+  Result<void> write_at(std::span<const ByteView>, std::uint64_t) final;
+  Result<void> truncate(std::uint64_t) final;
+  Result<std::uint64_t> size() final;
+  Result<void> allocate(std::uint64_t) final;
+  void drop_cache() final {}
+  int native_handle() const final { return -1; }
+};
+
+/// What rolling a segment leaves to do: per sealed segment, in order, sync log and indexes, then write and sync the
+/// producer snapshot named by the next segment's base; at the end sync the directory. So a valid snapshot N says that
+/// everything below N is on disk in order: recovery takes it as evidence (recovery.h).
+class SealTask final : public RoundTask {
  public:
   explicit SealTask(const LogPlace& place) : files_(place.files), directory_(place.directory) {}
 
@@ -24,14 +36,6 @@ class SealTask final : public File {
 
   Result<void> sync() override;
 
-  Result<std::size_t> read_at(MutableBytes, std::uint64_t) override;
-  Result<void> write_at(std::span<const ByteView>, std::uint64_t) override;
-  Result<void> truncate(std::uint64_t) override;
-  Result<std::uint64_t> size() override;
-  Result<void> allocate(std::uint64_t) override;
-  void drop_cache() override {}
-  int native_handle() const override { return -1; }
-
  private:
   struct Seal {
     std::vector<std::shared_ptr<File>> synced;
@@ -41,6 +45,19 @@ class SealTask final : public File {
   FileSystem& files_;
   std::string directory_;
   std::vector<Seal> seals_;
+};
+
+/// Writes the epoch table, in the round that makes the first batch of an epoch durable.
+class EpochTask final : public RoundTask {
+ public:
+  EpochTask(const LogPlace& place, std::string text)
+      : files_(place.files), directory_(place.directory), text_(std::move(text)) {}
+  Result<void> sync() override;
+
+ private:
+  FileSystem& files_;
+  std::string directory_;
+  std::string text_;
 };
 
 /// Writes `snapshot` as the producer snapshot at `offset` and syncs it (not the directory). Pool.

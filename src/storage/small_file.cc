@@ -16,7 +16,7 @@ Result<std::vector<std::byte>> read_whole_file(FileSystem& files, const std::str
   return content;
 }
 
-Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content) {
+Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content, bool sync_name) {
   std::string temporary = path + ".tmp";
   {
     MR_TRY(auto file, files.open(temporary, OpenMode::create));
@@ -25,6 +25,7 @@ Result<void> replace_file(FileSystem& files, const std::string& path, ByteView c
     MR_TRY_VOID(file->sync());
   }
   MR_TRY_VOID(files.rename(temporary, path));
+  if (!sync_name) return {};
   return files.sync_directory(parent_directory(path));
 }
 

@@ -14,8 +14,8 @@ Result<std::vector<std::byte>> read_whole_file(FileSystem& files, const std::str
                                                std::uint64_t bytes_max = 64u << 20);
 
 /// Replaces `path` so that a crash leaves the old or the new content: temporary file beside it, sync, rename, sync of
-/// the directory. Pool. One writer per path at a time.
-Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content);
+/// the directory. Pool. One writer per path at a time. With `sync_name` false the caller syncs the directory.
+Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content, bool sync_name = true);
 
 /// The file of an error, for messages: prefixes "PATH: " to the detail.
 Error in_file(const std::string& path, Error error);
