@@ -1,0 +1,51 @@
+#include "broker/broker.h"
+
+#include "base/log.h"
+
+namespace mr::broker {
+
+Broker::Broker(BrokerDeps deps)
+    : shards_(deps.shards),
+      settings_(std::move(deps.settings)),
+      self_(BrokerId{settings_.config.node_id}),
+      metadata_(deps.metadata),
+      cluster_(deps.metadata),
+      directories_(std::move(deps.directories)) {
+  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+    per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s})));
+  partitions_in_directory_.resize(directories_.size());
+}
+
+Broker::~Broker() { MR_CHECK(!started_); }
+
+Task<void> Broker::publish(std::shared_ptr<const TopicTable> table) {
+  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+    co_await shards_.call(ShardId{s}, [this, s, &table] { per_shard_[s]->topics = table; });
+}
+
+Task<Result<ProducerId>> Broker::next_producer_id() {
+  // Blocks of a thousand from the metastore, so that ids stay unique over restarts (traps.md 94).
+  constexpr std::int64_t kBlock = 1000;
+  co_return co_await shards_.call(ShardId{0}, [this]() -> Task<Result<ProducerId>> {
+    MR_CO_TRY_VOID(co_await producer_ids_.acquire(1));
+    Result<ProducerId> answer = Errc::internal;
+    if (next_producer_id_ == producer_ids_end_) {
+      auto block = co_await cluster_.allocate_producer_ids(kBlock);
+      if (block.ok()) {
+        next_producer_id_ = block->first;
+        producer_ids_end_ = block->end;
+      } else {
+        answer = block.error();
+      }
+    }
+    if (next_producer_id_ < producer_ids_end_) answer = ProducerId{next_producer_id_++};
+    producer_ids_.release(1);
+    co_return answer;
+  });
+}
+
+Result<config::TopicConfig> Broker::topic_config(const std::map<std::string, std::string>& overrides) const {
+  return config::TopicConfig::resolve(settings_.config, overrides);
+}
+
+}  // namespace mr::broker

@@ -1,0 +1,126 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/create_topic.h"
+#include "broker/shard_state.h"
+#include "broker/topic_table.h"
+#include "config/broker_settings.h"
+#include "config/topic_config.h"
+#include "metastore/cluster_state.h"
+#include "runtime/shards.h"
+#include "storage/data_dir.h"
+
+namespace mr::broker {
+
+/// What the broker is made of; all of it outlives the broker. Several brokers may live in one process.
+struct BrokerDeps {
+  Shards& shards;
+  metastore::Metastore& metadata;
+  config::BrokerSettings settings;
+  std::vector<std::unique_ptr<storage::DataDir>> directories;  ///< opened and locked, at least one
+};
+
+/// What one broker can do, in no protocol's words. Requests run on the shard they came in on and cross to a partition's
+/// home shard by one message; topic changes run one after the other on shard 0.
+/// Life: start() once; stop() before destruction, after the doors have stopped.
+class Broker {
+ public:
+  explicit Broker(BrokerDeps deps);
+  Broker(const Broker&) = delete;
+  ~Broker();
+
+  /// Recovers every partition, raises the leader epochs, starts housekeeping. On shard 0.
+  /// Errors name the partition: corrupt_data, inconsistent_topic_id, newer_format, disk_full, disk_failed, ...
+  Task<Result<void>> start();
+  /// Clean stop: refuses work, syncs and closes all logs, writes checkpoints and the clean-stop marker. On shard 0.
+  /// Errors: the first that kept a directory from being marked clean.
+  Task<Result<void>> stop();
+
+  Shards& shards() { return shards_; }
+  ShardState& shard(ShardId id) { return *per_shard_[id.v]; }
+  const config::BrokerSettings& settings() const { return settings_; }
+  const config::BrokerConfig& config() const { return settings_.config; }
+  BrokerId self() const { return self_; }
+  const std::string& cluster_id() const { return cluster_id_; }
+  metastore::ClusterState& cluster() { return cluster_; }
+
+  /// The topic table as `shard` sees it now; keep the pointer for the length of one request.
+  std::shared_ptr<const TopicTable> topics(ShardId shard) const { return per_shard_[shard.v]->topics; }
+
+  /// Makes a topic and returns once every shard knows it. `validate_only`: all checks, nothing stored.
+  /// Errors: plan_topic's, invalid_config, disk_full, disk_failed, resource_exhausted.
+  Task<Result<TopicRef>> create_topic(TopicSpec spec, bool validate_only);
+  /// Makes the topic unknown on every shard, then removes its data in the background. Errors: unknown_topic,
+  /// unknown_topic_id.
+  Task<Result<void>> delete_topic(std::string name, TopicId id);
+
+  /// Never the same twice, over restarts too. Errors: those of the metastore.
+  Task<Result<ProducerId>> next_producer_id();
+
+  struct OffsetQuery {
+    TopicId topic;
+    PartitionIndex partition;
+    ShardId home;
+    LeaderEpoch current_epoch = kNoLeaderEpoch;
+    WallMillis timestamp;  ///< or a special value below 0 (traps.md 71)
+    bool read_committed = false;
+  };
+  struct OffsetAnswer {
+    Offset offset{-1};
+    WallMillis timestamp = -1;
+    LeaderEpoch leader_epoch = kNoLeaderEpoch;
+  };
+  /// traps.md 71-73. Errors: unsupported_version (special value we do not know), not_leader, fenced_leader_epoch, ...
+  Task<Result<OffsetAnswer>> list_offset(OffsetQuery query);
+
+  /// One pass of retention over this shard's partitions; also runs by itself every log.retention.check.interval.ms.
+  Task<void> apply_retention(ShardId shard);
+  /// Writes recovery points and log starts of all partitions; also runs by itself.
+  Task<void> write_checkpoints();
+
+  /// Settings of a topic: its own over the broker's over the defaults. Errors: invalid_config.
+  Result<config::TopicConfig> topic_config(const std::map<std::string, std::string>& overrides) const;
+
+ private:
+  struct OpenJob;
+  Task<Result<TopicRef>> create_on_control(TopicSpec spec, bool validate_only);
+  Task<Result<void>> delete_on_control(std::string name, TopicId id);
+  Task<Result<void>> open_partitions(const std::vector<metastore::TopicRecord>& topics);
+  Task<Result<void>> open_log(OpenJob& job);
+  Task<Result<void>> lead(OpenJob& job);
+  Task<Result<void>> for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&));
+  Task<Result<void>> raise_epochs(std::vector<OpenJob>& jobs);
+  Task<void> publish(std::shared_ptr<const TopicTable> table);
+  Task<void> remove_data(TopicRef topic);
+  Task<void> finish_old_deletions();
+  Task<void> retention_loop(ShardId shard);
+  Task<void> checkpoint_loop();
+  Task<void> delete_files_later(ShardId shard, std::vector<std::string> files, Duration delay);
+  /// Where a new partition's directory goes: the healthy data directory with the fewest.
+  std::size_t pick_data_directory() const;
+  Task<Result<void>> close_shard(ShardId shard);
+
+  Shards& shards_;
+  config::BrokerSettings settings_;
+  BrokerId self_;
+  metastore::Metastore& metadata_;
+  metastore::ClusterState cluster_;
+  std::string cluster_id_;
+  std::vector<std::unique_ptr<ShardState>> per_shard_;
+
+  // Shard 0 only.
+  std::vector<std::unique_ptr<storage::DataDir>> directories_;
+  std::vector<std::size_t> partitions_in_directory_;
+  std::unordered_map<PartitionKey, std::size_t> directory_of_;
+  Semaphore topic_changes_{1};
+  Semaphore directory_calls_{1};  ///< a DataDir takes one call at a time
+  std::int64_t next_producer_id_ = 0;
+  std::int64_t producer_ids_end_ = 0;
+  Semaphore producer_ids_{1};
+  bool started_ = false;
+};
+
+}  // namespace mr::broker

@@ -1,0 +1,85 @@
+// Retention and checkpoints, by timers.
+#include "base/log.h"
+#include "broker/broker.h"
+
+namespace mr::broker {
+
+namespace {
+constexpr Duration kCheckpointInterval = std::chrono::seconds(60);  // Kafka's log.flush.offset.checkpoint.interval.ms
+}
+
+Task<void> Broker::retention_loop(ShardId id) {
+  ShardState& shard = *per_shard_[id.v];
+  for (;;) {
+    auto slept = co_await sleep_until(shard.env.now() + Millis(settings_.config.log_retention_check_interval_ms));
+    if (!slept.ok()) co_return;
+    co_await apply_retention(id);
+  }
+}
+
+Task<void> Broker::apply_retention(ShardId id) {
+  ShardState& shard = *per_shard_[id.v];
+  std::vector<PartitionRef> partitions;  // the map may change while we wait
+  for (auto& [key, partition] : shard.partitions) partitions.push_back(partition);
+  for (PartitionRef& partition : partitions) {
+    co_await partition->apply_retention(shard.env.clock.wall());
+    std::vector<std::string> files = partition->log().take_deleted_files();
+    if (files.empty()) continue;
+    shard.scope.spawn("delete segments",
+                      delete_files_later(id, std::move(files), Millis(settings_.config.log_segment_delete_delay_ms)));
+  }
+}
+
+/// Segments given up by retention stay for file.delete.delay.ms; files left over by a stop are removed at the next
+/// start.
+Task<void> Broker::delete_files_later(ShardId id, std::vector<std::string> files, Duration delay) {
+  Env& env = per_shard_[id.v]->env;
+  if (!(co_await sleep_until(env.now() + delay)).ok()) co_return;
+  for (std::string& path : files) {
+    auto removed = co_await offload(env, [&] { return env.files.remove(path); });
+    if (!removed.ok() && removed.code() != Errc::not_found)
+      log_warn("broker", "an old segment file could not be removed",
+               {{"path", path}, {"error", removed.error().message()}});
+  }
+}
+
+Task<void> Broker::checkpoint_loop() {
+  Env& env = per_shard_[0]->env;
+  while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok()) co_await write_checkpoints();
+}
+
+Task<void> Broker::write_checkpoints() {
+  std::vector<storage::Checkpoints> per_directory(directories_.size());
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
+    struct Line {
+      PartitionKey key;
+      TopicPartition name;
+      Offset recovery_point, log_start, high_watermark;
+    };
+    auto lines = co_await shards_.call(ShardId{s}, [this, s] {
+      std::vector<Line> all;
+      for (auto& [key, p] : per_shard_[s]->partitions)
+        all.push_back({key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark()});
+      return all;
+    });
+    for (Line& line : lines) {
+      auto directory = directory_of_.find(line.key);
+      if (directory == directory_of_.end()) continue;  // being deleted
+      storage::Checkpoints& c = per_directory[directory->second];
+      c.recovery_points[line.name] = line.recovery_point;
+      c.log_starts[line.name] = line.log_start;
+      c.high_watermarks[line.name] = line.high_watermark;
+    }
+  }
+  Env& env = per_shard_[0]->env;
+  if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    auto written = co_await offload(env, [&] { return directories_[d]->write_checkpoints(per_directory[d]); });
+    if (!written.ok())
+      log_warn("broker", "checkpoints could not be written",
+               {{"log_dir", directories_[d]->path()}, {"error", written.error().message()}});
+  }
+  directory_calls_.release(1);
+}
+
+}  // namespace mr::broker

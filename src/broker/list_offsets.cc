@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include "broker/broker.h"
+#include "model/compression.h"
+#include "model/record.h"
+
+namespace mr::broker {
+
+namespace {
+
+// Special timestamps of ListOffsets (traps.md 71).
+constexpr WallMillis kLatest = -1;
+constexpr WallMillis kEarliest = -2;
+constexpr WallMillis kMaxTimestamp = -3;
+constexpr WallMillis kEarliestLocal = -4;
+constexpr WallMillis kLatestTiered = -5;
+constexpr WallMillis kEarliestPendingUpload = -6;
+
+/// A batch that was accepted inflates to less than this.
+constexpr std::uint64_t kInflatedBytesMax = 256u << 20;
+
+using Hit = storage::Log::TimestampHit;
+
+/// First record of the batch at or after `wanted`, looking inside (compressed or not): the record, not the batch.
+Result<Broker::OffsetAnswer> record_at(const Hit& hit, WallMillis wanted) {
+  Broker::OffsetAnswer answer{.leader_epoch = LeaderEpoch{hit.header.leader_epoch}};
+  if (hit.header.log_append_time()) {
+    answer.offset = Offset{hit.header.base_offset};
+    answer.timestamp = hit.header.max_timestamp;
+    return answer;
+  }
+  Inflater inflater;
+  ByteView stored = ByteView(hit.batch).subspan(BatchHeader::kBytes);
+  MR_TRY(ByteView records, inflater.inflate(hit.header.codec(), stored, kInflatedBytesMax));
+  RecordReader in(records, hit.header.records_count);
+  for (Record record; in.next(record);) {
+    WallMillis timestamp = hit.header.base_timestamp + record.timestamp_delta;
+    if (timestamp < wanted) continue;
+    answer.offset = Offset{hit.header.base_offset + record.offset_delta};
+    answer.timestamp = timestamp;
+    return answer;
+  }
+  if (!in.ok()) return Error(Errc::corrupt_batch, in.problem());
+  return answer;
+}
+
+}  // namespace
+
+Task<Result<Broker::OffsetAnswer>> Broker::list_offset(OffsetQuery query) {
+  co_return co_await shards_.call(query.home, [this, &query]() -> Task<Result<OffsetAnswer>> {
+    ShardState& shard = *per_shard_[query.home.v];
+    PartitionRef partition = shard.find(query.topic, query.partition);
+    if (partition == nullptr) co_return Errc::not_leader;
+    MR_CO_TRY_VOID(partition->check_leader_epoch(query.current_epoch));
+    Offset end = query.read_committed ? partition->last_stable_offset() : partition->high_watermark();
+    OffsetAnswer answer{.leader_epoch = partition->leader_epoch()};
+    switch (query.timestamp) {
+      case kLatest:
+        answer.offset = end;
+        co_return answer;
+      case kEarliest:
+      case kEarliestLocal:
+        answer.offset = partition->log_start();
+        co_return answer;
+      case kLatestTiered:
+      case kEarliestPendingUpload:
+        answer.leader_epoch = kNoLeaderEpoch;  // nothing is tiered here: no such offset
+        co_return answer;
+      default:
+        break;
+    }
+    if (query.timestamp < kMaxTimestamp)
+      co_return Error(Errc::unsupported_version, fmt::format("timestamp {} has no meaning", query.timestamp));
+    MR_CO_TRY(std::optional<Hit> hit, query.timestamp == kMaxTimestamp
+                                          ? partition->log().find_max_timestamp(end)
+                                          : partition->log().find_timestamp(query.timestamp, end));
+    if (!hit) co_return OffsetAnswer{};
+    WallMillis wanted = query.timestamp == kMaxTimestamp ? hit->header.max_timestamp : query.timestamp;
+    // Looking inside may mean inflating a megabyte: not on the shard.
+    co_return co_await offload(shard.env, [&] { return record_at(*hit, wanted); });
+  });
+}
+
+}  // namespace mr::broker

@@ -1,0 +1,90 @@
+#include "broker/open_partition.h"
+
+#include "base/log.h"
+
+namespace mr::broker {
+
+namespace {
+
+replication::PartitionConfig replica_settings(const config::TopicConfig& topic) {
+  return {.flush_messages = topic.flush_messages,
+          .flush_ms = topic.flush_ms,
+          .batch_bytes_max = topic.max_message_bytes,
+          .compacted = topic.compacted(),
+          .log_append_time = topic.log_append_time(),
+          .timestamp_before_max_ms = topic.message_timestamp_before_max_ms,
+          .timestamp_after_max_ms = topic.message_timestamp_after_max_ms};
+}
+
+storage::LogConfig log_settings(const config::TopicConfig& topic, const config::BrokerConfig& broker) {
+  return {.segment_bytes = static_cast<std::uint64_t>(topic.segment_bytes),
+          .segment_ms = topic.segment_ms,
+          .index_interval_bytes = static_cast<std::uint64_t>(topic.index_interval_bytes),
+          .segment_index_bytes = static_cast<std::uint64_t>(topic.segment_index_bytes),
+          .retention_bytes = topic.retention_bytes,
+          .retention_ms = topic.retention_ms,
+          .producer_expiration_ms = broker.producer_id_expiration_ms,
+          .delete_old = topic.deleted()};
+}
+
+}  // namespace
+
+/// On the job's home shard.
+Task<Result<void>> Broker::open_log(OpenJob& job) {
+  Env& env = per_shard_[job.home().v]->env;
+  storage::DataDir& dir = *directories_[job.directory];
+  TopicPartition name = job.name();
+  storage::Log::OpenOptions options{.directory = dir.partition_path(name),
+                                    .partition = name,
+                                    .topic_id = job.topic->id,
+                                    .config = log_settings(*job.settings, config()),
+                                    .clean_stop = dir.was_clean(),
+                                    .recovery_point = dir.recovery_point(name),
+                                    .log_start = dir.log_start(name),
+                                    .now = env.clock.wall()};
+  MR_CO_TRY(job.log, co_await offload(env, [&] { return storage::Log::open(env.files, options); }));
+  co_return Result<void>{};
+}
+
+/// On the job's home shard: notes the epoch in the log, then serves.
+Task<Result<void>> Broker::lead(OpenJob& job) {
+  ShardState& shard = *per_shard_[job.home().v];
+  MR_CO_TRY_VOID(co_await offload(shard.env, [&] { return job.log->start_epoch(job.epoch); }));
+  shard.partitions[job.key()] = std::make_shared<replication::Partition>(
+      shard.env, job.name(), job.topic->id, std::move(job.log), job.epoch, replica_settings(*job.settings));
+  co_return Result<void>{};
+}
+
+/// Several at a time, each on its home shard: enough to keep the pool busy, few enough to bound memory.
+Task<Result<void>> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&)) {
+  constexpr std::size_t kAtOnce = 8;
+  const TaskContext& context = co_await current_context();
+  Scope workers(*context.executor);
+  std::size_t next = 0;
+  auto work = [](Broker& broker, std::vector<OpenJob>& all, std::size_t& at, auto what) -> Task<void> {
+    while (at < all.size()) {
+      OpenJob& job = all[at++];
+      job.outcome = co_await broker.shards_.call(job.home(), [&] { return (broker.*what)(job); });
+    }
+  };
+  for (std::size_t i = 0; i < std::min(kAtOnce, jobs.size()); ++i)
+    workers.spawn("open partitions", work(*this, jobs, next, step));
+  co_await workers.drained();
+  for (OpenJob& job : jobs) {
+    if (job.outcome.ok()) continue;
+    co_return Error(job.outcome.code(), "partition " + job.name().to_string() + ": " + job.outcome.error().detail());
+  }
+  co_return Result<void>{};
+}
+
+/// Each leadership gets an epoch above all before it, the metastore's and the log's own (design section 5 rule 1).
+Task<Result<void>> Broker::raise_epochs(std::vector<OpenJob>& jobs) {
+  std::vector<metastore::ClusterState::EpochBump> bumps;
+  for (const OpenJob& job : jobs) bumps.push_back({job.topic->name, job.index, job.log->latest_epoch()});
+  MR_CO_TRY(std::vector<LeaderEpoch> epochs, co_await cluster_.bump_epochs(bumps));
+  MR_CHECK(epochs.size() == jobs.size());
+  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].epoch = epochs[i];
+  co_return Result<void>{};
+}
+
+}  // namespace mr::broker

@@ -1,0 +1,22 @@
+#pragma once
+#include "broker/broker.h"
+
+namespace mr::broker {
+
+/// One partition to be opened by this broker, in two steps: its log first, then, once the new leader epoch is known,
+/// the leadership over it.
+struct Broker::OpenJob {
+  const TopicInfo* topic = nullptr;
+  PartitionIndex index;
+  const config::TopicConfig* settings = nullptr;
+  std::size_t directory = 0;  ///< of directories_
+  std::unique_ptr<storage::Log> log;
+  LeaderEpoch epoch{0};
+  Result<void> outcome;
+
+  PartitionKey key() const { return {topic->id, index}; }
+  TopicPartition name() const { return {topic->name, index}; }
+  ShardId home() const { return topic->partitions[static_cast<std::size_t>(index.v)].home; }
+};
+
+}  // namespace mr::broker

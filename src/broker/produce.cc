@@ -1,0 +1,76 @@
+#include "broker/produce.h"
+
+#include "broker/broker.h"
+
+namespace mr::broker {
+
+using replication::Acks;
+using replication::AppendFailure;
+
+Task<void> Produce::append(std::span<ProduceItem> items) {
+  const TaskContext& context = co_await current_context();
+  ShardId here = context.executor->shard();
+  ShardState& shard = broker_.shard(here);
+  std::vector<std::pair<ShardId, std::vector<ProduceItem*>>> remote;
+  for (ProduceItem& item : items) {
+    if (item.refused) continue;
+    if (item.home == here) {
+      PartitionRef partition;
+      append_one(shard, item, partition);
+      if (acks_ == Acks::all && item.outcome) local_.emplace_back(&item, std::move(partition));
+      continue;
+    }
+    auto group = std::ranges::find(remote, item.home, [](const auto& g) { return g.first; });
+    if (group == remote.end()) group = remote.insert(remote.end(), {item.home, {}});
+    group->second.push_back(&item);
+  }
+  for (auto& [home, group] : remote) {
+    ++appends_pending_;
+    ++commits_pending_;
+    broker_.shards().env(home).executor.post([this, home, group = std::move(group), back = context.executor]() mutable {
+      broker_.shards().calls(home).spawn("produce", run_remote(home, std::move(group), *back));
+    });
+  }
+  if (appends_pending_ > 0) (void)co_await appended_;
+}
+
+void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition) {
+  partition = shard.find(item.topic, item.partition);
+  if (partition == nullptr) {
+    item.outcome = std::unexpected(AppendFailure{Errc::not_leader});
+    return;
+  }
+  item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);
+}
+
+Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {
+  Result<void> waited = co_await partition->wait_committed(item.outcome->end, deadline_);
+  if (!waited.ok()) item.outcome = std::unexpected(AppendFailure{waited.error()});
+}
+
+/// On the home shard. Posts back twice: when all have their places, and when all are committed.
+Task<void> Produce::run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back) {
+  ShardState& shard = broker_.shard(home);
+  std::vector<PartitionRef> partitions(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) append_one(shard, *items[i], partitions[i]);
+  // From here on the connection may reuse the batches, not the items.
+  back.post([this] {
+    if (--appends_pending_ == 0) appended_.finish({});
+  });
+  if (acks_ == Acks::all) {
+    for (std::size_t i = 0; i < items.size(); ++i)
+      if (items[i]->outcome) co_await commit_one(*items[i], partitions[i]);
+  }
+  partitions.clear();
+  back.post([this] {
+    if (--commits_pending_ == 0) committed_.finish({});
+  });
+}
+
+Task<void> Produce::committed() {
+  for (auto& [item, partition] : local_) co_await commit_one(*item, std::move(partition));
+  local_.clear();
+  if (commits_pending_ > 0) (void)co_await committed_;
+}
+
+}  // namespace mr::broker

@@ -1,0 +1,48 @@
+#pragma once
+#include <memory>
+#include <unordered_map>
+
+#include "broker/topic_table.h"
+#include "replication/partition.h"
+#include "runtime/env.h"
+#include "runtime/scope.h"
+
+namespace mr::broker {
+
+struct PartitionKey {
+  TopicId topic;
+  PartitionIndex partition;
+  friend bool operator==(const PartitionKey&, const PartitionKey&) = default;
+};
+
+}  // namespace mr::broker
+
+template <>
+struct std::hash<mr::broker::PartitionKey> {
+  std::size_t operator()(const mr::broker::PartitionKey& key) const noexcept {
+    return std::hash<mr::TopicId>{}(key.topic) + static_cast<std::size_t>(key.partition.v) * 0x9e3779b97f4a7c15ull;
+  }
+};
+
+namespace mr::broker {
+
+/// Shared so that a coroutine that waits on a partition keeps it alive over the deletion of its topic. Home shard only.
+using PartitionRef = std::shared_ptr<replication::Partition>;
+
+/// What one shard of the broker owns. That shard only.
+struct ShardState {
+  explicit ShardState(Env& e) : env(e), scope(e.executor) {}
+
+  Env& env;
+  std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
+  std::unordered_map<PartitionKey, PartitionRef> partitions;
+  Scope scope;  ///< retention and other housekeeping of this shard
+
+  /// Null when this shard does not own it (any more).
+  PartitionRef find(TopicId topic, PartitionIndex partition) const {
+    auto it = partitions.find(PartitionKey{topic, partition});
+    return it == partitions.end() ? nullptr : it->second;
+  }
+};
+
+}  // namespace mr::broker

@@ -1,0 +1,141 @@
+// Creating and deleting topics: one change at a time, on shard 0.
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "broker/broker.h"
+#include "broker/open_partition.h"
+
+namespace mr::broker {
+
+Task<Result<TopicRef>> Broker::create_topic(TopicSpec spec, bool validate_only) {
+  co_return co_await shards_.call(
+      ShardId{0}, [this, &spec, validate_only] { return create_on_control(std::move(spec), validate_only); });
+}
+
+Task<Result<void>> Broker::delete_topic(std::string name, TopicId id) {
+  co_return co_await shards_.call(ShardId{0}, [this, &name, id] { return delete_on_control(std::move(name), id); });
+}
+
+Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_only) {
+  ShardState& control = *per_shard_[0];
+  MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));
+  struct Release {
+    Semaphore& changes;
+    ~Release() { changes.release(1); }
+  } release{topic_changes_};
+  if (!started_) co_return Errc::shutting_down;
+
+  TopicLimits limits{.default_partitions = settings_.config.num_partitions,
+                     .default_replication = static_cast<std::int16_t>(settings_.config.default_replication_factor),
+                     .self = self_};
+  MR_CO_TRY(std::int32_t partitions, plan_topic(spec, *control.topics, limits));
+  MR_CO_TRY(config::TopicConfig settings, topic_config(spec.configs));
+
+  Uuid id;
+  do {
+    id = Uuid::from_random(control.env.rng.next(), control.env.rng.next());
+  } while (id.to_string().front() == '-');  // tools would take it for an option (traps.md 14)
+
+  auto topic = std::make_shared<TopicInfo>();
+  topic->name = spec.name;
+  topic->id = TopicId{id};
+  topic->internal = spec.internal;
+  topic->configs = spec.configs;
+  metastore::TopicRecord record{
+      .name = spec.name, .id = topic->id, .created = control.env.clock.wall(), .configs = spec.configs};
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    PartitionIndex index{p};
+    LeaderEpoch first{0};
+    topic->partitions.push_back({home_of(topic->id, index, shards_.count()), self_, first, {self_}, {self_}});
+    record.partitions.push_back({index, self_, first, {self_}, {self_}});
+  }
+  if (validate_only) co_return TopicRef(topic);
+
+  MR_CO_TRY_VOID(co_await cluster_.create_topic(record));
+  std::vector<OpenJob> jobs(static_cast<std::size_t>(partitions));
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    OpenJob& job = jobs[static_cast<std::size_t>(p)];
+    job.topic = topic.get();
+    job.index = PartitionIndex{p};
+    job.settings = &settings;
+    job.directory = pick_data_directory();
+    ++partitions_in_directory_[job.directory];
+    directory_of_[job.key()] = job.directory;
+  }
+  Result<void> opened = co_await for_all(jobs, &Broker::open_log);
+  if (opened.ok()) opened = co_await for_all(jobs, &Broker::lead);
+  if (!opened.ok()) {
+    // The topic exists for the metastore now: take it back, so that the name is free for another try.
+    log_error("broker", "topic could not be created", {{"topic", spec.name}, {"error", opened.error().message()}});
+    (void)co_await cluster_.delete_topic(spec.name, topic->id);
+    jobs.clear();
+    co_await remove_data(topic);
+    co_return opened.error();
+  }
+  co_await publish(control.topics->with(topic));
+  log_info("broker", "topic created",
+           {{"topic", topic->name}, {"id", topic->id.v.to_string()}, {"partitions", partitions}});
+  co_return TopicRef(topic);
+}
+
+Task<Result<void>> Broker::delete_on_control(std::string name, TopicId id) {
+  ShardState& control = *per_shard_[0];
+  MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));
+  struct Release {
+    Semaphore& changes;
+    ~Release() { changes.release(1); }
+  } release{topic_changes_};
+  if (!started_) co_return Errc::shutting_down;
+  TopicRef topic = control.topics->find(id);
+  if (topic == nullptr || topic->name != name) co_return Errc::unknown_topic_id;
+  // The tombstone comes first: only it lets data be removed, now or after a crash (design section 5 rule 7).
+  MR_CO_TRY_VOID(co_await cluster_.delete_topic(name, id));
+  co_await publish(control.topics->without(id));
+  co_await remove_data(topic);
+  log_info("broker", "topic deleted", {{"topic", name}, {"id", id.v.to_string()}});
+  co_return Result<void>{};
+}
+
+/// Stops the topic's partitions, moves their directories aside and removes them; then forgets the tombstone.
+Task<void> Broker::remove_data(TopicRef topic) {
+  Env& env = per_shard_[0]->env;
+  bool all_gone = true;
+  for (std::size_t p = 0; p < topic->partitions.size(); ++p) {
+    PartitionKey key{topic->id, PartitionIndex{static_cast<std::int32_t>(p)}};
+    ShardId home = topic->partitions[p].home;
+    co_await shards_.call(home, [this, home, key]() -> Task<void> {
+      ShardState& shard = *per_shard_[home.v];
+      PartitionRef partition = shard.find(key.topic, key.partition);
+      if (partition == nullptr) co_return;
+      shard.partitions.erase(key);
+      co_await partition->stop();
+    });
+    auto directory = directory_of_.find(key);
+    if (directory == directory_of_.end()) continue;
+    storage::DataDir& dir = *directories_[directory->second];
+    --partitions_in_directory_[directory->second];
+    directory_of_.erase(directory);
+    TopicPartition name{topic->name, key.partition};
+    Uuid unique = Uuid::from_random(env.rng.next(), env.rng.next());
+    auto free = co_await directory_calls_.acquire(1);
+    if (!free.ok()) co_return;
+    auto removed = co_await offload(env, [&]() -> Result<void> {
+      MR_TRY(std::string trash, dir.move_to_trash(name, unique));
+      return dir.remove_trash(trash);
+    });
+    directory_calls_.release(1);
+    if (!removed.ok()) {
+      all_gone = false;  // the tombstone stays: the next start tries again
+      log_warn("broker", "data of a deleted topic could not be removed",
+               {{"partition", name.to_string()}, {"error", removed.error().message()}});
+    }
+  }
+  if (all_gone) (void)co_await cluster_.forget_deleted(topic->id);
+}
+
+std::size_t Broker::pick_data_directory() const {
+  return static_cast<std::size_t>(std::ranges::min_element(partitions_in_directory_) -
+                                  partitions_in_directory_.begin());
+}
+
+}  // namespace mr::broker
