@@ -1,0 +1,151 @@
+#include "server/kafka/connection.h"
+
+#include "base/log.h"
+#include "server/kafka/kafka_server.h"
+
+namespace mr::server::kafka {
+
+Connection::Connection(KafkaServer& server, Env& env, std::unique_ptr<Stream> stream, BufferPool& pool,
+                       std::string listener)
+    : server_(server),
+      env_(env),
+      stream_(std::move(stream)),
+      listener_(std::move(listener)),
+      reader_(*stream_, pool, env, server.options().request_bytes_max),
+      scope_(env.executor) {}
+
+Task<void> Connection::run() {
+  scope_.spawn("kafka answers", write_answers());
+  Result<void> outcome = co_await read_requests();
+  reading_done_ = true;
+  pending_changed_.notify_all();
+  // What was taken in is still answered; a peer that does not read is left behind at the write deadline.
+  co_await scope_.drained();
+  stream_->close();
+  note_end(outcome);
+}
+
+void Connection::note_end(const Result<void>& outcome) {
+  if (outcome.ok()) return;
+  switch (outcome.code()) {
+    case Errc::cancelled:
+    case Errc::connection_closed:
+      return;
+    case Errc::timed_out:
+      server_.counters(env_.shard).closed_idle.fetch_add(1, std::memory_order_relaxed);
+      return;
+    default:
+      server_.counters(env_.shard).closed_bad_input.fetch_add(1, std::memory_order_relaxed);
+      log_debug("server", "connection closed",
+                {{"peer", stream_->remote().to_string()}, {"why", outcome.error().message()}});
+  }
+}
+
+Task<Result<void>> Connection::read_requests() {
+  for (;;) {
+    while (pending_.size() >= kPendingMax && !write_failed_) MR_CO_TRY_VOID(co_await pending_changed_.wait());
+    if (write_failed_) co_return Errc::connection_closed;
+    MR_CO_TRY(auto frame, co_await reader_.next(server_.options().idle_max));
+    if (!frame) co_return Result<void>{};
+    MR_CO_TRY_VOID(co_await handle_frame(*frame));
+  }
+}
+
+Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
+  std::unique_ptr<Exchange> exchange = take_exchange();
+  exchange->server = &server_;
+  exchange->broker = &server_.broker();
+  exchange->shard = env_.shard;
+  exchange->context = {.listener = listener_,
+                       .local = &stream_->local(),
+                       .remote = &stream_->remote(),
+                       .received = env_.now(),
+                       .memory = &server_.memory()};
+  Result<void> handled = co_await server_.dispatch(*exchange, frame);
+  if (!handled.ok()) {
+    give_back(std::move(exchange));
+    co_return handled;
+  }
+  bool close_after = exchange->close_after;
+  if (pending_.empty() && !writing_ && !exchange->second_stage) {
+    // Nobody is in front of it and nothing is to be waited for: answer without waking the writer.
+    writing_ = true;
+    Result<void> sent = co_await send(*exchange);
+    writing_ = false;
+    give_back(std::move(exchange));
+    if (!sent.ok()) {
+      write_failed_ = true;
+      co_return sent;
+    }
+  } else {
+    pending_.push_back(std::move(exchange));
+    pending_changed_.notify_all();
+  }
+  if (close_after) co_return Error(Errc::connection_closed, "closed after the answer");
+  co_return Result<void>{};
+}
+
+Task<void> Connection::write_answers() {
+  for (;;) {
+    while (pending_.empty() && !reading_done_) (void)co_await pending_changed_.wait();
+    if (pending_.empty()) co_return;
+    // Stays in front of the queue until sent, so that later answers line up behind it.
+    Exchange& exchange = *pending_.front();
+    Result<void> outcome;
+    if (exchange.second_stage) {
+      Task<Result<void>> stage = std::move(*exchange.second_stage);
+      outcome = co_await std::move(stage);
+    }
+    if (outcome.ok() && !write_failed_) outcome = co_await send(exchange);
+    if (!outcome.ok() && !write_failed_) {
+      write_failed_ = true;
+      stream_->close();  // the reader must not wait for more
+    }
+    give_back(std::move(pending_.front()));
+    pending_.pop_front();
+    pending_changed_.notify_all();
+  }
+}
+
+Task<Result<void>> Connection::send(Exchange& exchange) {
+  if (exchange.no_answer) co_return Result<void>{};
+  co_return co_await send_pieces(exchange);
+}
+
+Task<Result<void>> Connection::send_pieces(Exchange& exchange) {
+  TimePoint deadline = env_.now() + server_.options().idle_max;
+  gather_.clear();
+  for (const wire::Piece& piece : exchange.writer.pieces()) {
+    if (!piece.is_external) {
+      gather_.push_back(piece.bytes);
+      continue;
+    }
+    for (const storage::Fragment& fragment : exchange.reads[piece.token].fragments) {
+      if (fragment.file == nullptr) {
+        gather_.push_back(fragment.memory);
+        continue;
+      }
+      if (!gather_.empty()) {
+        MR_CO_TRY_VOID(co_await stream_->write(gather_, deadline));
+        gather_.clear();
+      }
+      MR_CO_TRY_VOID(co_await stream_->send_file(*fragment.file, fragment.position, fragment.length, deadline));
+    }
+  }
+  if (!gather_.empty()) MR_CO_TRY_VOID(co_await stream_->write(gather_, deadline));
+  co_return Result<void>{};
+}
+
+std::unique_ptr<Exchange> Connection::take_exchange() {
+  if (spare_.empty()) return std::make_unique<Exchange>();
+  std::unique_ptr<Exchange> exchange = std::move(spare_.back());
+  spare_.pop_back();
+  return exchange;
+}
+
+void Connection::give_back(std::unique_ptr<Exchange> exchange) {
+  exchange->reset();
+  if (spare_.size() < 8) spare_.push_back(std::move(exchange));
+}
+
+}  // namespace mr::server::kafka

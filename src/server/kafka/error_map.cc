@@ -1,0 +1,108 @@
+#include "server/kafka/error_map.h"
+
+namespace mr::server::kafka {
+
+wire::KafkaError kafka_error(Errc code) {
+  using K = wire::KafkaError;
+  switch (code) {  // no default: a new Errc does not compile until someone has thought of it
+    case Errc::invalid_argument:
+    case Errc::malformed:
+      return K::invalid_request;
+    case Errc::unsupported_version:
+      return K::unsupported_version;
+    case Errc::too_large:
+      return K::invalid_request;
+    case Errc::corrupt_batch:
+    case Errc::corrupt_data:
+      return K::corrupt_message;
+    case Errc::invalid_record:
+      return K::invalid_record;
+    case Errc::message_too_large:
+      return K::message_too_large;
+    case Errc::unsupported_compression:
+      return K::unsupported_compression_type;
+    case Errc::invalid_timestamp:
+      return K::invalid_timestamp;
+    case Errc::out_of_order_sequence:
+      return K::out_of_order_sequence_number;
+    case Errc::invalid_producer_epoch:
+      return K::invalid_producer_epoch;
+    case Errc::unknown_producer_id:
+      return K::unknown_producer_id;
+    case Errc::unknown_topic:
+    case Errc::unknown_partition:
+      return K::unknown_topic_or_partition;
+    case Errc::unknown_topic_id:
+      return K::unknown_topic_id;
+    case Errc::inconsistent_topic_id:
+      return K::inconsistent_topic_id;
+    case Errc::topic_exists:
+      return K::topic_already_exists;
+    case Errc::invalid_topic_name:
+      return K::invalid_topic_exception;
+    case Errc::invalid_partition_count:
+      return K::invalid_partitions;
+    case Errc::invalid_replication_factor:
+      return K::invalid_replication_factor;
+    case Errc::invalid_replica_assignment:
+      return K::invalid_replica_assignment;
+    case Errc::invalid_config:
+      return K::invalid_config;
+    case Errc::offset_out_of_range:
+      return K::offset_out_of_range;
+    case Errc::offset_not_available:
+      return K::offset_not_available;
+    case Errc::fenced_leader_epoch:
+      return K::fenced_leader_epoch;
+    case Errc::unknown_leader_epoch:
+      return K::unknown_leader_epoch;
+    case Errc::not_leader:
+      return K::not_leader_or_follower;
+    case Errc::fetch_session_not_found:
+      return K::fetch_session_id_not_found;
+    case Errc::invalid_required_acks:
+      return K::invalid_required_acks;
+    case Errc::request_timed_out:
+    case Errc::timed_out:
+      return K::request_timed_out;
+    case Errc::not_enough_replicas:
+      return K::not_enough_replicas;
+    case Errc::not_enough_replicas_after_append:
+      return K::not_enough_replicas_after_append;
+    case Errc::coordinator_not_available:
+      return K::coordinator_not_available;
+    case Errc::not_coordinator:
+      return K::not_coordinator;
+    case Errc::coordinator_loading:
+      return K::coordinator_load_in_progress;
+    case Errc::transactional_id_unsupported:
+      return K::transactional_id_authorization_failed;
+    case Errc::disk_failed:
+    case Errc::disk_full:  // retriable, and heals when space returns
+    case Errc::io_error:
+      return K::kafka_storage_error;
+    case Errc::conflict:
+    case Errc::shutting_down:
+    case Errc::cancelled:
+    case Errc::back_pressured:
+    case Errc::resource_exhausted:
+    case Errc::unknown_outcome:
+      return K::not_leader_or_follower;  // retriable, and the client asks for fresh metadata before it tries again
+    case Errc::unauthenticated:
+      return K::sasl_authentication_failed;
+    case Errc::unauthorized:
+      return K::cluster_authorization_failed;
+    case Errc::not_found:
+    case Errc::already_exists:
+    case Errc::in_use:
+    case Errc::permission_denied:
+    case Errc::newer_format:
+    case Errc::connection_closed:
+    case Errc::connection_refused:
+    case Errc::internal:
+      return K::unknown_server_error;
+  }
+  return K::unknown_server_error;
+}
+
+}  // namespace mr::server::kafka

@@ -1,0 +1,76 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "broker/request_context.h"
+#include "runtime/task.h"
+#include "storage/log.h"
+#include "wire/arena.h"
+#include "wire/frame.h"
+#include "wire/writer.h"
+
+namespace mr::broker {
+class Broker;
+}
+
+namespace mr::server::kafka {
+
+class KafkaServer;
+
+/// One request and its answer, from decoding until the last byte is sent. Recycled by its connection, so that a warm
+/// connection allocates little. Shard: the connection's.
+struct Exchange {
+  broker::RequestContext context;
+  KafkaServer* server = nullptr;
+  broker::Broker* broker = nullptr;
+
+  ShardId shard;            ///< of the connection
+  MutableBytes frame;       ///< lent by the FrameReader: gone once the handler has returned
+  wire::RequestFrame head;  ///< views into frame
+
+  wire::Arena arena;    ///< decoded request, and what the handler builds for its answer
+  wire::Writer writer;  ///< the encoded answer
+
+  /// What the answer's cut-out records come from: the token of a piece is the index here.
+  std::vector<storage::ReadResult> reads;
+
+  /// A handler may leave the second half of its work here (design section 4: produce in two stages). The connection
+  /// takes its next request meanwhile; the answer is sent, in order, after this has run.
+  std::optional<Task<Result<void>>> second_stage;
+  std::shared_ptr<void> second_stage_state;  ///< what second_stage refers to
+
+  bool no_answer = false;    ///< acks=0: nothing is sent
+  bool close_after = false;  ///< close the connection once the answer is sent
+
+  void reset() {
+    context = {};
+    frame = {};
+    head = {};
+    second_stage.reset();
+    second_stage_state.reset();
+    reads.clear();
+    arena.reset();
+    writer.reset();
+    no_answer = close_after = false;
+  }
+
+  /// Decodes the body. Errors close the connection.
+  template <class Request>
+  Result<Request> decode() {
+    return wire::decode_body<Request>(head.body, head.version, arena);
+  }
+  /// Encodes the whole answer frame.
+  template <class Response>
+  Result<void> answer(const Response& response) {
+    return wire::encode_response(writer, response, head.version, head.correlation_id);
+  }
+  /// The bytes behind a decoded view, to be patched in place: the frame is ours until the handler returns.
+  MutableBytes writable(ByteView view) const {
+    MR_CHECK(view.data() >= frame.data() && view.data() + view.size() <= frame.data() + frame.size());
+    return frame.subspan(static_cast<std::size_t>(view.data() - frame.data()), view.size());
+  }
+};
+
+}  // namespace mr::server::kafka

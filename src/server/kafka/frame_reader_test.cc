@@ -1,0 +1,149 @@
+// Aim: frames come out whole and in order however the stream is cut, nothing is taken before a size is checked, and the
+// memory budget holds. Method: a scripted stream that hands out a byte string in pieces of seeded sizes.
+#include "server/kafka/frame_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "sim/world.h"
+
+namespace mr::server::kafka {
+namespace {
+
+class ScriptedStream final : public Stream {
+ public:
+  ScriptedStream(std::string bytes, std::uint64_t seed, std::size_t piece_max)
+      : bytes_(std::move(bytes)), rng_(seed), piece_max_(piece_max) {}
+  Task<Result<std::size_t>> read_some(MutableBytes into, TimePoint) override {
+    std::size_t n = std::min({into.size(), bytes_.size() - at_, static_cast<std::size_t>(1 + rng_() % piece_max_)});
+    std::memcpy(into.data(), bytes_.data() + at_, n);
+    at_ += n;
+    largest_read_ = std::max(largest_read_, into.size());
+    co_return n;
+  }
+  Task<Result<void>> write(std::span<const ByteView>, TimePoint) override { co_return Errc::connection_closed; }
+  Task<Result<void>> send_file(File&, std::uint64_t, std::uint64_t, TimePoint) override {
+    co_return Errc::connection_closed;
+  }
+  void close() override {}
+  const Address& local() const override { return address_; }
+  const Address& remote() const override { return address_; }
+  std::size_t largest_read() const { return largest_read_; }
+
+ private:
+  std::string bytes_;
+  std::size_t at_ = 0;
+  std::mt19937_64 rng_;
+  std::size_t piece_max_;
+  std::size_t largest_read_ = 0;
+  Address address_;
+};
+
+std::string framed(std::string_view body) {
+  std::string frame(4, '\0');
+  store_be(reinterpret_cast<std::byte*>(frame.data()), static_cast<std::int32_t>(body.size()));
+  return frame.append(body);
+}
+
+struct Fixture {
+  sim::World world{{.seed = 1}};
+  sim::Process& process{world.add_host("b").start(1)};
+  MemoryAccount account{"requests", 8u << 20};
+  BufferPool pool{account};
+
+  Env& env() { return process.env(ShardId{0}); }
+  Result<std::optional<MutableBytes>> next(FrameReader& reader) {
+    return world.run(process, ShardId{0}, reader.next(std::chrono::seconds(5)));
+  }
+};
+
+TEST(FrameReader, AnySizesCutAnywhere) {
+  Fixture f;
+  std::mt19937_64 rng(7);
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    std::vector<std::string> bodies;
+    std::string bytes;
+    for (int i = 0; i < 40; ++i) {
+      std::size_t sizes[] = {rng() % 20, rng() % 2100, 2040 + rng() % 12, rng() % 300'000};
+      std::string body(sizes[rng() % 4], static_cast<char>('a' + i % 26));
+      bytes += framed(body);
+      bodies.push_back(std::move(body));
+    }
+    ScriptedStream stream(bytes, seed, seed % 3 == 0 ? 3 : 100'000);
+    FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+    for (const std::string& body : bodies) {
+      auto frame = f.next(reader);
+      ASSERT_TRUE(frame.ok() && *frame);
+      ASSERT_EQ(as_text(**frame), body);
+    }
+    auto end = f.next(reader);
+    ASSERT_TRUE(end.ok());
+    EXPECT_FALSE(*end);
+    EXPECT_EQ(reader.bytes_received(), bytes.size());
+  }
+}
+
+TEST(FrameReader, RefusesSizesBeforeTakingMemory) {
+  Fixture f;
+  struct Case {
+    std::string bytes;
+    Errc expected;
+  };
+  for (const Case& c : {Case{"\xff\xff\xff\xff", Errc::malformed}, Case{"GET / HTTP/1.1\r\n\r\n", Errc::too_large},
+                        Case{std::string("\x16\x03\x01\x02\x00\x01", 6), Errc::too_large},
+                        Case{std::string("\x00\x10\x00\x01", 4), Errc::too_large}}) {
+    ScriptedStream stream(c.bytes, 1, 100);
+    FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+    auto frame = f.next(reader);
+    ASSERT_FALSE(frame.ok());
+    EXPECT_EQ(frame.code(), c.expected);
+    EXPECT_EQ(f.account.used(), 0u);
+    EXPECT_LE(stream.largest_read(), 4096u);
+  }
+}
+
+TEST(FrameReader, EndWithinAFrameIsAnError) {
+  Fixture f;
+  for (std::size_t cut : {1u, 3u, 4u, 10u, 5000u}) {
+    std::string bytes = framed(std::string(10'000, 'x')).substr(0, cut);
+    ScriptedStream stream(bytes, 1, 777);
+    FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+    auto frame = f.next(reader);
+    ASSERT_FALSE(frame.ok()) << cut;
+    EXPECT_EQ(frame.code(), Errc::connection_closed);
+  }
+}
+
+TEST(FrameReader, OverTheBudgetWaitsAndThenSaysSo) {
+  Fixture f;
+  auto hog = MemoryCharge::take(f.account, (8u << 20) - 100);
+  ScriptedStream stream(framed(std::string(100'000, 'x')), 1, 100'000);
+  FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+  auto frame = f.next(reader);
+  ASSERT_FALSE(frame.ok());
+  EXPECT_EQ(frame.code(), Errc::resource_exhausted);
+  EXPECT_GT(f.world.probes().count("receive_budget_full"), 1u);
+}
+
+TEST(BufferPool, KeepsAndGivesBack) {
+  MemoryAccount account("requests", 1 << 20);
+  {
+    BufferPool pool(account);
+    {
+      auto buffer = pool.take(20'000);
+      EXPECT_GE(buffer.size(), 20'000u);
+    }
+    std::uint64_t kept = account.used();
+    EXPECT_GT(kept, 0u);
+    {
+      auto again = pool.take(30'000);
+      EXPECT_EQ(account.used(), kept);
+    }  // the same buffer
+    EXPECT_FALSE(pool.take(2 << 20));
+  }
+  EXPECT_EQ(account.used(), 0u);
+}
+
+}  // namespace
+}  // namespace mr::server::kafka

@@ -1,0 +1,127 @@
+// Produce v3-13 (advertised from 0: traps.md 17). v5 log start offset; v7 zstd; v8 record errors; v9 flexible; v10
+// current leader; v13 topic ids. Errors per partition: traps.md 45-58.
+#include "broker/produce.h"
+#include "server/kafka/handlers/handlers.h"
+#include "wire/api/produce.h"
+
+namespace mr::server::kafka {
+
+namespace {
+
+using replication::Acks;
+using replication::AppendFailure;
+
+/// Everything the second stage needs; nothing of the frame.
+struct State {
+  State(broker::Broker& broker, Acks acks, bool zstd_allowed, TimePoint deadline)
+      : produce(broker, acks, zstd_allowed, deadline) {}
+  wire::produce::Response response;
+  std::vector<broker::ProduceItem> items;
+  broker::Produce produce;
+};
+
+void refuse(broker::ProduceItem& item, Error error) {
+  item.refused = true;
+  item.outcome = std::unexpected(AppendFailure{std::move(error)});
+}
+
+/// Kafka's own tools may write to internal topics, clients may not (traps.md 58).
+bool internal_and_closed(const broker::TopicInfo& topic, const Exchange& x) {
+  return topic.internal && x.context.client_id != "__admin_client";
+}
+
+void fill_item(Exchange& x, broker::ProduceItem& item, const broker::TopicRef& topic, Errc unknown,
+               const wire::produce::PartitionProduceData& data) {
+  item.partition = data.index;
+  const broker::PartitionPlace* place = topic ? topic->partition(data.index) : nullptr;
+  if (topic == nullptr) return refuse(item, unknown);
+  if (place == nullptr) return refuse(item, Errc::unknown_partition);
+  if (internal_and_closed(*topic, x)) return refuse(item, Error(Errc::invalid_topic_name, "an internal topic"));
+  if (data.records.is_null || data.records.inline_bytes.empty())
+    return refuse(item, Error(Errc::invalid_record, "no record batch"));
+  item.topic = topic->id;
+  item.home = place->home;
+  item.batch = x.writable(data.records.inline_bytes);
+}
+
+void fill_answer(Exchange& x, wire::produce::PartitionProduceResponse& answer, const broker::ProduceItem& item) {
+  answer.index = item.partition;
+  if (item.outcome) {
+    answer.base_offset = item.outcome->base_offset;
+    answer.log_append_time_ms = item.outcome->log_append_time;
+    answer.log_start_offset = item.outcome->log_start;
+    return;
+  }
+  const AppendFailure& failure = item.outcome.error();
+  answer.error_code = kafka_error(failure.error);
+  answer.base_offset = Offset{-1};
+  if (!failure.error.detail().empty()) answer.error_message = x.arena.copy(failure.error.detail());
+  if (failure.record_index >= 0) {
+    answer.record_errors = x.arena.list<wire::produce::BatchIndexAndErrorMessage>(1);
+    answer.record_errors[0].batch_index = failure.record_index;
+    answer.record_errors[0].batch_index_error_message = answer.error_message;
+  }
+}
+
+Result<void> fill_and_encode(Exchange& x, State& state) {
+  std::size_t next = 0;
+  for (auto& topic : state.response.responses)
+    for (auto& partition : topic.partition_responses) fill_answer(x, partition, state.items[next++]);
+  return x.answer(state.response);
+}
+
+Task<Result<void>> second_stage(Exchange& x, State& state) {
+  co_await state.produce.committed();
+  co_return fill_and_encode(x, state);
+}
+
+}  // namespace
+
+Task<Result<void>> handle_produce(Exchange& x) {
+  MR_CO_TRY(auto request, x.decode<wire::produce::Request>());
+  bool acks_known = request.acks >= -1 && request.acks <= 1;
+  Acks acks = acks_known ? static_cast<Acks>(request.acks) : Acks::leader;
+  TimePoint deadline = x.context.received + Millis(std::max(request.timeout_ms, 0));
+  auto state = std::make_shared<State>(*x.broker, acks, x.head.version >= 7, deadline);
+  bool by_id = x.head.version >= 13;
+
+  auto table = x.broker->topics(x.shard);
+  std::size_t count = 0;
+  for (const auto& topic : request.topic_data) count += topic.partition_data.size();
+  state->items.resize(count);
+  state->response.responses = x.arena.list<wire::produce::TopicProduceResponse>(request.topic_data.size());
+  std::size_t next = 0;
+  for (std::size_t t = 0; t < request.topic_data.size(); ++t) {
+    const auto& asked = request.topic_data[t];
+    auto& answered = state->response.responses[t];
+    answered.name = x.arena.copy(asked.name);
+    answered.topic_id = asked.topic_id;
+    answered.partition_responses = x.arena.list<wire::produce::PartitionProduceResponse>(asked.partition_data.size());
+    broker::TopicRef topic = by_id ? table->find(asked.topic_id) : table->find(asked.name);
+    for (const auto& partition : asked.partition_data) {
+      broker::ProduceItem& item = state->items[next++];
+      fill_item(x, item, topic, by_id ? Errc::unknown_topic_id : Errc::unknown_topic, partition);
+      if (!acks_known) refuse(item, Errc::invalid_required_acks);
+      if (request.transactional_id)
+        refuse(item, Error(Errc::transactional_id_unsupported, "transactions are not served yet"));
+    }
+  }
+  co_await state->produce.append(state->items);
+
+  if (acks == Acks::none && acks_known) {
+    co_await state->produce.committed();
+    x.no_answer = true;
+    // Nobody hears an error of acks=0 but by the end of the connection (traps.md 45).
+    x.close_after = std::ranges::any_of(state->items, [](const auto& item) { return !item.outcome; });
+    co_return Result<void>{};
+  }
+  if (acks == Acks::all) {
+    x.second_stage.emplace(second_stage(x, *state));
+    x.second_stage_state = std::move(state);
+    co_return Result<void>{};
+  }
+  co_await state->produce.committed();
+  co_return fill_and_encode(x, *state);
+}
+
+}  // namespace mr::server::kafka

@@ -1,0 +1,104 @@
+// Metadata v0-13. v1 null means all topics; v4 auto-creation flag; v5 offline replicas; v7 leader epochs; v9 flexible;
+// v10 topic ids in answers, v12 in requests; v13 top-level error. Rules: traps.md 28-35.
+#include "base/log.h"
+#include "server/kafka/handlers/handlers.h"
+#include "wire/api/metadata.h"
+
+namespace mr::server::kafka {
+
+namespace {
+
+using wire::metadata::MetadataResponseTopic;
+
+void describe(Exchange& x, const broker::TopicInfo& topic, MetadataResponseTopic& answer) {
+  answer.name = x.arena.copy(topic.name);
+  answer.topic_id = topic.id;
+  answer.is_internal = topic.internal;
+  answer.topic_authorized_operations = kNoOperations;
+  answer.partitions = x.arena.list<wire::metadata::MetadataResponsePartition>(topic.partitions.size());
+  for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
+    const broker::PartitionPlace& place = topic.partitions[p];
+    auto& partition = answer.partitions[p];
+    partition.partition_index = PartitionIndex{static_cast<std::int32_t>(p)};
+    partition.leader_id = place.leader;
+    partition.leader_epoch = place.leader_epoch;
+    partition.replica_nodes = x.arena.list<BrokerId>(place.replicas.size());
+    std::ranges::copy(place.replicas, partition.replica_nodes.begin());
+    partition.isr_nodes = x.arena.list<BrokerId>(place.isr.size());
+    std::ranges::copy(place.isr, partition.isr_nodes.begin());
+  }
+}
+
+/// The first answer for a topic being made is UNKNOWN_TOPIC_OR_PARTITION in Apache Kafka, too; the client asks again
+/// and finds it (traps.md 31).
+Task<void> create_on_demand(Exchange& x, std::string name, MetadataResponseTopic& answer) {
+  auto created = co_await x.broker->create_topic({.name = std::move(name)}, false);
+  if (created.ok() || created.code() == Errc::topic_exists) {
+    answer.error_code = KafkaError::unknown_topic_or_partition;
+  } else {
+    answer.error_code = kafka_error(created.error());
+  }
+}
+
+Task<void> answer_by_name(Exchange& x, const broker::TopicTable& table, std::string_view name, bool may_create,
+                          MetadataResponseTopic& answer) {
+  answer.name = name;
+  answer.topic_authorized_operations = kNoOperations;
+  if (broker::TopicRef topic = table.find(name)) {
+    describe(x, *topic, answer);
+    co_return;
+  }
+  if (!valid_topic_name(name)) {
+    answer.error_code = KafkaError::invalid_topic_exception;
+  } else if (may_create) {
+    co_await create_on_demand(x, std::string(name), answer);
+  } else {
+    answer.error_code = KafkaError::unknown_topic_or_partition;
+  }
+}
+
+void answer_by_id(Exchange& x, const broker::TopicTable& table, TopicId id, MetadataResponseTopic& answer) {
+  if (broker::TopicRef topic = table.find(id)) {
+    describe(x, *topic, answer);
+    return;
+  }
+  answer.name.reset();
+  answer.topic_id = id;
+  answer.error_code = KafkaError::unknown_topic_id;
+  answer.topic_authorized_operations = kNoOperations;
+}
+
+}  // namespace
+
+Task<Result<void>> handle_metadata(Exchange& x) {
+  MR_CO_TRY(auto request, x.decode<wire::metadata::Request>());
+  wire::metadata::Response response;
+  Endpoint here = advertised(x);
+  response.brokers = x.arena.list<wire::metadata::MetadataResponseBroker>(1);
+  response.brokers[0] = {.node_id = x.broker->self(), .host = here.host, .port = here.port};
+  response.cluster_id = x.broker->cluster_id();
+  response.controller_id = x.broker->self();
+  response.cluster_authorized_operations = kNoOperations;
+
+  auto table = x.broker->topics(x.shard);
+  bool all = !request.topics || (x.head.version == 0 && request.topics->empty());
+  if (all) {
+    response.topics = x.arena.list<MetadataResponseTopic>(table->topics().size());
+    std::size_t next = 0;
+    for (const auto& [name, topic] : table->topics()) describe(x, *topic, response.topics[next++]);
+    co_return x.answer(response);
+  }
+  bool may_create = request.allow_auto_topic_creation && x.broker->config().auto_create_topics_enable;
+  response.topics = x.arena.list<MetadataResponseTopic>(request.topics->size());
+  for (std::size_t t = 0; t < request.topics->size(); ++t) {
+    const auto& asked = (*request.topics)[t];
+    if (asked.name) {
+      co_await answer_by_name(x, *table, *asked.name, may_create, response.topics[t]);
+    } else {
+      answer_by_id(x, *table, asked.topic_id, response.topics[t]);
+    }
+  }
+  co_return x.answer(response);
+}
+
+}  // namespace mr::server::kafka

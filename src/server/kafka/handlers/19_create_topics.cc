@@ -1,0 +1,83 @@
+// CreateTopics v2-7. v4 defaults by -1; v5 flexible, effective settings in the answer; v7 topic id. Rules: traps.md
+// 37, 38.
+#include "server/kafka/handlers/handlers.h"
+#include "wire/api/create_topics.h"
+
+namespace mr::server::kafka {
+
+namespace {
+
+using wire::create_topics::CreatableTopic;
+using wire::create_topics::CreatableTopicResult;
+
+Result<broker::TopicSpec> spec_of(const CreatableTopic& asked, wire::Version version) {
+  broker::TopicSpec spec{
+      .name = std::string(asked.name), .partitions = asked.num_partitions, .replication = asked.replication_factor};
+  if (version < 4 && asked.assignments.empty() && (asked.num_partitions == -1 || asked.replication_factor == -1))
+    return Error(Errc::invalid_argument, "the number of partitions and the replication factor are needed below v4");
+  for (const auto& assignment : asked.assignments) {
+    std::vector<BrokerId> replicas(assignment.broker_ids.begin(), assignment.broker_ids.end());
+    if (!spec.assignment.emplace(assignment.partition_index.v, std::move(replicas)).second)
+      return Error(Errc::invalid_replica_assignment, "a partition is assigned twice");
+  }
+  for (const auto& config : asked.configs) {
+    if (!config.value) return Error(Errc::invalid_config, "null value for " + std::string(config.name));
+    if (!spec.configs.emplace(std::string(config.name), std::string(*config.value)).second)
+      return Error(Errc::invalid_config, "setting given twice: " + std::string(config.name));
+  }
+  return spec;
+}
+
+void fill_success(Exchange& x, const broker::TopicInfo& topic, CreatableTopicResult& answer) {
+  answer.topic_id = topic.id;
+  answer.num_partitions = static_cast<std::int32_t>(topic.partitions.size());
+  answer.replication_factor =
+      static_cast<std::int16_t>(topic.partitions.empty() ? 0 : topic.partitions[0].replicas.size());
+  auto entries = config::describe_topic_config(topic.configs, x.broker->settings());
+  auto configs = x.arena.list<wire::create_topics::CreatableTopicConfigs>(entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    configs[i].name = x.arena.copy(entries[i].name);
+    configs[i].value.reset();
+    if (entries[i].value) configs[i].value = x.arena.copy(*entries[i].value);
+    configs[i].config_source = static_cast<std::int8_t>(entries[i].source);
+  }
+  answer.configs = configs;
+}
+
+void fill_error(Exchange& x, const Error& error, CreatableTopicResult& answer) {
+  answer.error_code = kafka_error(error);
+  answer.error_message.reset();
+  if (!error.detail().empty()) answer.error_message = x.arena.copy(error.detail());
+}
+
+}  // namespace
+
+Task<Result<void>> handle_create_topics(Exchange& x) {
+  MR_CO_TRY(auto request, x.decode<wire::create_topics::Request>());
+  wire::create_topics::Response response;
+  response.topics = x.arena.list<CreatableTopicResult>(request.topics.size());
+  for (std::size_t t = 0; t < request.topics.size(); ++t) {
+    const CreatableTopic& asked = request.topics[t];
+    CreatableTopicResult& answer = response.topics[t];
+    answer.name = asked.name;
+    answer.error_message.reset();
+    if (std::ranges::count(request.topics, asked.name, &CreatableTopic::name) > 1) {
+      fill_error(x, Error(Errc::invalid_argument, "the request names this topic twice"), answer);
+      continue;
+    }
+    auto spec = spec_of(asked, x.head.version);
+    if (!spec.ok()) {
+      fill_error(x, spec.error(), answer);
+      continue;
+    }
+    auto created = co_await x.broker->create_topic(std::move(*spec), request.validate_only);
+    if (created.ok()) {
+      fill_success(x, **created, answer);
+    } else {
+      fill_error(x, created.error(), answer);
+    }
+  }
+  co_return x.answer(response);
+}
+
+}  // namespace mr::server::kafka

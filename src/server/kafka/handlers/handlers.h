@@ -1,0 +1,34 @@
+#pragma once
+#include "broker/broker.h"
+#include "server/kafka/error_map.h"
+#include "server/kafka/exchange.h"
+#include "server/kafka/kafka_server.h"
+
+namespace mr::server::kafka {
+
+// One per API, in handlers/KEY_name.cc; registered in handler_table.cc.
+Task<Result<void>> handle_produce(Exchange& x);
+Task<Result<void>> handle_fetch(Exchange& x);
+Task<Result<void>> handle_list_offsets(Exchange& x);
+Task<Result<void>> handle_metadata(Exchange& x);
+Task<Result<void>> handle_api_versions(Exchange& x);
+Task<Result<void>> handle_create_topics(Exchange& x);
+Task<Result<void>> handle_delete_topics(Exchange& x);
+Task<Result<void>> handle_init_producer_id(Exchange& x);
+Task<Result<void>> handle_describe_configs(Exchange& x);
+Task<Result<void>> handle_describe_cluster(Exchange& x);
+
+using wire::KafkaError;
+
+/// Where clients of this listener should connect: advertised.listeners, else the local address of the client's own
+/// connection (design decision 10). Text lives as long as the exchange.
+struct Endpoint {
+  std::string_view host;
+  std::int32_t port;
+};
+Endpoint advertised(const Exchange& x);
+
+/// "Not asked for" in the authorized-operations fields (traps.md 35).
+inline constexpr std::int32_t kNoOperations = INT32_MIN;
+
+}  // namespace mr::server::kafka

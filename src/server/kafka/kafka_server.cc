@@ -1,0 +1,87 @@
+#include "server/kafka/kafka_server.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "server/kafka/connection.h"
+
+namespace mr::server::kafka {
+
+KafkaServer::KafkaServer(Shards& shards, broker::Broker& broker, KafkaServerOptions options)
+    : shards_(shards),
+      broker_(broker),
+      options_(std::move(options)),
+      address_(options_.listen),
+      memory_("requests", options_.receive_bytes_max) {
+  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+    per_shard_.push_back(std::make_unique<PerShard>(shards_.env(ShardId{s}), memory_));
+}
+
+KafkaServer::~KafkaServer() = default;
+
+Task<Result<void>> KafkaServer::start() {
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
+    auto listening = co_await shards_.call(ShardId{s}, [this, s]() -> Result<void> {
+      PerShard& mine = *per_shard_[s];
+      MR_TRY(mine.listener, shards_.env(ShardId{s}).network.listen(address_));
+      address_.port = mine.listener->local().port;
+      return {};
+    });
+    if (!listening.ok()) {
+      co_await stop();
+      co_return listening.error();
+    }
+  }
+  // Only when every shard listens: a connection on a half-open door could be reset.
+  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+    co_await shards_.call(ShardId{s},
+                          [this, s] { per_shard_[s]->scope.spawn("kafka accept", accept_loop(ShardId{s})); });
+  co_return Result<void>{};
+}
+
+Task<void> KafkaServer::stop() {
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
+    co_await shards_.call(ShardId{s}, [this, s]() -> Task<void> {
+      PerShard& mine = *per_shard_[s];
+      if (mine.listener) mine.listener->close();
+      co_await mine.scope.stop();
+      mine.listener.reset();
+    });
+  }
+}
+
+Task<void> KafkaServer::accept_loop(ShardId shard) {
+  PerShard& mine = *per_shard_[shard.v];
+  Env& env = shards_.env(shard);
+  for (;;) {
+    auto stream = co_await mine.listener->accept();
+    if (!stream.ok()) {
+      if (mine.scope.stopping() || stream.code() == Errc::cancelled || stream.code() == Errc::connection_closed)
+        co_return;
+      log_warn("server", "accept failed", {{"error", stream.error().message()}});
+      if (!(co_await sleep_until(env.now() + Millis(100))).ok()) co_return;
+      continue;
+    }
+    if (open_.fetch_add(1, std::memory_order_relaxed) >= options_.connections_max) {
+      open_.fetch_sub(1, std::memory_order_relaxed);
+      mine.counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
+      (*stream)->close();
+      continue;
+    }
+    mine.scope.spawn("kafka connection", serve(shard, std::move(*stream)));
+  }
+}
+
+Task<void> KafkaServer::serve(ShardId shard, std::unique_ptr<Stream> stream) {
+  PerShard& mine = *per_shard_[shard.v];
+  mine.counters.connections_opened.fetch_add(1, std::memory_order_relaxed);
+  mine.counters.connections_open.fetch_add(1, std::memory_order_relaxed);
+  {
+    Connection connection(*this, shards_.env(shard), std::move(stream), mine.pool, options_.listener_name);
+    co_await connection.run();
+  }
+  mine.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
+  open_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace mr::server::kafka
