@@ -5,6 +5,11 @@
 
 namespace mr::server::kafka {
 
+namespace {
+/// How long answers may still go out when the server stops.
+constexpr Duration kStopGrace = std::chrono::seconds(2);
+}  // namespace
+
 Connection::Connection(KafkaServer& server, Env& env, std::unique_ptr<Stream> stream, BufferPool& pool,
                        std::string listener)
     : server_(server),
@@ -19,8 +24,12 @@ Task<void> Connection::run() {
   Result<void> outcome = co_await read_requests();
   reading_done_ = true;
   pending_changed_.notify_all();
-  // What was taken in is still answered; a peer that does not read is left behind at the write deadline.
+  // What was taken in is still answered. A peer that does not read is left behind at the write deadline, and soon when
+  // the server stops.
+  bool stopping = !outcome.ok() && outcome.code() == Errc::cancelled;
+  TimerId force = env_.executor.add_timer(stopping ? env_.now() + kStopGrace : kForever, [this] { stream_->close(); });
   co_await scope_.drained();
+  env_.executor.cancel_timer(force);
   stream_->close();
   note_end(outcome);
 }
