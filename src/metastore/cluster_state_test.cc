@@ -1,0 +1,171 @@
+// Aim: the typed view keeps its promises also when answers get lost: topics are whole or absent, names never collide,
+// epochs only grow, producer ids are never given twice. Method: over many seeds an unruly memory store that loses every
+// fourth answer; then the same store is looked at through a calm view.
+#include "metastore/cluster_state.h"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "metastore/metastore_fixture.h"
+#include "metastore/records.h"
+
+namespace mr::metastore {
+namespace {
+
+using testing::ElementsAre;
+
+TopicRecord topic(const std::string& name, std::uint64_t id, int partitions) {
+  TopicRecord record{.name = name, .id = TopicId{Uuid{7, id}}, .created = 12, .configs = {{"retention.ms", "5"}}};
+  for (int i = 0; i < partitions; ++i)
+    record.partitions.push_back({PartitionIndex{i}, BrokerId{1}, LeaderEpoch{0}, {BrokerId{1}}, {BrokerId{1}}});
+  return record;
+}
+
+std::vector<std::string> names(const std::vector<TopicRecord>& topics) {
+  std::vector<std::string> result;
+  for (const auto& one : topics) result.push_back(one.name);
+  return result;
+}
+
+TEST(ClusterState, TopicsLiveFromCreationToForgotten) {
+  for (Kind kind : {Kind::memory, Kind::sqlite}) {
+    Stage stage(kind);
+    ClusterState state(stage.store());
+    ASSERT_TRUE(stage.run(state.create_topic(topic("a.b", 1, 300))).ok());
+    ASSERT_TRUE(stage.run(state.create_topic(topic("c", 2, 1))).ok());
+    EXPECT_EQ(stage.run(state.create_topic(topic("c", 3, 1))).code(), Errc::topic_exists);
+    auto collides = stage.run(state.create_topic(topic("a_b", 4, 1)));
+    EXPECT_EQ(collides.code(), Errc::invalid_topic_name);
+    EXPECT_THAT(collides.error().detail(), testing::HasSubstr("a.b"));
+
+    auto topics = stage.run(state.load_topics());
+    ASSERT_TRUE(topics.ok()) << topics.error().message();
+    EXPECT_THAT(names(*topics), ElementsAre("a.b", "c"));
+    EXPECT_EQ((*topics)[0].partitions.size(), 300u);
+    EXPECT_EQ((*topics)[0].partitions[299].index.v, 299);
+    EXPECT_EQ((*topics)[0].configs.at("retention.ms"), "5");
+
+    EXPECT_EQ(stage.run(state.delete_topic("c", TopicId{Uuid{7, 99}})).code(), Errc::unknown_topic);
+    EXPECT_EQ(stage.run(state.delete_topic("none", TopicId{Uuid{7, 2}})).code(), Errc::unknown_topic);
+    ASSERT_TRUE(stage.run(state.delete_topic("a.b", TopicId{Uuid{7, 1}})).ok());
+    EXPECT_EQ(stage.run(state.delete_topic("a.b", TopicId{Uuid{7, 1}})).code(), Errc::unknown_topic);
+    EXPECT_THAT(*stage.run(state.deleted_topics()), ElementsAre(TopicId{Uuid{7, 1}}));
+    ASSERT_TRUE(stage.run(state.create_topic(topic("a_b", 5, 1))).ok());  // the name is free again
+    stage.reopen();
+    ClusterState again(stage.store());
+    EXPECT_THAT(names(*stage.run(again.load_topics())), ElementsAre("a_b", "c"));
+    EXPECT_THAT(*stage.run(again.deleted_topics()), ElementsAre(TopicId{Uuid{7, 1}}));
+    ASSERT_TRUE(stage.run(again.forget_deleted(TopicId{Uuid{7, 1}})).ok());
+    EXPECT_TRUE(stage.run(again.deleted_topics())->empty());
+    // Nothing of refused or deleted topics lies about: cluster keys are those of the two topics.
+    RangeRequest all{.key = "/", .range_end = "0"};
+    EXPECT_EQ(stage.run(stage.store().range(std::move(all)))->count, 2 + 2 + 2);
+  }
+}
+
+TEST(ClusterState, EpochsGrowPastStoredAndFloor) {
+  Stage stage(Kind::memory);
+  ClusterState state(stage.store());
+  ASSERT_TRUE(stage.run(state.create_topic(topic("t", 1, 200))).ok());
+  std::vector<ClusterState::EpochBump> bumps;
+  for (int i = 0; i < 200; ++i) bumps.push_back({"t", PartitionIndex{i}, LeaderEpoch{i == 150 ? 40 : -1}});
+  auto epochs = stage.run(state.bump_epochs(bumps));
+  ASSERT_TRUE(epochs.ok()) << epochs.error().message();
+  EXPECT_EQ((*epochs)[0], LeaderEpoch{1});
+  EXPECT_EQ((*epochs)[150], LeaderEpoch{41});
+  EXPECT_EQ((*stage.run(state.bump_epochs(bumps)))[150], LeaderEpoch{42});
+  EXPECT_EQ((*stage.run(state.load_topics()))[0].partitions[150].leader_epoch, LeaderEpoch{42});
+  EXPECT_EQ(stage.run(state.bump_epochs({{"x", PartitionIndex{0}, LeaderEpoch{0}}})).code(), Errc::unknown_topic);
+  EXPECT_EQ(stage.run(state.bump_epochs({{"t", PartitionIndex{200}, LeaderEpoch{0}}})).code(), Errc::unknown_partition);
+  EXPECT_TRUE(stage.run(state.bump_epochs({}))->empty());
+}
+
+TEST(ClusterState, ClusterIdIsMadeOnce) {
+  Stage stage(Kind::sqlite);
+  ClusterState state(stage.store());
+  const Uuid first{1, 2}, second{3, 4};
+  EXPECT_EQ(*stage.run(state.ensure_cluster_id(first)), first.to_string());
+  EXPECT_EQ(*stage.run(state.ensure_cluster_id(second)), first.to_string());
+  stage.reopen();
+  ClusterState again(stage.store());
+  EXPECT_EQ(*stage.run(again.ensure_cluster_id(second)), first.to_string());
+}
+
+/// Adds what a caller was given; fails when somebody else was given it before.
+void claim(std::set<std::int64_t>& taken, const ProducerIdBlock& block) {
+  for (auto id = block.first; id < block.end; ++id) EXPECT_TRUE(taken.insert(id).second) << id;
+}
+
+TEST(ClusterState, LostAnswersBreakNothing) {
+  std::uint64_t lost = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Stage stage(Kind::unruly, seed);
+    stage.unruly().set_faults({.unknown_outcome_one_in = 4});
+    ClusterState state(stage.store()), calm(stage.local());
+    std::set<std::int64_t> taken;
+    std::map<std::string, LeaderEpoch> newest;
+    for (int i = 0; i < 12; ++i) {
+      const auto name = "t" + std::to_string(i);
+      const auto record = topic(name, static_cast<std::uint64_t>(i + 1), 3);
+      auto created = stage.run(state.create_topic(record));
+      auto topics = stage.run(calm.load_topics());
+      ASSERT_TRUE(topics.ok()) << topics.error().message();
+      const bool there = testing::Matches(testing::Contains(name))(names(*topics));
+      if (created.ok()) {
+        EXPECT_TRUE(there);
+      } else {
+        EXPECT_EQ(created.code(), Errc::unknown_outcome);
+      }
+      if (!there) continue;
+      auto epochs = stage.run(state.bump_epochs({{name, PartitionIndex{1}, newest[name]}}));
+      if (epochs.ok()) {
+        EXPECT_GT((*epochs)[0], newest[name]);
+      }
+      if (auto block = stage.run(state.allocate_producer_ids(10)); block.ok()) claim(taken, *block);
+      if (i % 3 != 0) continue;
+      auto deleted = stage.run(state.delete_topic(name, record.id));
+      topics = stage.run(calm.load_topics());
+      const bool gone = !testing::Matches(testing::Contains(name))(names(*topics));
+      if (deleted.ok()) {
+        EXPECT_TRUE(gone);
+      } else {
+        EXPECT_EQ(deleted.code(), Errc::unknown_outcome);
+      }
+      // Gone and evidence come together.
+      EXPECT_EQ(testing::Matches(testing::Contains(record.id))(*stage.run(calm.deleted_topics())), gone);
+    }
+    lost += stage.unruly().lost_answers();
+  }
+  EXPECT_GT(lost, 500u);
+}
+
+TEST(ClusterState, TwoCallersNeverShareProducerIds) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Stage stage(Kind::unruly, seed);
+    ClusterState state(stage.store());
+    std::vector<Result<ProducerIdBlock>> blocks;
+    auto take = [](ClusterState* s, std::vector<Result<ProducerIdBlock>>* into) -> Task<void> {
+      for (int i = 0; i < 5; ++i) {
+        auto block = co_await s->allocate_producer_ids(7);
+        into->push_back(std::move(block));
+      }
+    };
+    std::vector<Result<ProducerIdBlock>> mine[2];
+    for (std::uint32_t shard : {0u, 1u}) stage.process().spawn(ShardId{shard}, "take", take(&state, &mine[shard]));
+    ASSERT_EQ(stage.world.run_until([&] { return mine[0].size() + mine[1].size() == 10; }, std::chrono::seconds(60)),
+              sim::RunEnd::done);
+    std::set<std::int64_t> taken;
+    for (const auto& list : mine)
+      for (const auto& block : list) {
+        if (block.ok())
+          claim(taken, *block);
+        else
+          EXPECT_EQ(block.code(), Errc::conflict);
+      }
+    EXPECT_GE(taken.size(), 35u);
+  }
+}
+
+}  // namespace
+}  // namespace mr::metastore
