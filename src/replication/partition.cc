@@ -7,6 +7,10 @@
 
 namespace mr::replication {
 
+namespace {
+constexpr Duration kRetrySync = Millis(50);
+}
+
 void WatermarkWatcher::unwatch() {
   if (partition_ == nullptr) return;
   (previous_ ? previous_->next_ : partition_->first_watcher_) = next_;
@@ -96,14 +100,14 @@ void Partition::after_append() {
   if (unsynced_messages_ >= config_.flush_messages) {
     start_sync();
   } else {
-    arm_flush_timer();
+    constexpr std::int64_t kNever = 100ll * 365 * 24 * 3600 * 1000;  // beyond it a deadline would overflow
+    if (config_.flush_ms < kNever) arm_flush_timer(Millis(config_.flush_ms));
   }
 }
 
-void Partition::arm_flush_timer() {
-  constexpr std::int64_t kNever = 100ll * 365 * 24 * 3600 * 1000;  // beyond it a deadline would overflow
-  if (flush_timer_.v != 0 || config_.flush_ms >= kNever) return;
-  flush_timer_ = env_.executor.add_timer(env_.now() + Millis(config_.flush_ms), [this] {
+void Partition::arm_flush_timer(Duration delay) {
+  if (flush_timer_.v != 0) return;
+  flush_timer_ = env_.executor.add_timer(env_.now() + delay, [this] {
     flush_timer_ = TimerId{};
     start_sync();
   });
@@ -123,7 +127,12 @@ Task<void> Partition::sync_rounds() {
   for (;;) {
     flush_wanted_ = false;
     auto ticket = log_->begin_sync();
-    if (!ticket) break;
+    if (!ticket) {
+      failed_ = log_->failure().has_value();
+      // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
+      if (!failed_ && log_->durable_end() < log_->log_end()) arm_flush_timer(kRetrySync);
+      break;
+    }
     std::int64_t covered = unsynced_messages_;
     Result<void> outcome = co_await offload(env_, [&]() -> Result<void> {
       for (auto& file : ticket->files) MR_TRY_VOID(file->sync());
@@ -210,6 +219,10 @@ Task<Result<void>> Partition::flush() {
     auto wait = sync_idle_.wait();
     wait.set_cancellable(false);
     (void)co_await wait;
+    if (flush_timer_.v == 0 || failed_) continue;
+    auto retry = sleep_until(env_.now() + kRetrySync);
+    retry.set_cancellable(false);
+    (void)co_await retry;
   }
   co_return Result<void>{};
 }

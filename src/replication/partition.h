@@ -130,7 +130,7 @@ class Partition {
   void start_sync();
   Task<void> sync_rounds();
   void advance_watermark();
-  void arm_flush_timer();
+  void arm_flush_timer(Duration delay);
 
   Env& env_;
   TopicPartition name_;

@@ -103,6 +103,8 @@ class Log {
   virtual Offset log_start() const = 0;
   virtual Offset log_end() const = 0;
   virtual Offset durable_end() const = 0;
+  /// Set once the log has failed for good: every later call answers with it.
+  virtual const std::optional<Error>& failure() const = 0;
   virtual std::uint64_t bytes() const = 0;  ///< of all segment files
   virtual std::size_t segments() const = 0;
 
@@ -119,7 +121,8 @@ class Log {
   virtual Result<SequenceVerdict> check_sequence(const BatchHeader& header) const = 0;
 
   // The commit seam. At most one round at a time: begin, sync each file of the ticket on the pool, end.
-  /// Empty when everything appended is durable already.
+  /// Empty when everything appended is durable already, when the log has failed (failure()), or when a file could not be
+  /// opened for want of descriptors (try again later).
   virtual std::optional<SyncTicket> begin_sync() = 0;
   /// `outcome` of the syncs. On success durable_end() becomes ticket.end; a failure is final: disk_failed from then on.
   virtual void end_sync(const SyncTicket& ticket, const Result<void>& outcome) = 0;

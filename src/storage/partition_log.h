@@ -23,6 +23,7 @@ class PartitionLog final : public Log {
   Offset log_start() const override { return log_start_; }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
+  const std::optional<Error>& failure() const override { return failed_; }
   std::uint64_t bytes() const override { return bytes_; }
   std::size_t segments() const override { return segments_.size(); }
 
