@@ -164,7 +164,7 @@ class Log {
   /// wholly below it up for deletion.
   virtual Result<void> advance_log_start(Offset offset) = 0;
   /// Files given up (renamed with the suffix ".deleted", still readable through pins), for the caller to delete on the
-  /// pool after file.delete.delay.ms.
+  /// pool after file.delete.delay.ms; first sync the log's directory, so that a crash brings no older segment back.
   virtual std::vector<std::string> take_deleted_files() = 0;
 
   // Checkpoints and closing.

@@ -35,6 +35,7 @@ class Recovery {
   };
 
   Result<void> list_directory();
+  Result<void> finish_deletion(const std::vector<std::string>& given_up, Offset given_up_base);
   Result<void> load_epochs();
   Result<void> load_newest_snapshot();
   Result<bool> open_clean();
@@ -63,11 +64,14 @@ class Recovery {
 
 Result<void> Recovery::list_directory() {
   MR_TRY(auto entries, place_.files.list(place_.directory));
+  std::vector<std::string> given_up;
+  Offset given_up_base{-1};
   for (const DirEntry& entry : entries) {
     auto name = parse_segment_file_name(entry.name);
     if (!name) continue;  // not ours: left alone
     if (name->deleted) {
-      MR_TRY_VOID(place_.files.remove(place_.directory + "/" + entry.name));
+      given_up.push_back(entry.name);
+      given_up_base = std::max(given_up_base, name->base);
     } else if (name->suffix == kLogSuffix) {
       bases_.push_back(name->base);
     } else if (name->suffix == kSnapshotSuffix) {
@@ -79,6 +83,24 @@ Result<void> Recovery::list_directory() {
     }
   }
   std::ranges::sort(bases_);
+  return finish_deletion(given_up, given_up_base);
+}
+
+/// Segments are given up oldest first, but a crash may keep a later rename and lose an earlier one: what lies below a
+/// given-up segment goes with it, else the log would begin before a hole.
+Result<void> Recovery::finish_deletion(const std::vector<std::string>& given_up, Offset given_up_base) {
+  if (given_up.empty()) return {};
+  auto kept = std::ranges::upper_bound(bases_, given_up_base);
+  for (auto base = bases_.begin(); base != kept; ++base) {
+    for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
+      auto removed = place_.files.remove(segment_path(place_.directory, *base, suffix));
+      if (!removed.ok() && removed.code() != Errc::not_found) return removed;
+    }
+  }
+  bases_.erase(bases_.begin(), kept);
+  // The given-up names are the evidence: they stay until nothing older can come back.
+  MR_TRY_VOID(place_.files.sync_directory(place_.directory));
+  for (const std::string& name : given_up) MR_TRY_VOID(place_.files.remove(place_.directory + "/" + name));
   return {};
 }
 
