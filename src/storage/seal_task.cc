@@ -16,6 +16,10 @@ Result<void> write_snapshot(FileSystem& files, const std::string& directory, Off
 Result<void> SealTask::sync() {
   for (Seal& seal : seals_) {
     for (auto& file : seal.synced) MR_TRY_VOID(file->sync());
+  }
+  // Names first: a snapshot that survives a crash must not speak for a segment whose name did not.
+  MR_TRY_VOID(files_.sync_directory(directory_));
+  for (Seal& seal : seals_) {
     MR_TRY_VOID(write_snapshot(files_, directory_, seal.next_base, seal.snapshot));
   }
   return files_.sync_directory(directory_);

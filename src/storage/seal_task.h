@@ -21,9 +21,9 @@ class RoundTask : public File {
   int native_handle() const final { return -1; }
 };
 
-/// What rolling a segment leaves to do: per sealed segment, in order, sync log and indexes, then write and sync the
-/// producer snapshot named by the next segment's base; at the end sync the directory. So a valid snapshot N says that
-/// everything below N is on disk in order: recovery takes it as evidence (recovery.h).
+/// What rolling a segment leaves to do: sync the log and indexes of each sealed segment, then the directory; then write
+/// and sync, per segment, the producer snapshot named by the next segment's base; at the end sync the directory again.
+/// So a valid snapshot N says that everything below N is on disk in order: recovery takes it as evidence (recovery.h).
 class SealTask final : public RoundTask {
  public:
   explicit SealTask(const LogPlace& place) : files_(place.files), directory_(place.directory) {}
