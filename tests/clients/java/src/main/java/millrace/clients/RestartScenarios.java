@@ -1,0 +1,63 @@
+package millrace.clients;
+
+import static millrace.clients.Kit.check;
+import static millrace.clients.Kit.same;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/** The broker goes and comes back on the same address: data is there, live clients go on. */
+final class RestartScenarios {
+  private RestartScenarios() {}
+
+  static void add(Map<String, Suite.Scenario> all) {
+    all.put("restart-clean", () -> restart("term", false));
+    all.put("restart-kill", () -> restart("kill", false));
+    all.put("restart-clean-idempotent", () -> restart("term", true));
+    all.put("restart-kill-idempotent", () -> restart("kill", true));
+    all.put("restart-keeps-topics", RestartScenarios::keepsTopics);
+  }
+
+  private static void restart(String how, boolean idempotent) throws Exception {
+    String topic = Kit.create("restart", 2);
+    List<ProducerRecord<byte[], byte[]>> all = new ArrayList<>();
+    try (var p = Kit.producer(Map.of("acks", "all", "enable.idempotence", idempotent, "compression.type", "lz4"));
+        var c = Kit.consumer(Map.of())) {
+      c.assign(Kit.parts(topic, 2));
+      c.seekToBeginning(c.assignment());
+      for (int round = 0; round < 3; round++) {
+        if (round > 0) Harness.restart(how);
+        var records = Kit.shapes(topic, 1, 100, round);
+        var acked = Kit.send(p, records);
+        same(round * 100L, acked.get(0).offset(), "the producer goes on where it was, round " + round);
+        Kit.compare(records, Kit.poll(c, 100), round * 100L);
+        all.addAll(records);
+      }
+    }
+    Kit.readBack(all, topic, 1, 0);
+    if (idempotent) check(Harness.stored(topic, 1).producerIds().matches("[0-9]+"), "still one producer id");
+  }
+
+  private static void keepsTopics() throws Exception {
+    String kept = Kit.create("kept", 4, Map.of("retention.ms", "777777"));
+    String gone = Kit.create("gone", 1);
+    try (Admin admin = Kit.admin()) {
+      var before = admin.describeTopics(List.of(kept)).allTopicNames().get().get(kept);
+      String cluster = admin.describeCluster().clusterId().get();
+      admin.deleteTopics(List.of(gone)).all().get();
+      Harness.restart("term");
+      Kit.awaitTopic(admin, kept);
+      var after = admin.describeTopics(List.of(kept)).allTopicNames().get().get(kept);
+      same(before.topicId(), after.topicId(), "topic id");
+      same(4, after.partitions().size(), "partitions");
+      same(cluster, admin.describeCluster().clusterId().get(), "cluster id");
+      check(!admin.listTopics().names().get().contains(gone), "a deleted topic stays deleted");
+      var r = new org.apache.kafka.common.config.ConfigResource(
+          org.apache.kafka.common.config.ConfigResource.Type.TOPIC, kept);
+      same("777777", admin.describeConfigs(List.of(r)).all().get().get(r).get("retention.ms").value(), "config");
+    }
+  }
+}
