@@ -281,12 +281,10 @@ class Suite:
                 raise
             except (Exception, SystemExit) as e:
                 status, detail = "failed", f"{type(e).__name__}: {e}"
-                if options.verbose:
-                    detail += "\n" + traceback.format_exc()
-                else:
-                    where = traceback.extract_tb(e.__traceback__)
-                    ours = [f for f in where if f.filename.startswith(ROOT)]
-                    detail += "".join(f"\n    {os.path.relpath(f.filename, ROOT)}:{f.lineno} {f.line}" for f in ours[-3:])
+                ours = [f for f in traceback.extract_tb(e.__traceback__)
+                        if f.filename.startswith(ROOT) and not f.filename.endswith("harness.py")]
+                shown = ours if options.verbose else ours[:1] + ours[1:][-2:]
+                detail += "".join(f"\n     {os.path.basename(f.filename)}:{f.lineno} {f.line}" for f in shown)
             report(name, status, time.monotonic() - started, detail)
 
 

@@ -120,6 +120,11 @@ def length(n, flexible, short=False):
     return struct.pack(">h" if short else ">i", -1 if n is None else n)
 
 
+def element(f):
+    """The field without its nullability, which is the array's and not that of its elements."""
+    return {k: v for k, v in f.items() if k != "null"}
+
+
 def encode_value(f, t, v, version, flexible):
     if t in FIXED:
         return struct.pack(FIXED[t], v)
@@ -134,7 +139,7 @@ def encode_value(f, t, v, version, flexible):
         return length(None if v is None else len(v), flexible) + (v or b"")
     if t.startswith("[]"):
         head = length(None if v is None else len(v), flexible)
-        return head + b"".join(encode_value(f, t[2:], x, version, flexible) for x in v or [])
+        return head + b"".join(encode_value(element(f), t[2:], x, version, flexible) for x in v or [])
     if "null" in f and in_range(f["null"], version):
         return b"\xff" if v is None else b"\x01" + encode_fields(f["f"], v, version, flexible)
     return encode_fields(f["f"], v, version, flexible)
@@ -208,7 +213,7 @@ def decode_value(f, t, r, version, flexible):
         return None if n is None else bytes(r.take(n))
     if t.startswith("[]"):
         n = r.length(flexible)
-        return None if n is None else [decode_value(f, t[2:], r, version, flexible) for _ in range(n)]
+        return None if n is None else [decode_value(element(f), t[2:], r, version, flexible) for _ in range(n)]
     if "null" in f and in_range(f["null"], version) and r.number(">b") < 0:
         return None
     return decode_fields(f["f"], r, version, flexible)
@@ -413,12 +418,13 @@ class Connection:
         return code
 
     def wait_for_topic(self, name, partitions=1, seconds=15):
-        """Apache Kafka answers CreateTopics before every cache knows the topic."""
+        """Apache Kafka answers CreateTopics before Metadata knows the topic, and Metadata before it leads."""
         deadline = time.monotonic() + seconds
         while True:
             t = self.metadata([name])["Topics"][0]
             if t["ErrorCode"] == 0 and len(t["Partitions"]) >= partitions and all(
-                    p["ErrorCode"] == 0 and p["LeaderId"] >= 0 for p in t["Partitions"]):
+                    p["ErrorCode"] == 0 and p["LeaderId"] >= 0 and
+                    self.list_offset(name, -1, p["PartitionIndex"])["ErrorCode"] == 0 for p in t["Partitions"]):
                 return t
             assert time.monotonic() < deadline, f"{name} did not appear: {t}"
             time.sleep(0.02)

@@ -126,12 +126,14 @@ final class RecordScenarios {
   private static void keyed() throws Exception {
     String topic = Kit.create("keyed", 12);
     Map<String, List<String>> sent = new HashMap<>();
+    List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+    for (int i = 0; i < 2000; i++) {
+      String key = "user-" + i % 50;
+      sent.computeIfAbsent(key, k -> new ArrayList<>()).add("" + i);
+      records.add(new ProducerRecord<>(topic, key.getBytes(), ("" + i).getBytes()));
+    }
     try (var p = Kit.producer(Map.of("acks", "all", "enable.idempotence", true))) {
-      for (int i = 0; i < 2000; i++) {
-        String key = "user-" + i % 50;
-        sent.computeIfAbsent(key, k -> new ArrayList<>()).add("" + i);
-        p.send(new ProducerRecord<>(topic, key.getBytes(), ("" + i).getBytes()));
-      }
+      Kit.send(p, records);
     }
     Map<String, List<String>> got = new HashMap<>();
     try (var c = Kit.consumer(Map.of("max.poll.records", 100))) {

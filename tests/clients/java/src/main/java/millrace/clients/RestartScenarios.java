@@ -32,13 +32,19 @@ final class RestartScenarios {
         if (round > 0) Harness.restart(how);
         var records = Kit.shapes(topic, 1, 100, round);
         var acked = Kit.send(p, records);
+        all.addAll(records);
+        if (!idempotent) {
+          // A lost answer makes this producer send twice: what was acked is where it was said to be, no more.
+          for (int i = 0; i < 100; i++) Kit.readBack(records.subList(i, i + 1), topic, 1, acked.get(i).offset());
+          continue;
+        }
         same(round * 100L, acked.get(0).offset(), "the producer goes on where it was, round " + round);
         Kit.compare(records, Kit.poll(c, 100), round * 100L);
-        all.addAll(records);
       }
     }
+    if (!idempotent) return;
     Kit.readBack(all, topic, 1, 0);
-    if (idempotent) check(Harness.stored(topic, 1).producerIds().matches("[0-9]+"), "still one producer id");
+    check(Harness.stored(topic, 1).producerIds().matches("[0-9]+"), "still one producer id");
   }
 
   private static void keepsTopics() throws Exception {
