@@ -214,6 +214,10 @@ class Generator:
 
     def declare(self, code, struct, message):
         code("")
+        request = message and self.schema.kind == "api" and struct.name == "Request"
+        if request:
+            code("struct Response;")
+            code("")
         code(f"struct {struct.name} {{")
         for field in struct.fields:
             note = self.note(field, struct.versions)
@@ -222,6 +226,8 @@ class Generator:
             code("")
             if self.schema.kind == "api":
                 code("static constexpr const ApiInfo& kApi = " + self.schema.name + "::kApi;")
+                if request:
+                    code("using Response = " + self.schema.name + "::Response;")
                 code("/// All of `in`, views into its frame. Errors: malformed, too_large, unsupported_version.")
             else:
                 code("/// The message at the start of `in`; what follows stays. Errors as decode().")
