@@ -70,6 +70,8 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
                        .remote = &stream_->remote(),
                        .received = env_.now(),
                        .memory = &server_.memory()};
+  server_.counters(env_.shard)
+      .bytes_received.fetch_add(frame.size() + wire::kFrameSizeBytes, std::memory_order_relaxed);
   Result<void> handled = co_await server_.dispatch(*exchange, frame);
   if (!handled.ok()) {
     give_back(std::move(exchange));
@@ -118,7 +120,9 @@ Task<void> Connection::write_answers() {
 
 Task<Result<void>> Connection::send(Exchange& exchange) {
   if (exchange.no_answer) co_return Result<void>{};
-  co_return co_await send_pieces(exchange);
+  MR_CO_TRY_VOID(co_await send_pieces(exchange));
+  server_.counters(env_.shard).bytes_sent.fetch_add(exchange.writer.size(), std::memory_order_relaxed);
+  co_return Result<void>{};
 }
 
 Task<Result<void>> Connection::send_pieces(Exchange& exchange) {

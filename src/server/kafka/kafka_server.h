@@ -50,6 +50,8 @@ struct ServerCounters {
   std::atomic<std::uint64_t> connections_refused{0};
   std::atomic<std::uint64_t> closed_idle{0};
   std::atomic<std::uint64_t> closed_bad_input{0};
+  std::atomic<std::uint64_t> bytes_received{0};
+  std::atomic<std::uint64_t> bytes_sent{0};
   std::array<std::atomic<std::uint64_t>, 128> requests_by_api{};
   ServerCounters() = default;
 };

@@ -1,0 +1,236 @@
+#include "app/broker_metrics.h"
+
+#include <map>
+
+#include "base/version.h"
+#include "runtime/machine.h"
+#include "wire/api_info.h"
+
+namespace mr::app {
+
+namespace {
+
+/// Series of their own for this many partitions; /metrics must stay readable on a broker with many thousands.
+constexpr std::size_t kPartitionSeriesMax = 1000;
+
+/// A counter that follows a number which somebody else counts.
+struct Followed {
+  Counter counter;
+  std::uint64_t seen = 0;
+
+  void follow(std::uint64_t now) {
+    if (now > seen) counter.add(now - seen);
+    seen = now;  // it went back: what it counted is gone, for example with a deleted partition
+  }
+};
+
+struct PartitionNumbers {
+  std::string topic;
+  std::int32_t partition = 0;
+  Offset log_start;
+  Offset log_end;
+  Offset high_watermark;
+  std::uint64_t bytes = 0;
+};
+
+struct ShardNumbers {
+  std::vector<PartitionNumbers> partitions;
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  replication::PartitionStats stats;
+};
+
+}  // namespace
+
+struct BrokerMetrics::Process {
+  explicit Process(MetricsRegistry& r, std::uint32_t shards)
+      : info(r.gauge("millrace_build_info", "Always 1; the version is the label.", {{"version", kVersion}})),
+        uptime(r.gauge("millrace_uptime_seconds", "Seconds since the broker started.")),
+        resident(r.gauge("process_resident_memory_bytes", "Resident memory.")),
+        cpu_ms(r.counter("millrace_cpu_milliseconds_total", "CPU time used, user and system.")),
+        shard_count(r.gauge("millrace_shards", "Shards, one thread each.")),
+        connections(r.gauge("millrace_kafka_connections", "Open Kafka connections.")),
+        opened{r.counter("millrace_kafka_connections_opened_total", "Kafka connections accepted.")},
+        refused{r.counter("millrace_kafka_connections_refused_total", "Kafka connections refused by max.connections.")},
+        bad_input{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
+                            {{"reason", "bad_input"}})},
+        idle{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
+                       {{"reason", "idle"}})},
+        bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
+        bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
+        memory_used(r.gauge("millrace_request_memory_bytes", "Memory held by requests in flight.")),
+        memory_limit(r.gauge("millrace_request_memory_limit_bytes", "Most memory that requests may hold.")),
+        memory_refused{r.counter("millrace_request_memory_refused_total", "Times that reading waited for memory.")} {
+    info.set(1);
+    shard_count.set(shards);
+    for (std::uint32_t s = 0; s < shards; ++s) {
+      std::string label = std::to_string(s);
+      stalls.push_back({r.counter("millrace_shard_stalls_total", "Loop turns over 25 ms.", {{"shard", label}})});
+      turns.push_back({r.counter("millrace_shard_turns_total", "Rounds of the event loop.", {{"shard", label}})});
+      socket_calls.push_back(
+          {r.counter("millrace_shard_socket_calls_total", "Socket system calls.", {{"shard", label}})});
+    }
+    for (const wire::ApiInfo& api : wire::apis())
+      requests.emplace(static_cast<std::size_t>(api.key),
+                       Followed{r.counter("millrace_kafka_requests_total", "Requests by API.", {{"api", api.name}})});
+  }
+
+  Gauge info, uptime, resident;
+  Followed cpu_ms;
+  Gauge shard_count, connections;
+  Followed opened, refused, bad_input, idle, bytes_in, bytes_out;
+  Gauge memory_used, memory_limit;
+  Followed memory_refused;
+  std::vector<Followed> stalls, turns, socket_calls;
+  std::map<std::size_t, Followed> requests;
+};
+
+struct BrokerMetrics::Partitions {
+  struct One {
+    Gauge log_start, log_end, high_watermark, bytes;
+    std::uint64_t round = 0;
+  };
+  explicit Partitions(MetricsRegistry& r)
+      : registry(r),
+        count(r.gauge("millrace_partitions", "Partitions on this broker.")),
+        topics(r.gauge("millrace_topics", "Topics.")),
+        bytes(r.gauge("millrace_log_bytes", "Bytes of all segment files.")) {}
+
+  void take(const ShardNumbers& shard, std::uint64_t round) {
+    for (const PartitionNumbers& p : shard.partitions) {
+      std::string index = std::to_string(p.partition);
+      auto at = series.find({p.topic, p.partition});
+      if (at == series.end()) {
+        if (series.size() >= kPartitionSeriesMax) continue;
+        auto gauge = [&](std::string_view name, std::string_view help) {
+          return registry.gauge(name, help, {{"topic", p.topic}, {"partition", index}});
+        };
+        One one{gauge("millrace_partition_log_start_offset", "First readable offset."),
+                gauge("millrace_partition_log_end_offset", "Next offset."),
+                gauge("millrace_partition_high_watermark", "Consumers read below this."),
+                gauge("millrace_partition_bytes", "Bytes of the partition's segment files.")};
+        at = series.emplace(std::pair(p.topic, p.partition), std::move(one)).first;
+      }
+      One& one = at->second;
+      one.log_start.set(p.log_start.v);
+      one.log_end.set(p.log_end.v);
+      one.high_watermark.set(p.high_watermark.v);
+      one.bytes.set(static_cast<std::int64_t>(p.bytes));
+      one.round = round;
+    }
+  }
+
+  MetricsRegistry& registry;
+  Gauge count, topics, bytes;
+  std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
+  std::map<std::pair<std::string, std::int32_t>, One> series;
+  std::uint64_t round = 0;
+};
+
+BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::Broker& broker, const Doors& doors)
+    : host_(host),
+      broker_(broker),
+      doors_(doors),
+      started_(host.env(ShardId{0}).now()),
+      process_(std::make_unique<Process>(registry, host.shards().count())),
+      partitions_(std::make_unique<Partitions>(registry)) {
+  for (std::uint32_t s = 0; s < host.shards().count(); ++s) {
+    std::string label = std::to_string(s);
+    auto add = [&](std::vector<Followed>& to, std::string_view name, std::string_view help) {
+      to.push_back({registry.counter(name, help, {{"shard", label}})});
+    };
+    add(partitions_->syncs, "millrace_log_syncs_total", "Group commits: syncs of partition logs.");
+    add(partitions_->sync_failures, "millrace_log_sync_failures_total", "Syncs that failed; each takes a log offline.");
+    add(partitions_->appended_batches, "millrace_log_appended_batches_total", "Record batches appended.");
+    add(partitions_->appended_bytes, "millrace_log_appended_bytes_total", "Bytes appended.");
+  }
+}
+
+BrokerMetrics::~BrokerMetrics() = default;
+
+void BrokerMetrics::read_doors_and_shards() {
+  Process& p = *process_;
+  auto up = host_.env(ShardId{0}).now() - started_;
+  p.uptime.set(std::chrono::duration_cast<std::chrono::seconds>(up).count());
+  p.resident.set(static_cast<std::int64_t>(resident_memory_bytes()));
+  p.cpu_ms.follow(static_cast<std::uint64_t>(used_cpu_seconds() * 1000));
+
+  const std::uint32_t shards = host_.shards().count();
+  std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, in = 0, out = 0;
+  std::uint64_t memory = 0, memory_limit = 0, memory_refused = 0;
+  std::map<std::size_t, std::uint64_t> requests;
+  for (const auto& door : doors_) {
+    for (std::uint32_t s = 0; s < shards; ++s) {
+      const server::kafka::ServerCounters& c = door->counters(ShardId{s});
+      open += c.connections_open.load(std::memory_order_relaxed);
+      opened += c.connections_opened.load(std::memory_order_relaxed);
+      refused += c.connections_refused.load(std::memory_order_relaxed);
+      bad += c.closed_bad_input.load(std::memory_order_relaxed);
+      idle += c.closed_idle.load(std::memory_order_relaxed);
+      in += c.bytes_received.load(std::memory_order_relaxed);
+      out += c.bytes_sent.load(std::memory_order_relaxed);
+      for (auto& [key, followed] : p.requests) requests[key] += c.requests_by_api[key].load(std::memory_order_relaxed);
+    }
+    memory += door->memory().used();
+    memory_limit += door->memory().limit();
+    memory_refused += door->memory().refused();
+  }
+  p.connections.set(static_cast<std::int64_t>(open));
+  p.opened.follow(opened);
+  p.refused.follow(refused);
+  p.bad_input.follow(bad);
+  p.idle.follow(idle);
+  p.bytes_in.follow(in);
+  p.bytes_out.follow(out);
+  p.memory_used.set(static_cast<std::int64_t>(memory));
+  p.memory_limit.set(static_cast<std::int64_t>(memory_limit));
+  p.memory_refused.follow(memory_refused);
+  for (auto& [key, followed] : p.requests) followed.follow(requests[key]);
+  for (std::uint32_t s = 0; s < shards; ++s) {
+    ShardCounters c = host_.counters(ShardId{s});
+    p.stalls[s].follow(c.stalls);
+    p.turns[s].follow(c.turns);
+    p.socket_calls[s].follow(c.socket_calls);
+  }
+}
+
+Task<void> BrokerMetrics::refresh() {
+  read_doors_and_shards();
+  Partitions& p = *partitions_;
+  const std::uint64_t round = ++p.round;
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  for (std::uint32_t s = 0; s < host_.shards().count(); ++s) {
+    ShardNumbers numbers = co_await host_.shards().call(ShardId{s}, [this, s] {
+      ShardNumbers found;
+      const broker::ShardState& shard = broker_.shard(ShardId{s});
+      found.count = shard.partitions.size();
+      for (const auto& [key, partition] : shard.partitions) {
+        const std::uint64_t size = partition->log().bytes();
+        found.bytes += size;
+        const replication::PartitionStats& stats = partition->stats();
+        found.stats.syncs += stats.syncs;
+        found.stats.sync_failures += stats.sync_failures;
+        found.stats.appended_batches += stats.appended_batches;
+        found.stats.appended_bytes += stats.appended_bytes;
+        if (found.partitions.size() < kPartitionSeriesMax)
+          found.partitions.push_back({partition->name().topic, partition->name().partition.v, partition->log_start(),
+                                      partition->log_end(), partition->high_watermark(), size});
+      }
+      return found;
+    });
+    p.take(numbers, round);
+    p.syncs[s].follow(numbers.stats.syncs);
+    p.sync_failures[s].follow(numbers.stats.sync_failures);
+    p.appended_batches[s].follow(numbers.stats.appended_batches);
+    p.appended_bytes[s].follow(numbers.stats.appended_bytes);
+    count += numbers.count;
+    bytes += numbers.bytes;
+  }
+  std::erase_if(p.series, [&](const auto& entry) { return entry.second.round < round; });
+  p.count.set(static_cast<std::int64_t>(count));
+  p.bytes.set(static_cast<std::int64_t>(bytes));
+  p.topics.set(static_cast<std::int64_t>(broker_.topics(ShardId{0})->topics().size()));
+}
+
+}  // namespace mr::app

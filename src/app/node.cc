@@ -1,0 +1,207 @@
+#include "app/node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "runtime/machine.h"
+
+namespace mr::app {
+
+namespace {
+
+/// What a listener on "every address" is called when somebody on this machine wants to connect.
+Address reachable(Address address) {
+  if (address.host.empty() || address.host == "0.0.0.0" || address.host == "::") address.host = "127.0.0.1";
+  return address;
+}
+
+std::uint64_t memory_budget(const config::BrokerConfig& config) {
+  return config.memory > 0 ? static_cast<std::uint64_t>(config.memory) : usable_memory_bytes() / 2;
+}
+
+/// The sentence for a door that could not open.
+Error door_error(const Error& error, std::string_view option, const Address& address) {
+  switch (error.code()) {
+    case Errc::in_use:
+      return Error(error.code(),
+                   fmt::format("{} {} is taken: stop what listens there, or choose another port with {}", option,
+                               address.to_string(), option == "http.listeners" ? "--http" : "--kafka"));
+    case Errc::permission_denied:
+      return Error(error.code(), fmt::format("{} {}: not allowed to listen there; ports below 1024 need privileges",
+                                             option, address.to_string()));
+    default:
+      return Error(error.code(), fmt::format("{} {}: cannot listen: {}", option, address.to_string(), error.message()));
+  }
+}
+
+Task<http::HttpResponse> metrics_page(BrokerMetrics& broker, const MetricsRegistry& registry) {
+  co_await broker.refresh();
+  http::HttpResponse page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = registry.text()};
+  co_return page;
+}
+
+void warn_when_open(std::string_view option, const Address& address) {
+  if (is_loopback(address.host)) return;
+  log_warn("app",
+           "listening beyond this machine without authentication or encryption: whoever reaches the port may "
+           "read, write and delete",
+           {{"option", option}, {"address", address.to_string()}});
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+
+Node::Node(RealHost& host, config::BrokerSettings settings)
+    : host_(host),
+      shards_(host.shards()),
+      env_(shards_.env(ShardId{0})),
+      settings_(std::move(settings)),
+      metadata_pool_(make_offload_pool("metadata", 1)) {}
+
+Node::~Node() { MR_CHECK(!broker_ && !metadata_ && doors_.empty() && !http_); }
+
+Task<Result<void>> Node::start() {
+  Result<void> started = co_await start_all();
+  if (!started.ok()) (void)co_await stop();
+  co_return started;
+}
+
+Task<Result<void>> Node::start_all() {
+  MR_CO_TRY(auto directories, co_await open_directories());
+  co_await remove_ready_file();  // of a process that was killed
+
+  auto journal = metastore::make_sqlite_journal(data_directory() + "/metadata.db");
+  auto metadata = co_await metastore::LocalMetastore::open(shards_, ShardId{0}, *metadata_pool_, std::move(journal));
+  if (!metadata.ok())
+    co_return Error(metadata.code(),
+                    fmt::format("{}/metadata.db cannot be opened: {}", data_directory(), metadata.error().message()));
+  metadata_ = std::move(*metadata);
+
+  broker::BrokerDeps deps{
+      .shards = shards_, .metadata = *metadata_, .settings = settings_, .directories = std::move(directories)};
+  broker_ = std::make_unique<broker::Broker>(std::move(deps));
+  MR_CO_TRY_VOID(co_await broker_->start());
+  MR_CO_TRY_VOID(co_await start_kafka());
+  MR_CO_TRY_VOID(co_await start_http());
+  MR_CO_TRY_VOID(co_await write_ready_file());
+  co_return Result<void>{};
+}
+
+Task<Result<std::vector<std::unique_ptr<storage::DataDir>>>> Node::open_directories() {
+  std::vector<std::unique_ptr<storage::DataDir>> directories;
+  for (const std::string& path : settings_.config.log_dirs) {
+    auto opened = co_await offload(env_, [&] { return storage::DataDir::open(env_.files, path); });
+    if (!opened.ok()) {
+      if (opened.code() == Errc::in_use)
+        co_return Error(Errc::in_use, fmt::format("{} is used by another Millrace: stop that one, or choose another "
+                                                  "directory with --data-dir",
+                                                  path));
+      if (opened.code() == Errc::permission_denied)
+        co_return Error(
+            Errc::permission_denied,
+            fmt::format("{}: not allowed to write there; choose a directory of yours with --data-dir", path));
+      co_return Error(opened.code(), fmt::format("data directory {}: {}", path, opened.error().message()));
+    }
+    directories.push_back(std::move(*opened));
+  }
+  co_return directories;
+}
+
+Task<Result<void>> Node::start_kafka() {
+  const config::BrokerConfig& config = settings_.config;
+  MR_CO_TRY(auto listeners, config::parse_listeners(config.listeners));
+  MR_CO_TRY(auto advertised, config::parse_listeners(config.advertised_listeners));
+  const std::uint64_t in_flight = config.queued_max_request_bytes > 0
+                                      ? static_cast<std::uint64_t>(config.queued_max_request_bytes)
+                                      : memory_budget(config) / 4;
+  for (const config::ListenerAddress& listener : listeners) {
+    server::kafka::KafkaServerOptions options;
+    options.listener_name = listener.name;
+    options.listen = {listener.host, listener.port};
+    for (const config::ListenerAddress& one : advertised)
+      if (one.name == listener.name) options.advertised = Address{one.host, one.port};
+    options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
+    options.connections_max = static_cast<std::uint32_t>(config.max_connections);
+    // Far enough away to never come, near enough to be added to now.
+    options.idle_max = config.connections_max_idle_ms < 0 || config.connections_max_idle_ms > 365ll * 86'400'000
+                           ? Duration(std::chrono::hours(24 * 365))
+                           : Duration(Millis(config.connections_max_idle_ms));
+    // One whole request must fit, whatever the budget.
+    options.receive_bytes_max =
+        std::max<std::uint64_t>(in_flight / listeners.size(), std::uint64_t{options.request_bytes_max} + 1_MiB);
+    const Address wanted = options.listen;
+    auto door = std::make_unique<server::kafka::KafkaServer>(shards_, *broker_, std::move(options));
+    auto opened = co_await door->start();
+    if (!opened.ok()) co_return door_error(opened.error(), "listeners", wanted);
+    warn_when_open("listeners", door->address());
+    kafka_addresses_.push_back(reachable(door->address()));
+    doors_.push_back(std::move(door));
+  }
+  broker_metrics_ = std::make_unique<BrokerMetrics>(metrics_, host_, *broker_, doors_);
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Node::start_http() {
+  if (settings_.config.http_listeners.empty()) co_return Result<void>{};
+  MR_CO_TRY(auto wanted, config::parse_listener(settings_.config.http_listeners.front()));
+  const Address address{wanted.host, wanted.port};
+  router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(*broker_metrics_, metrics_); });
+  http::add_health_route(router_, [this] {
+    return http::Health{.ok = true,
+                        .members = {{"version", http::json_string(kVersion)},
+                                    {"cluster_id", http::json_string(broker_->cluster_id())},
+                                    {"node_id", std::to_string(broker_->self().v)}}};
+  });
+  auto listener = env_.network.listen(address);
+  if (!listener.ok()) co_return door_error(listener.error(), "http.listeners", address);
+  http_ = std::make_unique<http::HttpServer>(env_, router_, http::HttpLimits{}, &metrics_);
+  http_->start(std::move(*listener));
+  warn_when_open("http.listeners", http_->local());
+  http_address_ = reachable(http_->local());
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Node::write_ready_file() {
+  std::string text =
+      fmt::format("{{\"kafka\":{},\"http\":{}}}\n", http::json_string(kafka_addresses_.front().to_string()),
+                  http_ ? http::json_string(http_address_.to_string()) : "null");
+  auto written = co_await offload(env_, [this, &text]() -> Result<void> {
+    std::string temporary = ready_path() + ".new";
+    {
+      MR_TRY(auto file, env_.files.open(temporary, OpenMode::create));
+      MR_TRY_VOID(file->truncate(0));
+      MR_TRY_VOID(file->write_at(as_bytes(text), 0));
+    }
+    return env_.files.rename(temporary, ready_path());
+  });
+  ready_written_ = written.ok();
+  co_return written;
+}
+
+Task<void> Node::remove_ready_file() {
+  ready_written_ = false;
+  auto removed = co_await offload(env_, [this] { return env_.files.remove(ready_path()); });
+  if (!removed.ok() && removed.code() != Errc::not_found)
+    log_warn("app", "the ready file could not be removed", {{"error", removed.error().message()}});
+}
+
+Task<Result<void>> Node::stop() {
+  if (ready_written_) co_await remove_ready_file();
+  if (http_) co_await http_->stop();
+  for (auto& door : doors_) co_await door->stop();
+  Result<void> stopped;
+  if (broker_) stopped = co_await broker_->stop();
+  if (metadata_) co_await metadata_->stop();
+  http_.reset();
+  broker_metrics_.reset();
+  doors_.clear();
+  broker_.reset();
+  metadata_.reset();
+  co_return stopped;
+}
+
+}  // namespace mr::app

@@ -1,0 +1,66 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/broker_metrics.h"
+#include "base/metrics.h"
+#include "broker/broker.h"
+#include "config/broker_settings.h"
+#include "metastore/local_metastore.h"
+#include "runtime/real_host.h"
+#include "server/http/server.h"
+#include "server/kafka/kafka_server.h"
+
+namespace mr::app {
+
+/// One broker of this process with its doors: everything between the settings and the first accepted connection.
+/// Start order: directories (locks), metastore, broker (recovery), Kafka doors, HTTP door, ready file. Stop order: the
+/// reverse. Made and destroyed on the main thread, started and stopped on shard 0.
+class Node {
+ public:
+  Node(RealHost& host, config::BrokerSettings settings);
+  Node(const Node&) = delete;
+  ~Node();
+
+  /// On an error everything that was started is stopped again; the sentence says what to do.
+  Task<Result<void>> start();
+  /// Idempotent. Errors: the first that kept a data directory from being marked clean.
+  Task<Result<void>> stop();
+
+  /// Where clients on this machine connect; after start().
+  const std::vector<Address>& kafka() const { return kafka_addresses_; }
+  const Address& http() const { return http_address_; }
+  const std::string& data_directory() const { return settings_.config.log_dirs.front(); }
+  const std::string& cluster_id() const { return broker_->cluster_id(); }
+
+ private:
+  Task<Result<void>> start_all();
+  Task<Result<std::vector<std::unique_ptr<storage::DataDir>>>> open_directories();
+  Task<Result<void>> start_kafka();
+  Task<Result<void>> start_http();
+  Task<Result<void>> write_ready_file();
+  Task<void> remove_ready_file();
+  std::string ready_path() const { return data_directory() + "/ready.json"; }
+
+  RealHost& host_;
+  Shards& shards_;
+  Env& env_;
+  config::BrokerSettings settings_;
+  MetricsRegistry metrics_;
+  std::unique_ptr<OffloadPool> metadata_pool_;  // joined on the main thread
+  std::unique_ptr<metastore::LocalMetastore> metadata_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::vector<std::unique_ptr<server::kafka::KafkaServer>> doors_;
+  std::unique_ptr<BrokerMetrics> broker_metrics_;
+  http::HttpRouter router_;
+  std::unique_ptr<http::HttpServer> http_;
+  std::vector<Address> kafka_addresses_;
+  Address http_address_;
+  bool ready_written_ = false;
+};
+
+/// `host` is one that only this machine reaches.
+bool is_loopback(const std::string& host);
+
+}  // namespace mr::app

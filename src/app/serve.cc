@@ -1,0 +1,124 @@
+#include "app/serve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/node.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "runtime/machine.h"
+
+namespace mr::app {
+
+namespace {
+
+void say(std::string_view text) { (void)write_descriptor(2, as_bytes(text)); }
+
+LogLevel level_of(std::string_view name) {
+  if (name == "debug") return LogLevel::debug;
+  if (name == "warn") return LogLevel::warn;
+  if (name == "error") return LogLevel::error;
+  return LogLevel::info;
+}
+
+HostOptions host_options(const config::BrokerConfig& config) {
+  std::vector<int> cores = usable_cores();
+  HostOptions options;
+  options.shards =
+      config.shards > 0 ? static_cast<std::uint32_t>(config.shards) : static_cast<std::uint32_t>(cores.size());
+  // Pinned only when the shards fill the machine: two small brokers on one machine would else share core 0.
+  if (options.shards == cores.size() && options.shards > 1) options.cores = std::move(cores);
+  return options;
+}
+
+/// What to type for a first message.
+std::string hints(const Node& node) {
+  const std::string kafka = node.kafka().front().to_string();
+  const std::string server = kafka == "127.0.0.1:9092" ? "" : " --bootstrap-server " + kafka;
+  std::string text = fmt::format(
+      "\nMillrace {} is ready. Kafka clients: {}\n"
+      "  its own commands   millrace pub{} hello \"first message\"\n"
+      "                     millrace sub{} hello --from start\n"
+      "  kcat               echo hi | kcat -b {} -P -t hello\n"
+      "                     kcat -b {} -C -t hello -o beginning -e\n"
+      "  Java               bootstrap.servers={}\n",
+      kVersion, kafka, server, server, kafka, kafka, kafka);
+  if (node.http().port != 0)
+    text += fmt::format("  health, metrics    curl http://{}/health\n", node.http().to_string());
+  text += fmt::format("  data               {}\nCtrl-C stops it.\n\n", node.data_directory());
+  return text;
+}
+
+Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
+  Result<void> started = co_await node.start();
+  if (!started.ok()) {
+    log_error("app", "the broker could not start", {{"why", started.error().message()}});
+    const std::string& sentence = started.error().detail();
+    say(fmt::format("millrace: {}\n", sentence.empty() ? started.error().message() : sentence));
+    co_return 1;
+  }
+  log_info("app", "ready",
+           {{"version", kVersion},
+            {"kafka", node.kafka().front().to_string()},
+            {"http", node.http().to_string()},
+            {"data", node.data_directory()},
+            {"cluster_id", node.cluster_id()},
+            {"shards", host.shards().count()}});
+  if (show_hints) say(hints(node));
+  co_await host.stop_requested();
+  log_info("app", "stopping");
+  Result<void> stopped = co_await node.stop();
+  if (!stopped.ok()) {
+    log_error("app", "stopped, but not cleanly: the next start will look through the logs",
+              {{"why", stopped.error().message()}});
+    co_return 1;
+  }
+  log_info("app", "stopped");
+  co_return 0;
+}
+
+}  // namespace
+
+int serve(ServeOptions options) {
+  const config::BrokerConfig& config = options.settings.config;
+  LogSinkOptions sink_options;
+  sink_options.format = config.log_format == "json" ? LogSinkOptions::Format::json : LogSinkOptions::Format::text;
+  sink_options.color = RealLogSink::is_terminal(2);
+  set_log_level(level_of(config.log_level));
+  RealLogSink sink(sink_options);
+  for (const std::string& warning : options.settings.warnings) log_warn("config", warning);
+  raise_descriptor_limit();
+
+  RealHost host(host_options(config));
+  Node node(host, options.settings);
+  return host.run([&node, show = options.hints](RealHost& h) { return run_node(h, node, show); });
+}
+
+int dev(std::vector<config::SettingInput> inputs, bool hints) {
+  auto directory = make_temporary_directory("millrace-dev-");
+  if (!directory.ok()) {
+    say(fmt::format("millrace: no temporary directory: {}; set TMPDIR\n", directory.error().message()));
+    return 1;
+  }
+  // Weaker than anything somebody set, stronger than the defaults; the directory is not for choice.
+  std::vector<config::SettingInput> all = {
+      {config::Origin::file, "millrace dev", "listeners", "127.0.0.1:0"},
+      {config::Origin::file, "millrace dev", "http.listeners", "127.0.0.1:0"},
+      {config::Origin::file, "millrace dev", "disk.reserve.bytes", "16MiB"},
+  };
+  std::ranges::move(inputs, std::back_inserter(all));
+  all.push_back({config::Origin::flag, "millrace dev", "log.dirs", *directory});
+  int code = 2;
+  auto settings = config::load_broker_settings(all);
+  if (settings.ok()) {
+    code = serve({.settings = std::move(*settings), .hints = hints});
+  } else {
+    say(fmt::format("millrace: {}\n", settings.error().detail()));
+  }
+  if (auto removed = real_files().remove_all(*directory); !removed.ok())
+    say(fmt::format("millrace: {} could not be removed: {}\n", *directory, removed.error().message()));
+  return code;
+}
+
+}  // namespace mr::app
