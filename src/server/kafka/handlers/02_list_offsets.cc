@@ -47,7 +47,7 @@ Task<void> answer_one(Exchange& x, const broker::TopicRef& topic, const wire::li
   }
   answer.offset = found->offset;
   answer.timestamp = found->timestamp;
-  answer.leader_epoch = found->leader_epoch;
+  if (x.head.version >= 4) answer.leader_epoch = found->leader_epoch;
 }
 
 /// True when a partition of the topic stands there twice (INVALID_REQUEST, traps.md 73).
