@@ -29,12 +29,15 @@ void describe(Exchange& x, const broker::TopicInfo& topic, MetadataResponseTopic
   }
 }
 
-/// The first answer for a topic being made is UNKNOWN_TOPIC_OR_PARTITION in Apache Kafka, too; the client asks again
-/// and finds it (traps.md 31).
+/// Apache Kafka makes the topic in the background and answers UNKNOWN_TOPIC_OR_PARTITION first (traps.md 31). Here the
+/// topic is there when create_topic returns, so the first answer can tell: librdkafka would wait a second before it asks
+/// again.
 Task<void> create_on_demand(Exchange& x, std::string name, MetadataResponseTopic& answer) {
-  auto created = co_await x.broker->create_topic({.name = std::move(name)}, false);
-  if (created.ok() || created.code() == Errc::topic_exists) {
-    answer.error_code = KafkaError::unknown_topic_or_partition;
+  auto created = co_await x.broker->create_topic({.name = name}, false);
+  if (created.ok()) {
+    describe(x, **created, answer);
+  } else if (broker::TopicRef made = x.broker->topics(x.shard)->find(name)) {
+    describe(x, *made, answer);  // somebody was faster
   } else {
     answer.error_code = kafka_error(created.error());
   }
