@@ -121,8 +121,8 @@ class Log {
   virtual Result<SequenceVerdict> check_sequence(const BatchHeader& header) const = 0;
 
   // The commit seam. At most one round at a time: begin, sync each file of the ticket on the pool, end.
-  /// Empty when everything appended is durable already, when the log has failed (failure()), or when a file could not be
-  /// opened for want of descriptors (try again later).
+  /// Empty when everything appended is durable already, when the log has failed (failure()), or when a file could not
+  /// be opened for want of descriptors (try again later).
   virtual std::optional<SyncTicket> begin_sync() = 0;
   /// `outcome` of the syncs. On success durable_end() becomes ticket.end; a failure is final: disk_failed from then on.
   virtual void end_sync(const SyncTicket& ticket, const Result<void>& outcome) = 0;

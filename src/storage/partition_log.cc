@@ -198,6 +198,10 @@ Result<void> PartitionLog::close() {
   return {};
 }
 
+std::size_t PartitionLog::open_segments() const {
+  return static_cast<std::size_t>(std::ranges::count_if(segments_, [](const auto& s) { return s->has_open_files(); }));
+}
+
 std::size_t PartitionLog::memory_bytes() const {
   std::size_t bytes = sizeof *this + (recent_ ? sizeof *recent_ : 0) + place_.directory.capacity();
   for (const auto& segment : segments_) bytes += segment->memory_bytes();

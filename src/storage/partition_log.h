@@ -50,6 +50,8 @@ class PartitionLog final : public Log {
   void set_config(const LogConfig& config) override { config_ = config; }
   std::vector<ProducerInfo> producers() const override { return producers_.list(); }
 
+  /// Segments that hold files open, for tests.
+  std::size_t open_segments() const;
   /// Bytes of memory held, files and allocator overhead not counted.
   std::size_t memory_bytes() const;
 

@@ -312,6 +312,55 @@ TEST(PartitionLog, AnotherTopicIdIsRefused) {
   EXPECT_EQ(f.open().code(), Errc::inconsistent_topic_id);
 }
 
+// The gate of the hot path: one write per append, index entries in groups, and a reader at the tail reads nothing
+// itself.
+TEST(PartitionLog, SystemCallsOfAppendAndTailRead) {
+  LogFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.append().ok());
+  std::size_t log_writes = 0, other_writes = 0, reads = 0, others = 0;
+  f.disk.on_operation([&](const sim::Disk::Operation& operation) {
+    if (operation.op == sim::DiskOp::write) {
+      ++(operation.path.ends_with(".log") ? log_writes : other_writes);
+    } else if (operation.op == sim::DiskOp::read) {
+      ++reads;
+    } else {
+      ++others;
+    }
+  });
+  for (int i = 0; i < 1000; ++i) {
+    Offset tail = f.log->log_end();
+    ASSERT_TRUE(f.append({.timestamp = 1000 + i, .value_bytes = 4000}).ok());
+    EXPECT_EQ(f.log->read(tail, f.log->log_end(), 1 << 20, true)->fragments.size(), 1u);
+  }
+  f.disk.on_operation({});
+  EXPECT_EQ(log_writes, 1000u);
+  EXPECT_LE(other_writes, 2 * 1000 / IndexFile::kPendingMax);
+  EXPECT_EQ(reads, 0u);
+  EXPECT_LE(others, 2u);  // the index files are opened
+}
+
+TEST(PartitionLog, LargestTimestampIsTheFirstOfEqualOnes) {
+  LogFixture f;
+  f.options.config.index_interval_bytes = 1;
+  f.must_open();
+  for (WallMillis timestamp : {5, 9, 9, 3, 9, 2}) ASSERT_TRUE(f.append({.timestamp = timestamp}).ok());
+  EXPECT_EQ((*f.log->find_max_timestamp(Offset{6}))->header.base_offset, 1);
+  EXPECT_EQ((*f.log->find_max_timestamp(Offset{1}))->header.base_offset, 0);
+  EXPECT_EQ((*f.log->find_timestamp(9, Offset{6}))->header.base_offset, 1);
+}
+
+// Descriptors are few: a log keeps open the active segment and the sealed ones that were read last.
+TEST(PartitionLog, OpenFilesAreBounded) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  EXPECT_GT(f.log->segments(), 20u);
+  EXPECT_EQ(f.read_all(), Offset{60});
+  EXPECT_LE(f.log->open_segments(), 5u);
+}
+
 // Design: thousands of idle partitions. What one holds after start must stay small.
 TEST(PartitionLog, IdlePartitionIsSmall) {
   LogFixture f;
