@@ -55,7 +55,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "kafka-clients $version, seed $seed, $per frames per message and version"
+outcome=0
 golden write "$work/java.tsv" "$seed" "$per" $("$tool" keys)
-"$tool" check "$work/java.tsv"
+"$tool" check "$work/java.tsv" || outcome=1
 "$tool" write "$work/ours.tsv" "$seed" "$per"
-golden check "$work/ours.tsv"
+golden check "$work/ours.tsv" || outcome=1
+exit $outcome

@@ -53,7 +53,7 @@ def compare_fields(where, ours, facts):
         if index >= len(facts):
             yield f"{at}: Kafka has no such field"
             continue
-        name, kind, versions, nullable, tagged, tag, default, ignorable, children = facts[index]
+        name, kind, versions, nullable, tagged, tag, default, ignorable, children, _ = facts[index]
         if not same_name(field.name, name):
             yield f"{at}: Kafka's field here is {name}"
             continue
@@ -116,7 +116,7 @@ def self_test(schemas, facts):
     changes = [lambda a: a.update(valid=[4, 17]), lambda a: a.update(advertised=[3, 18]),
                lambda a: a.update(flexible=11), lambda a: a["request"].pop()]
     for column, value in ((0, "Other"), (1, "int64"), (2, [5, 18]), (3, [4, 18]), (4, [12, 18]), (5, 3), (6, "7"),
-                          (7, None), (8, [["X", "int8", [4, 18], None, None, -1, None, False, []]])):
+                          (7, None), (8, [["X", "int8", [4, 18], None, None, -1, None, False, [], None]])):
         changes.append(lambda a, c=column, v=value: a["response"][2].__setitem__(c, v))
     missed = 0
     for number, change in enumerate(changes):

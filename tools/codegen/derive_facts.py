@@ -5,8 +5,9 @@ Run by hand when the facts change:
     tools/codegen/derive_facts.py /work/shared/kafka-protocol
 
 kafka-4.3.json  every API: ranges of the 4.3 release and its fields in those versions, normalised:
-                [name, type, versions, nullable, tagged, tag, default, ignorable, [children]]
-                with ranges as [first, last] (cut to the valid range) or null, and tag -1 for none.
+                [name, type, versions, nullable, tagged, tag, default, ignorable, [children], hint]
+                with ranges as [first, last] (cut to the valid range) or null, and tag -1 for none. The hint is the
+                struct's name or what kind of entity the value names; it helps to draft a schema.
 errors.tsv      code, name, retriable, refresh metadata.
 """
 
@@ -16,6 +17,12 @@ import sys
 
 RELEASE = "4.3"
 FOREVER = 32767
+
+# The facts are those of 4.4, cut to the versions of 4.3. These fields had another name in 4.3 (tests/golden found them).
+NAME_THEN = {
+    (28, "GenerationIdOrMemberEpoch"): "GenerationId",
+    (88, "AcceptableRecoveryLagLegacy"): "AcceptableRecoveryLag",
+}
 
 
 def parse_range(text):
@@ -38,13 +45,13 @@ def default_of(field):
     value = field.get("default")
     if value is None:
         return None
-    value = str(value)
+    value = str(value).lower() if isinstance(value, bool) else str(value)
     if value.startswith("0x"):
         value = str(int(value, 16))
     return value
 
 
-def fields_of(fields, structs, valid):
+def fields_of(key, fields, structs, valid):
     """Fields present in some version of `valid`; a field's own range is cut to its parent's."""
     rows = []
     for field in fields:
@@ -60,15 +67,16 @@ def fields_of(fields, structs, valid):
         nullable = intersect(parse_range(field.get("nullableVersions")), versions)
         tagged = intersect(parse_range(field.get("taggedVersions")), versions)
         rows.append([
-            field["name"], kind, versions, nullable, tagged, int(field["tag"]) if tagged else -1,
-            default_of(field), bool(field.get("ignorable")), fields_of(children, structs, versions),
+            NAME_THEN.get((key, field["name"]), field["name"]), kind, versions, nullable, tagged, int(field["tag"]) if tagged else -1,
+            default_of(field), bool(field.get("ignorable")), fields_of(key, children, structs, versions),
+            bare if bare[0].isupper() else field.get("entityType"),
         ])
     return rows
 
 
-def message_of(message, valid):
+def message_of(key, message, valid):
     structs = {s["name"]: s["fields"] for s in message.get("commonStructs", [])}
-    return fields_of(message["fields"], structs, valid)
+    return fields_of(key, message["fields"], structs, valid)
 
 
 def main():
@@ -91,8 +99,8 @@ def main():
             "valid": valid,
             "advertised": parse_range(release.get("advertisedByBroker")),
             "flexible": flexible[0] if flexible else None,
-            "request": message_of(facts["request"], valid),
-            "response": message_of(facts["response"], valid),
+            "request": message_of(facts["apiKey"], facts["request"], valid),
+            "response": message_of(facts["apiKey"], facts["response"], valid),
         })
     lines = ",\n".join(json.dumps(api, separators=(",", ":")) for api in apis)
     (target / f"kafka-{RELEASE}.json").write_text(f'{{"release":"{RELEASE}","apis":[\n{lines}\n]}}\n')

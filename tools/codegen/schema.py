@@ -154,6 +154,10 @@ class _Parser:
             self.fail(f"struct {double} appears twice: name it apart or make it a section of its own")
         if schema.messages:
             schema.messages[0].structs[:0] = order
+        used = {f.type for m in schema.messages for st in m.structs + [m.root] for f in st.fields}
+        for struct in order:
+            if struct.name not in used:
+                self.fail(f"struct {struct.name} is never used")
         wanted = ["Request", "Response"] if schema.kind == "api" else ["Data"]
         if [m.name for m in schema.messages] != wanted:
             self.fail(f"wants sections {wanted}")

@@ -6,10 +6,15 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.types.BoundField;
+import org.apache.kafka.common.protocol.types.Schema;
+import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.utils.ImplicitLinkedHashCollection;
 
@@ -30,18 +35,38 @@ final class Text {
         throw new IllegalArgumentException(type + " has no " + snake);
     }
 
+    /** The fields that some version has, in the class's order; not those kept only for versions that are gone. */
     private static List<Field> fields(Class<?> type) {
         boolean element = ImplicitLinkedHashCollection.Element.class.isAssignableFrom(type);
+        Set<String> alive = aliveFields(type);
         List<Field> fields = new ArrayList<>();
         for (Field field : type.getDeclaredFields()) {
             String name = field.getName();
             boolean link = element && (name.equals("next") || name.equals("prev"));
-            if (!Modifier.isStatic(field.getModifiers()) && !name.startsWith("_") && !link) {
+            if (!Modifier.isStatic(field.getModifiers()) && !link && alive.contains(snake(name))) {
                 field.setAccessible(true);
                 fields.add(field);
             }
         }
         return fields;
+    }
+
+    private static Set<String> aliveFields(Class<?> type) {
+        Set<String> names = new HashSet<>();
+        try {
+            for (Schema schema : (Schema[]) type.getField("SCHEMAS").get(null)) {
+                for (BoundField bound : schema == null ? new BoundField[0] : schema.fields()) {
+                    if (bound.def.type instanceof TaggedFields tagged) {
+                        tagged.fields().values().forEach(f -> names.add(f.name));
+                    } else {
+                        names.add(bound.def.name);
+                    }
+                }
+            }
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
+        return names;
     }
 
     static String snake(String name) {
