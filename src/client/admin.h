@@ -1,0 +1,48 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cluster.h"
+
+/// What an operator asks of a cluster, one call each. Errors: broker_error's, and those of a connection.
+namespace mr::client {
+
+struct NewTopic {
+  std::string name;
+  std::int32_t partitions = -1;          ///< -1: the broker's default
+  std::int16_t replication_factor = -1;  ///< -1: the broker's default
+  std::map<std::string, std::string> configs;
+  bool validate_only = false;
+};
+struct CreatedTopic {
+  TopicId id;
+  std::int32_t partitions = -1;
+  std::int16_t replication_factor = -1;
+};
+/// Errors: topic_exists, invalid_topic_name, ...
+Task<Result<CreatedTopic>> create_topic(Cluster& cluster, NewTopic topic, TimePoint deadline);
+/// Errors: unknown_topic.
+Task<Result<void>> delete_topic(Cluster& cluster, std::string name, TimePoint deadline);
+
+struct ConfigValue {
+  std::string name;
+  std::optional<std::string> value;
+  std::int8_t source = -1;  ///< DescribeConfigs' numbers: 1 topic, 4 static broker, 5 default
+  bool read_only = false;
+  bool sensitive = false;
+};
+Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::string name, TimePoint deadline);
+
+struct FoundOffset {
+  Offset offset{-1};
+  WallMillis timestamp = -1;
+};
+inline constexpr WallMillis kLatestOffset = -1;
+inline constexpr WallMillis kEarliestOffset = -2;
+/// The first record at or after `timestamp`, or one of the special values; offset -1: none.
+Task<Result<FoundOffset>> find_offset(Cluster& cluster, TopicPartition partition, WallMillis timestamp,
+                                      TimePoint deadline);
+
+}  // namespace mr::client
