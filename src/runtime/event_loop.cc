@@ -69,17 +69,14 @@ void EventLoop::unwatch(int descriptor) { (void)::epoll_ctl(epoll_, EPOLL_CTL_DE
 
 void EventLoop::run() {
   t_loop = this;
-  TimePoint began = now();
   for (;;) {
-    std::uint64_t items = resumed_.load(std::memory_order_relaxed) + posted_.load(std::memory_order_relaxed);
+    begin_turn();
     take_mail();
     run_timers();
     run_ready();
-    bump(turns_);
-    note_turn(began, items);
+    end_turn();
     if (finishing_ && ready_.empty() && local_.empty() && !has_mail_.load()) break;
     poll();
-    began = now();
   }
   t_loop = nullptr;
 }
@@ -166,14 +163,34 @@ void EventLoop::poll() {
   wait_for_events(timeout);
 }
 
-void EventLoop::note_turn(TimePoint began, std::uint64_t items_before) {
-  Duration took = now() - began;
+void EventLoop::begin_turn() {
+  bump(turns_);
+  turn_began_ = now();
+  turn_items_ = resumed_.load(std::memory_order_relaxed) + posted_.load(std::memory_order_relaxed);
+  if (turn_began_ - cpu_marked_at_ < kCpuMarkEvery) return;
+  cpu_marked_at_ = turn_began_;
+  cpu_mark_ = thread_cpu();
+}
+
+void EventLoop::end_turn() {
+  TimePoint ended = now();
+  Duration took = ended - turn_began_;
   if (took < stall_after_) [[likely]]
     return;
   bump(stalls_);
+  // Little CPU in a long turn means a blocking call, or that the kernel gave the core to somebody else.
+  Duration cpu = std::min(took, thread_cpu() - cpu_mark_);
+  ++stalls_unsaid_;
+  if (stall_said_ != TimePoint{} && ended - stall_said_ < kStallLineEvery) return;
   std::uint64_t items = resumed_.load(std::memory_order_relaxed) + posted_.load(std::memory_order_relaxed);
   log_warn("runtime", "a shard was busy for too long without looking at its sockets",
-           {{"shard", name_}, {"ms", std::chrono::duration_cast<Millis>(took).count()}, {"ran", items - items_before}});
+           {{"shard", name_},
+            {"ms", std::chrono::duration_cast<Millis>(took).count()},
+            {"cpu_ms", std::chrono::duration_cast<Millis>(cpu).count()},
+            {"ran", items - turn_items_},
+            {"stalls", stalls_unsaid_}});
+  stall_said_ = ended;
+  stalls_unsaid_ = 0;
 }
 
 ShardCounters EventLoop::counters() const {

@@ -87,6 +87,8 @@ class EventLoop final : public Executor {
  private:
   static constexpr std::uint32_t kCallsWithoutYield = 64;
   static constexpr std::uint32_t kTurnItems = 1024;
+  static constexpr Duration kCpuMarkEvery = std::chrono::milliseconds(5);
+  static constexpr Duration kStallLineEvery = std::chrono::seconds(1);
 
   /// Written by this thread, read by any: no locked instruction.
   static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
@@ -96,7 +98,8 @@ class EventLoop final : public Executor {
   void run_timers();
   void run_ready();
   void poll();
-  void note_turn(TimePoint began, std::uint64_t items_before);
+  void begin_turn();
+  void end_turn();
   int wait_for_events(Duration timeout);
 
   const ShardId shard_;
@@ -111,6 +114,14 @@ class EventLoop final : public Executor {
   Ring<Callback> local_;
   TimerHeap timers_;
   std::uint32_t unyielded_ = 0;
+
+  // The stall watch. The thread's CPU clock costs a system call, so it is marked every few milliseconds only.
+  TimePoint turn_began_;
+  std::uint64_t turn_items_ = 0;
+  TimePoint cpu_marked_at_;
+  Duration cpu_mark_{};
+  TimePoint stall_said_;
+  std::uint64_t stalls_unsaid_ = 0;
 
   std::mutex mail_mutex_;
   std::vector<Callback> mail_;        // guarded by mail_mutex_

@@ -15,6 +15,12 @@ TimePoint mono_now() {
   return TimePoint(std::chrono::seconds(t.tv_sec) + Duration(t.tv_nsec));
 }
 
+Duration thread_cpu() {
+  timespec t;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + Duration(t.tv_nsec);
+}
+
 namespace {
 
 class RealClock final : public Clock {

@@ -4,5 +4,7 @@
 namespace mr {
 
 TimePoint mono_now();
+/// CPU time of the calling thread; a system call.
+Duration thread_cpu();
 
 }  // namespace mr
