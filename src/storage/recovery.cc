@@ -35,7 +35,7 @@ class Recovery {
   };
 
   Result<void> list_directory();
-  Result<void> finish_deletion(const std::vector<std::string>& given_up, Offset given_up_base);
+  Result<void> finish_deletion(const std::vector<std::string>& given_up, const std::set<Offset>& given_up_bases);
   Result<void> load_epochs();
   Result<void> load_newest_snapshot();
   Result<bool> open_clean();
@@ -65,13 +65,13 @@ class Recovery {
 Result<void> Recovery::list_directory() {
   MR_TRY(auto entries, place_.files.list(place_.directory));
   std::vector<std::string> given_up;
-  Offset given_up_base{-1};
+  std::set<Offset> given_up_bases;
   for (const DirEntry& entry : entries) {
     auto name = parse_segment_file_name(entry.name);
     if (!name) continue;  // not ours: left alone
     if (name->deleted) {
       given_up.push_back(entry.name);
-      given_up_base = std::max(given_up_base, name->base);
+      if (name->suffix == kLogSuffix) given_up_bases.insert(name->base);
     } else if (name->suffix == kLogSuffix) {
       bases_.push_back(name->base);
     } else if (name->suffix == kSnapshotSuffix) {
@@ -83,14 +83,20 @@ Result<void> Recovery::list_directory() {
     }
   }
   std::ranges::sort(bases_);
-  return finish_deletion(given_up, given_up_base);
+  return finish_deletion(given_up, given_up_bases);
 }
 
 /// Segments are given up oldest first, but a crash may keep a later rename and lose an earlier one: what lies below a
-/// given-up segment goes with it, else the log would begin before a hole.
-Result<void> Recovery::finish_deletion(const std::vector<std::string>& given_up, Offset given_up_base) {
+/// given-up segment goes with it, else the log would begin before a hole. Not so in a directory of Apache Kafka in
+/// which compaction was at work: it gives up the segments that it has rewritten, under names of which at least the
+/// first is in use again, and what lies below them is data.
+Result<void> Recovery::finish_deletion(const std::vector<std::string>& given_up,
+                                       const std::set<Offset>& given_up_bases) {
   if (given_up.empty()) return {};
-  auto kept = std::ranges::upper_bound(bases_, given_up_base);
+  bool by_retention = options_.config.delete_old &&
+                      std::ranges::none_of(bases_, [&](Offset base) { return given_up_bases.contains(base); });
+  auto kept = bases_.begin();
+  if (by_retention && !given_up_bases.empty()) kept = std::ranges::upper_bound(bases_, *given_up_bases.rbegin());
   for (auto base = bases_.begin(); base != kept; ++base) {
     for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
       auto removed = place_.files.remove(segment_path(place_.directory, *base, suffix));

@@ -79,6 +79,29 @@ TEST(Recovery, DamageInTheActiveSegmentBelowACleanStopRefusesToOpen) {
   EXPECT_NE(opened.error().detail().find("00000000000000000000.log"), std::string::npos);
 }
 
+// Apache Kafka's compaction gives up the segments it has rewritten under the same names. They say nothing about what
+// lies below them; what retention gave up does.
+TEST(Recovery, SegmentsGivenUpByCompactionTakeNothingWithThem) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  ASSERT_TRUE(f.log->close().ok());
+  f.log.reset();
+  std::string second = segment_path("/data/t-0", Offset{2}, kLogSuffix);
+  ASSERT_TRUE(f.disk.open(second + ".deleted", OpenMode::create).ok());
+  f.must_open(true);
+  EXPECT_EQ(f.log->log_start(), Offset{0});
+  EXPECT_EQ(f.read_all(), Offset{6});
+  EXPECT_FALSE(*f.disk.exists(second + ".deleted"));
+
+  // Retention's: the first segment's rename was lost, the second's was not.
+  f.log.reset();
+  ASSERT_TRUE(f.disk.rename(second, second + ".deleted").ok());
+  f.must_open(true);
+  EXPECT_EQ(f.log->log_start(), Offset{4});
+}
+
 TEST(Recovery, EpochLinesAboveTheCutGo) {
   LogFixture f;
   f.must_open();
