@@ -30,8 +30,8 @@ void describe(Exchange& x, const broker::TopicInfo& topic, MetadataResponseTopic
 }
 
 /// Apache Kafka makes the topic in the background and answers UNKNOWN_TOPIC_OR_PARTITION first (traps.md 31). Here the
-/// topic is there when create_topic returns, so the first answer can tell: librdkafka would wait a second before it asks
-/// again.
+/// topic is there when create_topic returns, so the first answer can tell: librdkafka would wait a second before it
+/// asks again.
 Task<void> create_on_demand(Exchange& x, std::string name, MetadataResponseTopic& answer) {
   auto created = co_await x.broker->create_topic({.name = name}, false);
   if (created.ok()) {
