@@ -17,7 +17,6 @@ struct TopicSpec {
   /// Replicas of partition i by hand; then partitions and replication must both be -1.
   std::map<std::int32_t, std::vector<BrokerId>> assignment;
   std::map<std::string, std::string> configs;
-  bool internal = false;
 };
 
 struct TopicLimits {

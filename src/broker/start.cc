@@ -70,7 +70,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
     Opening& opening = openings.emplace_back(std::make_shared<TopicInfo>(), std::move(*settings));
     opening.topic->name = record.name;
     opening.topic->id = record.id;
-    opening.topic->internal = record.name.starts_with("__");
+    opening.topic->internal = internal_topic(record.name);
     opening.topic->configs = record.configs;
     for (const metastore::PartitionRecord& p : record.partitions)
       opening.topic->partitions.push_back(

@@ -39,7 +39,7 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
   auto topic = std::make_shared<TopicInfo>();
   topic->name = spec.name;
   topic->id = TopicId{id};
-  topic->internal = spec.internal;
+  topic->internal = internal_topic(spec.name);
   topic->configs = spec.configs;
   metastore::TopicRecord record{
       .name = spec.name, .id = topic->id, .created = control.env.clock.wall(), .configs = spec.configs};

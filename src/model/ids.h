@@ -35,6 +35,8 @@ struct TopicPartition {
 
 /// Kafka's rule: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". (traps.md 38)
 bool valid_topic_name(std::string_view name);
+/// Topics that belong to coordinators: closed to clients' writes (traps.md 58).
+bool internal_topic(std::string_view name);
 /// Two names that are equal after this mapping collide (traps.md 38).
 std::string collision_key(std::string_view name);
 

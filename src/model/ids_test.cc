@@ -16,6 +16,13 @@ TEST(TopicName, KafkasAlphabetAndLength) {
     EXPECT_FALSE(valid_topic_name(bad)) << bad;
 }
 
+TEST(TopicName, CoordinatorsOwnExactlyThree) {
+  for (const char* name : {"__consumer_offsets", "__transaction_state", "__share_group_state"})
+    EXPECT_TRUE(internal_topic(name)) << name;
+  for (const char* name : {"__mine", "_consumer_offsets", "__consumer_offsets2", ""})
+    EXPECT_FALSE(internal_topic(name)) << name;
+}
+
 TEST(TopicName, DotsAndUnderscoresCollide) {
   EXPECT_EQ(collision_key("a.b_c"), collision_key("a_b.c"));
   EXPECT_NE(collision_key("a-b"), collision_key("a_b"));
