@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Turns src/wire/schema/*.schema and the fact tables into C++ codecs. CMake runs it at build time.
 
-    generate.py --schema DIR --facts DIR --out DIR      writes OUT/wire/...
-    generate.py --schema DIR --list main|debug          prints the names of the sources, for CMake
+    generate.py --schema DIR... --facts DIR --out DIR      writes OUT/wire/...
+    generate.py --schema DIR... --list main|debug|api      prints the names of the sources, for CMake
 
 A file is written only when its content changes, so that ninja rebuilds what changed.
 """
@@ -764,20 +764,20 @@ def debug_table(schemas):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--schema", required=True, type=pathlib.Path)
+    parser.add_argument("--schema", required=True, type=pathlib.Path, nargs="+")
     parser.add_argument("--facts", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--list", choices=["main", "debug"])
+    parser.add_argument("--list", choices=["main", "debug", "api"])
     args = parser.parse_args()
     if args.list:
         # Names only, from the file names: cheap, and right even while a schema is broken.
-        names = [re.sub(r"^\d+_", "", p.stem) for p in sorted(args.schema.glob("*.schema"))]
-        fixed = {"main": ["api_table.cc", "kafka_error.cc"], "debug": ["debug/all_messages.cc"]}[args.list]
-        suffix = {"main": "api/{}.cc", "debug": "debug/{}.cc"}[args.list]
+        names = [re.sub(r"^\d+_", "", p.stem) for p in sorted(f for d in args.schema for f in d.glob("*.schema"))]
+        fixed = {"main": ["api_table.cc", "kafka_error.cc"], "debug": ["debug/all_messages.cc"], "api": []}[args.list]
+        suffix = {"main": "api/{}.cc", "debug": "debug/{}.cc", "api": "api/{}.cc"}[args.list]
         print(";".join(fixed + [suffix.format(n) for n in names]), end="")
         return
 
-    schemas = language.load_all(args.schema)
+    schemas = [s for directory in args.schema for s in language.load_all(directory)]
     for s in schemas:
         if re.sub(r"^\d+_", "", s.path.stem) != s.name:
             raise SystemExit(f"{s.path.name} holds {s.name}")

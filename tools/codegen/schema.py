@@ -130,12 +130,14 @@ class _Parser:
         schema = self.head(sections[0])
         self.schema = schema
         self.shared = {}
+        struct_lines = {}
         order = []
         for number, words, lines in sections[1:]:
             self.number = number
             if words[0] == "struct" and len(words) == 2:
                 struct = self.struct(words[1], lines, schema.versions, order)
                 self.shared[words[1]] = struct
+                struct_lines[words[1]] = number
                 order.append(struct)
         taken = [s.name for s in order]
         for number, words, lines in sections[1:]:
@@ -157,6 +159,7 @@ class _Parser:
         used = {f.type for m in schema.messages for st in m.structs + [m.root] for f in st.fields}
         for struct in order:
             if struct.name not in used:
+                self.number = struct_lines.get(struct.name, self.number)
                 self.fail(f"struct {struct.name} is never used")
         wanted = ["Request", "Response"] if schema.kind == "api" else ["Data"]
         if [m.name for m in schema.messages] != wanted:
