@@ -202,13 +202,16 @@ void Partition::watch(WatermarkWatcher& watcher) {
 Task<void> Partition::apply_retention(WallMillis now) {
   if (stopped_ || failed_) co_return;
   Offset start = log_->retention_start(now, high_watermark_);
-  if (start <= log_->log_start()) co_return;
-  auto moved = log_->advance_log_start(start);
+  // Also when the start stays: segments that could not go last time may go now.
+  Offset before = log_->log_start();
+  auto moved = log_->advance_log_start(std::max(start, before));
   if (!moved.ok()) {
     log_warn("replication", "retention could not move the log start",
              {{"partition", name_.to_string()}, {"error", moved.error().message()}});
     co_return;
   }
+  start_sync();  // a roll made by retention has to be durable before the segment behind it goes
+  if (log_->log_start() == before) co_return;
   log_info("replication", "retention moved the log start", {{"partition", name_.to_string()}, {"log_start", start.v}});
 }
 

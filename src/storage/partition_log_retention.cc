@@ -46,7 +46,10 @@ Result<void> PartitionLog::advance_log_start(Offset offset) {
     changed_ = true;
   }
   std::size_t given_up = 0;
-  while (given_up + 1 < segments_.size() && segments_[given_up + 1]->base() <= log_start_) {
+  // A segment goes only when the name of its successor is durable, else a crash could leave neither, and offsets that
+  // were answered for would be given out again.
+  Offset goes_below = std::min(log_start_, recovery_point_);
+  while (given_up + 1 < segments_.size() && segments_[given_up + 1]->base() <= goes_below) {
     Result<void> renamed = give_up_segment(*segments_[given_up]);
     if (!renamed.ok()) break;  // still there, unreadable; the next call tries again
     ++given_up;
