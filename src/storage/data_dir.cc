@@ -235,9 +235,10 @@ Result<std::vector<PartitionDir>> DataDir::partitions() {
 
 Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid unique) {
   // A topic made again under this name must not meet the old one's log start.
+  if (find_offset(loaded_.log_starts, partition) > Offset{0}) log_starts_stale_ = true;
   loaded_.recovery_points.erase(partition);
   loaded_.high_watermarks.erase(partition);
-  if (loaded_.log_starts.erase(partition) > 0) MR_TRY_VOID(write_checkpoint(kLogStartName, loaded_.log_starts));
+  loaded_.log_starts.erase(partition);
   std::string trash = in(trash_name(partition, unique));
   Result<void> renamed = files_.rename(partition_path(partition), trash);
   if (!renamed.ok()) {
@@ -245,14 +246,24 @@ Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid
     return std::move(renamed).error();
   }
   MR_TRY_VOID(files_.sync_directory(path_));
+  // On a full disk deleting must go on: the checkpoint is written again when the data has made room.
+  (void)settle_log_starts();
   return trash;
+}
+
+Result<void> DataDir::settle_log_starts() {
+  if (!log_starts_stale_) return {};
+  MR_TRY_VOID(write_checkpoint(kLogStartName, loaded_.log_starts));
+  log_starts_stale_ = false;
+  return {};
 }
 
 Result<void> DataDir::remove_trash(const std::string& path) {
   std::string_view name(path);
   name.remove_prefix(std::min(name.size(), path_.size() + 1));
   MR_CHECK(path.starts_with(path_ + "/") && is_trash(name));
-  return files_.remove_all(path);
+  MR_TRY_VOID(files_.remove_all(path));
+  return settle_log_starts();
 }
 
 /// Being trash is the evidence: the rename came after the decision was durable.

@@ -84,6 +84,7 @@ class DataDir {
   Result<void> load_checkpoint(std::string_view name, OffsetCheckpoint& into);
   Result<void> write_checkpoint(std::string_view name, const OffsetCheckpoint& offsets);
   Result<void> remove_old_trash();
+  Result<void> settle_log_starts();
   std::string in(std::string_view name) const { return path_ + "/" + std::string(name); }
 
   FileSystem& files_;
@@ -92,6 +93,7 @@ class DataDir {
   std::optional<Identity> identity_;
   bool was_clean_ = false;
   Checkpoints loaded_;
+  bool log_starts_stale_ = false;  ///< the file still names a log start of a partition that is gone
   std::vector<std::string> unknown_;
 };
 
