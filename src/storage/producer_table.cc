@@ -68,9 +68,14 @@ void ProducerTable::expire(WallMillis now, std::int64_t expiration_ms) {
   std::erase_if(producers_, [&](const auto& entry) { return now - entry.second.seen >= expiration_ms; });
 }
 
-void ProducerTable::forget_batches(ProducerId id) {
-  auto found = producers_.find(id);
-  if (found != producers_.end()) found->second.count = 0;
+void ProducerTable::take_fuller(const ProducerTable& tail) {
+  for (auto& [id, producer] : producers_) {
+    auto found = tail.producers_.find(id);
+    if (found == tail.producers_.end() || found->second.epoch != producer.epoch) continue;
+    if (found->second.count <= producer.count) continue;
+    producer.batches = found->second.batches;
+    producer.count = found->second.count;
+  }
 }
 
 std::vector<Log::ProducerInfo> ProducerTable::list() const {

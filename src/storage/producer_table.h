@@ -24,8 +24,8 @@ class ProducerTable {
   void note(const BatchHeader& header, WallMillis now);
   /// Forgets producers that have been silent for `expiration_ms`.
   void expire(WallMillis now, std::int64_t expiration_ms);
-  /// Forgets a producer's batches, not its epoch; note() brings them back.
-  void forget_batches(ProducerId id);
+  /// Takes over the batches of producers of which `tail` (read from the end of the log) knows more.
+  void take_fuller(const ProducerTable& tail);
   void clear() { producers_.clear(); }
   std::size_t size() const { return producers_.size(); }
   std::vector<Log::ProducerInfo> list() const;

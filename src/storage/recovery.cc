@@ -257,7 +257,8 @@ Result<void> Recovery::open_after_crash() {
     return Error(Errc::corrupt_data, fmt::format("{}: ends at offset {}, but everything below {} had been synced",
                                                  place_.directory, log_.log_end.v, evidence_.v));
   log_.epochs.truncate_from_end(log_.log_end);
-  return sync_scanned(first);
+  MR_TRY_VOID(sync_scanned(first));
+  return refill_producers();
 }
 
 Result<void> Recovery::sync_scanned(std::size_t first) {
@@ -291,10 +292,7 @@ Result<bool> Recovery::open_clean() {
   scan_all_ = scan_all_ || (log_.epochs.lines().empty() && log_.log_end > bases_.front());
   if (scan_all_ || !std::ranges::all_of(bases_, [&](Offset base) { return indexes_there(base); })) return false;
   MR_TRY_VOID(replay_producers());
-  auto refilled = refill_producers();
-  if (!refilled.ok() && refilled.code() != Errc::corrupt_batch) return std::move(refilled).error();
-  if (!refilled.ok()) return false;
-  active.close_files();
+  MR_TRY_VOID(refill_producers());
   return true;
 }
 
@@ -318,26 +316,31 @@ Result<void> Recovery::replay_producers() {
   return {};
 }
 
-/// A snapshot keeps one batch per producer; a producer that was cut off by the stop may repeat any of its last five
+/// A snapshot keeps one batch per producer, but one that was cut off by the stop may repeat any of its last five
 /// (Apache Kafka then answers out of order). They mostly lie in the last stretch of the log: read it again.
 Result<void> Recovery::refill_producers() {
   if (log_.producers.size() == 0) return {};
-  Segment& active = *log_.segments.back();
-  MR_TRY(std::uint64_t position,
-         active.offset_index().position_before(active.size() - std::min(active.size(), kRefillBytes)));
-  if (position >= active.size()) return {};
-  MR_TRY(auto file, active.file());
-  BatchScanner scanner(*file, position, active.size(), BatchScanner::Depth::headers, kRefillChunkBytes);
-  std::set<ProducerId> seen;
-  while (true) {
-    MR_TRY(auto item, scanner.next());
-    if (!item) return {};
-    const BatchHeader& header = item->header;
-    if (!header.has_producer()) continue;
-    if (seen.insert(ProducerId{header.producer_id}).second)
-      log_.producers.forget_batches(ProducerId{header.producer_id});
-    log_.producers.note(header, options_.now);
+  std::size_t first = log_.segments.size();
+  std::uint64_t bytes = 0;
+  while (first > 0 && bytes < kRefillBytes) bytes += log_.segments[--first]->size();
+  ProducerTable tail;
+  for (std::size_t i = first; i < log_.segments.size(); ++i) {
+    Segment& segment = *log_.segments[i];
+    std::uint64_t skipped = i == first && bytes > kRefillBytes ? bytes - kRefillBytes : 0;
+    MR_TRY(std::uint64_t position, segment.offset_index().position_before(skipped));
+    if (position >= segment.size()) continue;
+    MR_TRY(auto file, segment.file());
+    BatchScanner scanner(*file, position, segment.size(), BatchScanner::Depth::headers, kRefillChunkBytes);
+    while (true) {
+      auto item = scanner.next();
+      if (!item.ok() && item.code() != Errc::corrupt_batch) return std::move(item).error();
+      if (!item.ok() || !*item) break;  // a damaged stretch hides its producers, no more
+      tail.note((*item)->header, options_.now);
+    }
+    segment.close_files();
   }
+  log_.producers.take_fuller(tail);
+  return {};
 }
 
 /// Snapshots that are neither at the start of a segment nor the newest have served.
