@@ -758,6 +758,11 @@ void Disk::add_fault(Fault fault) {
   core_->faults.push_back({.fault = std::move(fault)});
 }
 
+void Disk::drop_faults(Fault::Kind kind) {
+  std::lock_guard guard(core_->mutex);
+  std::erase_if(core_->faults, [&](const Core::ArmedFault& armed) { return armed.fault.kind == kind; });
+}
+
 void Disk::heal() {
   {
     std::lock_guard guard(core_->mutex);

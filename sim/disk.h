@@ -103,6 +103,8 @@ class Disk final : public FileSystem {
   void restart();
 
   void add_fault(Fault fault);
+  /// Disarms all faults of one kind.
+  void drop_faults(Fault::Kind kind);
   /// Drops all faults, wakes what hangs, gives back the capacity of the start.
   void heal();
   /// Writes, creations and new directories fail with disk_full beyond this much.

@@ -43,13 +43,13 @@ Task<void> Consumer::talk(Link& link) {
       if (outcome.code() == Errc::timed_out) ledger().violation(seat_.name + ": no answer to a fetch");
       co_return;
     }
-    if (restless_ && seat_.env.rng.below(20) == 0) {
+    if (restless_ && seat_.env.rng.below(40) == 0) {
       std::size_t partition = seat_.env.rng.below(position_.size());
       position_[partition] =
           static_cast<std::int64_t>(seat_.env.rng.below(static_cast<std::uint64_t>(position_[partition]) + 1));
       seat_.stage.hit("client.reread");
     }
-    if (!restless_ && !co_await pause(seat_, Millis(30))) co_return;
+    if (!co_await pause(seat_, restless_ ? Millis(15) : Millis(60))) co_return;
   }
 }
 

@@ -232,6 +232,19 @@ class Life {
   /// The last batch of the producer that is there is known as a repeat, the one after it as fresh, a gap as an error.
   void check_producer() {
     if (model.sequence_at.empty() || model.sequence_at.rbegin()->first < log->log_start().v) return;
+    // All of the last five batches: the client may not have heard of any of them.
+    std::size_t known = 0;
+    for (auto at = model.sequence_at.rbegin(); at != model.sequence_at.rend() && known < 5; ++at, ++known) {
+      if (at->first < log->log_start().v) break;
+      BatchHeader old{.last_offset_delta = model.count_at[at->first] - 1,
+                      .producer_id = kProducer,
+                      .producer_epoch = 0,
+                      .base_sequence = at->second,
+                      .records_count = model.count_at[at->first]};
+      auto verdict = log->check_sequence(old);
+      ASSERT_TRUE(verdict.ok()) << "batch at " << at->first << ": " << verdict.error().message();
+      EXPECT_EQ(verdict->kind, storage::SequenceVerdict::Kind::duplicate);
+    }
     auto [base, sequence] = *model.sequence_at.rbegin();
     std::int32_t count = model.count_at[base];
     BatchHeader header{.last_offset_delta = count - 1,

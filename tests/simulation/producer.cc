@@ -21,6 +21,10 @@ Task<void> Producer::run() {
   while (!finished() && seat_.stage.ledger.ok()) {
     std::unique_ptr<Link> link = co_await find_leader(seat_, plan_.topic, &topic_);
     if (!link) break;
+    if (plan_.fresh_sequences) id_ = -1;
+    // Without sequences nothing orders what an old connection left in the broker and what a new one sends.
+    ++links_;
+    author_ = plan_.idempotent ? seat_.name : fmt::format("{}.{}", seat_.name, links_);
     if (!plan_.idempotent || co_await get_producer_id(*link)) co_await talk(*link);
     link->close();
     if (!plan_.idempotent) open_.clear();
@@ -46,6 +50,12 @@ Task<bool> Producer::get_producer_id(Link& link) {
   id_ = answer->body.producer_id.v;
   epoch_ = answer->body.producer_epoch.v;
   seat_.stage.ledger.producer_id(id_);
+  next_sequence_ = 0;
+  for (Batch& batch : open_) {  // only the faulty producer has any by now
+    batch.base_sequence = next_sequence_;
+    next_sequence_ += static_cast<std::int32_t>(batch.parts[0].values.size());
+    encode(batch);
+  }
   co_return true;
 }
 
@@ -58,7 +68,7 @@ void Producer::make_next() {
     std::uint64_t count = draws().one_in(4) ? draws().between(2, 8) : 1;
     for (std::uint64_t r = 0; r < count; ++r) {
       std::size_t bytes = draws().one_in(30) ? draws().between(8'000, 40'000) : draws().below(plan_.value_bytes_max);
-      part.values.push_back(tagged_value(seat_.name, next_number_++, bytes));
+      part.values.push_back(tagged_value(author_, next_number_++, bytes));
     }
     next.parts.push_back(std::move(part));
   }
@@ -138,7 +148,10 @@ Task<void> Producer::talk(Link& link) {
   std::size_t kept = 0;
   while (!finished() && seat_.stage.ledger.ok()) {
     bool may_send = !flight_failed && in_flight_ < plan_.pipeline;
-    if (may_send && in_flight_ == open_.size() && !seat_.stage.stop_producing) make_next();
+    if (may_send && in_flight_ == open_.size() && !seat_.stage.stop_producing) {
+      if (draws().one_in(3) && !co_await pause(seat_, Millis(60))) co_return;  // bursts, so that pipelines fill
+      make_next();
+    }
     if (may_send && in_flight_ < open_.size()) {
       if (resending) seat_.stage.hit("client.resend");
       if (!(co_await send_next(link)).ok()) co_return;
@@ -175,7 +188,6 @@ Task<void> Producer::talk(Link& link) {
       flight_failed = true;
       ++kept;
     }
-    if (!plan_.idempotent && draws().one_in(3) && !co_await pause(seat_, Millis(10))) co_return;
   }
 }
 

@@ -17,6 +17,7 @@ struct ProducerPlan {
   bool idempotent = false;
   std::size_t pipeline = 1;  ///< requests in flight
   std::size_t value_bytes_max = 300;
+  bool fresh_sequences = false;  ///< faulty: a new producer id on each connection (mutation test)
 };
 
 class Producer {
@@ -55,6 +56,8 @@ class Producer {
   ClientSeat seat_;
   ProducerPlan plan_;
   TopicView topic_;
+  std::uint64_t links_ = 0;
+  std::string author_;  ///< whose order the ledger watches
   std::int64_t id_ = -1;
   std::int16_t epoch_ = -1;
   std::int32_t next_sequence_ = 0;

@@ -16,8 +16,14 @@ using wire::KafkaError;
 namespace {
 constexpr Duration kAnswerLimit = seconds(90);
 
-Task<Result<KafkaError>> create_topic(ClientSeat seat, Link& link, std::string topic, std::int32_t partitions) {
-  wire::create_topics::CreatableTopic wanted{.name = topic, .num_partitions = partitions, .replication_factor = 1};
+Task<Result<KafkaError>> create_topic(ClientSeat seat, Link& link, NewTopic topic) {
+  std::vector<wire::create_topics::CreatableTopicConfig> configs;
+  for (const auto& [name, value] : topic.configs) configs.push_back({.name = name, .value = value});
+  wire::create_topics::CreatableTopic wanted{
+      .name = topic.name,
+      .num_partitions = topic.partitions,
+      .replication_factor = 1,
+      .configs = wire::List<wire::create_topics::CreatableTopicConfig>(std::span(configs))};
   wire::create_topics::Request request{.topics = wire::List<wire::create_topics::CreatableTopic>(&wanted, 1),
                                        .timeout_ms = 20'000};
   wire::Version version = pick_version(seat, request.kApi);
@@ -27,15 +33,15 @@ Task<Result<KafkaError>> create_topic(ClientSeat seat, Link& link, std::string t
 }
 }  // namespace
 
-Task<void> make_topic(ClientSeat seat, std::string topic, std::int32_t partitions, bool* done) {
+Task<void> make_topic(ClientSeat seat, NewTopic topic, bool* done) {
   while (!seat.stage.stop_all && !*done) {
     auto link = co_await Link::open(seat.env, seat.stage.bootstrap, seat.name);
     if (link.ok()) {
-      auto made = co_await create_topic(seat, **link, topic, partitions);
+      auto made = co_await create_topic(seat, **link, topic);
       // After a lost answer the topic may be there already.
       if (made.ok() && (*made == KafkaError::none || *made == KafkaError::topic_already_exists)) *done = true;
       if (made.ok() && !*done && !may_ask_again(*made)) {
-        seat.stage.ledger.violation(fmt::format("create {}: {}", topic, static_cast<int>(*made)));
+        seat.stage.ledger.violation(fmt::format("create {}: {}", topic.name, static_cast<int>(*made)));
         co_return;
       }
     }
@@ -96,7 +102,8 @@ Task<Result<TopicView>> TopicChurn::look(Link& link) {
 }
 
 Task<Result<KafkaError>> TopicChurn::create(Link& link) {
-  co_return co_await create_topic(seat_, link, topic_, 1 + static_cast<std::int32_t>(seat_.env.rng.below(3)));
+  NewTopic topic{.name = topic_, .partitions = 1 + static_cast<std::int32_t>(seat_.env.rng.below(3)), .configs = {}};
+  co_return co_await create_topic(seat_, link, std::move(topic));
 }
 
 Task<Result<KafkaError>> TopicChurn::remove(Link& link) {

@@ -1,5 +1,7 @@
 #pragma once
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/simulation/stage.h"
 
@@ -32,7 +34,12 @@ class TopicChurn {
   bool ended_ = false;
 };
 
-/// Makes one of the main topics; comes back when it is there (or the stage ends).
-Task<void> make_topic(ClientSeat seat, std::string topic, std::int32_t partitions, bool* done);
+struct NewTopic {
+  std::string name;
+  std::int32_t partitions = 1;
+  std::vector<std::pair<std::string, std::string>> configs;
+};
+/// Makes a topic; comes back when it is there (or the stage ends).
+Task<void> make_topic(ClientSeat seat, NewTopic topic, bool* done);
 
 }  // namespace mr::sim

@@ -1,0 +1,129 @@
+#include "tests/simulation/broker_node.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "config/broker_settings.h"
+#include "storage/data_dir.h"
+
+namespace mr::sim {
+
+/// One run of the program.
+struct BrokerNode::Life {
+  Life(Process& p, BrokerNodeOptions o, std::shared_ptr<metastore::MemoryJournal> j)
+      : process(p), options(o), journal(std::move(j)) {}
+
+  Task<void> run() {
+    Result<void> booted = co_await boot();
+    if (booted.ok()) {
+      running = true;
+      while (!stop_wanted) (void)co_await stop_changed.wait();
+      running = false;
+    } else {
+      failure = booted.error().message();
+    }
+    co_await shut();
+    ended = true;
+  }
+
+  Result<config::BrokerSettings> settings() const {
+    auto set = [](std::string name, std::string value) {
+      return config::SettingInput{
+          .origin = config::Origin::set, .where = "sim", .name = std::move(name), .value = std::move(value)};
+    };
+    return config::load_broker_settings({
+        set("listeners", fmt::format("PLAINTEXT://0.0.0.0:{}", options.port)),
+        set("log.dirs", "/data"),
+        set("node.id", std::to_string(options.node_id)),
+    });
+  }
+
+  Task<Result<void>> boot() {
+    Env& env = process.env(ShardId{0});
+    MR_CO_TRY(store, co_await metastore::LocalMetastore::open(process, ShardId{0}, env.pool, journal));
+    unruly = std::make_unique<UnrulyMetastore>(process.host().world(), *store, options.metastore);
+    MR_CO_TRY(auto directory, co_await offload(env, [&] { return storage::DataDir::open(env.files, "/data"); }));
+    MR_CO_TRY(config::BrokerSettings loaded, settings());
+    broker::BrokerDeps deps{.shards = process, .metadata = *unruly, .settings = std::move(loaded), .directories = {}};
+    deps.directories.push_back(std::move(directory));
+    broker = std::make_unique<broker::Broker>(std::move(deps));
+    MR_CO_TRY_VOID(co_await broker->start());
+    server = std::make_unique<server::kafka::KafkaServer>(
+        process, *broker, server::kafka::KafkaServerOptions{.listen = {.host = "0.0.0.0", .port = options.port}});
+    MR_CO_TRY_VOID(co_await server->start());
+    co_return Result<void>{};
+  }
+
+  Task<void> shut() {
+    if (server) co_await server->stop();
+    if (broker) (void)co_await broker->stop();
+    if (store) co_await store->stop();
+    server.reset();
+    broker.reset();
+    unruly.reset();
+    store.reset();
+  }
+
+  Process& process;
+  BrokerNodeOptions options;
+  std::shared_ptr<metastore::MemoryJournal> journal;
+  std::unique_ptr<metastore::LocalMetastore> store;
+  std::unique_ptr<UnrulyMetastore> unruly;
+  std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<server::kafka::KafkaServer> server;
+  Event stop_changed;
+  bool stop_wanted = false;
+  bool running = false;
+  bool ended = false;
+  std::string failure;
+};
+
+BrokerNode::BrokerNode(Host& host, BrokerNodeOptions options) : host_(host), options_(options) {}
+BrokerNode::~BrokerNode() = default;
+
+void BrokerNode::start() {
+  MR_CHECK(stopped());
+  Process& process = host_.start(options_.shards);
+  lives_.push_back(std::make_unique<Life>(process, options_, journal_));
+  process.spawn(ShardId{0}, "broker", lives_.back()->run());
+}
+
+void BrokerNode::stop() {
+  Life& life = *lives_.back();
+  life.stop_wanted = true;
+  life.stop_changed.notify_all();
+}
+
+void BrokerNode::crash(CrashMode mode, bool disk_is_cut) {
+  if (disk_is_cut) {
+    host_.finish_crash();
+  } else {
+    host_.crash(mode);
+  }
+  // Every commit that was answered is in the journal; the ghost goes on with its own copy.
+  auto kept = std::make_shared<metastore::MemoryJournal>(*journal_);
+  if (lose_metadata_) kept = std::make_shared<metastore::MemoryJournal>(*old_journal_);
+  old_journal_ = std::make_shared<metastore::MemoryJournal>(*journal_);
+  journal_ = std::move(kept);
+  if (!lives_.empty()) stop();
+}
+
+bool BrokerNode::running() const { return !lives_.empty() && lives_.back()->running && lives_.back()->process.alive(); }
+
+bool BrokerNode::stopped() const { return lives_.empty() || lives_.back()->ended || !lives_.back()->process.alive(); }
+
+std::string BrokerNode::failure() const {
+  if (lives_.empty() || !lives_.back()->process.alive()) return "";
+  return lives_.back()->failure;
+}
+
+std::size_t BrokerNode::ghosts() const {
+  std::size_t count = 0;
+  for (const auto& life : lives_) {
+    if (!life->ended && !life->process.alive()) ++count;
+  }
+  return count;
+}
+
+}  // namespace mr::sim

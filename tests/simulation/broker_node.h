@@ -1,0 +1,55 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/broker.h"
+#include "metastore/local_metastore.h"
+#include "server/kafka/kafka_server.h"
+#include "sim/metastore.h"
+#include "sim/world.h"
+
+namespace mr::sim {
+
+struct BrokerNodeOptions {
+  std::uint32_t shards = 2;
+  std::int32_t node_id = 1;
+  std::uint16_t port = 9092;
+  MetastoreFaults metastore;
+};
+
+/// The real broker with its Kafka door on one host, over start, stop and crash. A crashed life is stopped in the
+/// background: its disk, network and metadata are ghosts by then.
+class BrokerNode {
+ public:
+  BrokerNode(Host& host, BrokerNodeOptions options);
+  ~BrokerNode();
+  BrokerNode(const BrokerNode&) = delete;
+
+  void start();
+  /// Asks for a clean stop; stopped() tells when it is through.
+  void stop();
+  /// The process dies. `disk_is_cut`: the power went by Disk::crash_after() already.
+  void crash(CrashMode mode, bool disk_is_cut = false);
+
+  bool running() const;
+  bool stopped() const;
+  /// Why the last start failed; empty when it did not.
+  std::string failure() const;
+  std::size_t lives() const { return lives_.size(); }
+  std::size_t ghosts() const;
+  Host& host() { return host_; }
+  /// For mutation tests: each crash takes the metastore back to where it was at the crash before.
+  void lose_metadata() { lose_metadata_ = true; }
+
+ private:
+  struct Life;
+  Host& host_;
+  BrokerNodeOptions options_;
+  std::shared_ptr<metastore::MemoryJournal> journal_ = std::make_shared<metastore::MemoryJournal>();
+  std::shared_ptr<metastore::MemoryJournal> old_journal_ = std::make_shared<metastore::MemoryJournal>();
+  bool lose_metadata_ = false;
+  std::vector<std::unique_ptr<Life>> lives_;
+};
+
+}  // namespace mr::sim
