@@ -149,7 +149,7 @@ Task<void> Producer::talk(Link& link) {
   while (!finished() && seat_.stage.ledger.ok()) {
     bool may_send = !flight_failed && in_flight_ < plan_.pipeline;
     if (may_send && in_flight_ == open_.size() && !seat_.stage.stop_producing) {
-      if (draws().one_in(3) && !co_await pause(seat_, Millis(60))) co_return;  // bursts, so that pipelines fill
+      if (draws().one_in(2) && !co_await pause(seat_, Millis(60))) co_return;  // bursts, so that pipelines fill
       make_next();
     }
     if (may_send && in_flight_ < open_.size()) {

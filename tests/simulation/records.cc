@@ -111,7 +111,7 @@ std::vector<std::byte> make_batch(const BatchSpec& spec) {
   store_be<std::int16_t>(h + 51, spec.producer_epoch);
   store_be<std::int32_t>(h + 53, spec.base_sequence);
   store_be<std::int32_t>(h + 57, count);
-  store_be<std::uint32_t>(h + 17, crc32c_portable(ByteView(out).subspan(kCrcFrom)));
+  store_be<std::uint32_t>(h + 17, crc32c(ByteView(out).subspan(kCrcFrom)));
   return out;
 }
 
@@ -130,7 +130,7 @@ Result<std::vector<SeenBatch>> read_batches(ByteView bytes) {
     batch.bytes = static_cast<std::size_t>(length) + 12;
     if (batch.bytes > bytes.size()) break;
     ByteView whole = bytes.first(batch.bytes);
-    if (crc32c_portable(whole.subspan(kCrcFrom)) != load_be<std::uint32_t>(h + 17)) {
+    if (crc32c(whole.subspan(kCrcFrom)) != load_be<std::uint32_t>(h + 17)) {
       return bad(batch.base_offset, "checksum");
     }
     std::int32_t count = load_be<std::int32_t>(h + 57);
