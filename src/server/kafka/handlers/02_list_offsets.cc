@@ -50,9 +50,16 @@ Task<void> answer_one(Exchange& x, const broker::TopicRef& topic, const wire::li
   if (x.head.version >= 4) answer.leader_epoch = found->leader_epoch;
 }
 
-/// True when a partition of the topic stands there twice (INVALID_REQUEST, traps.md 73).
-bool asked_twice(const wire::list_offsets::ListOffsetsTopic& topic, PartitionIndex index) {
-  return std::ranges::count(topic.partitions, index, &wire::list_offsets::ListOffsetsPartition::partition_index) > 1;
+/// Partitions that stand in the topic more than once (INVALID_REQUEST, traps.md 73), in order.
+std::vector<PartitionIndex> asked_twice(const wire::list_offsets::ListOffsetsTopic& topic) {
+  std::vector<PartitionIndex> all;
+  all.reserve(topic.partitions.size());
+  for (const auto& partition : topic.partitions) all.push_back(partition.partition_index);
+  std::ranges::sort(all);
+  std::vector<PartitionIndex> twice;
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i] == all[i - 1]) twice.push_back(all[i]);
+  return twice;
 }
 
 }  // namespace
@@ -68,8 +75,9 @@ Task<Result<void>> handle_list_offsets(Exchange& x) {
     answered.name = asked.name;
     answered.partitions = x.arena.list<wire::list_offsets::ListOffsetsPartitionResponse>(asked.partitions.size());
     broker::TopicRef topic = table->find(asked.name);
+    std::vector<PartitionIndex> twice = asked_twice(asked);
     for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
-      if (asked_twice(asked, asked.partitions[p].partition_index)) {
+      if (std::ranges::binary_search(twice, asked.partitions[p].partition_index)) {
         answered.partitions[p].partition_index = asked.partitions[p].partition_index;
         answered.partitions[p].error_code = KafkaError::invalid_request;
         continue;

@@ -56,12 +56,14 @@ Task<Result<void>> handle_create_topics(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<wire::create_topics::Request>());
   wire::create_topics::Response response;
   response.topics = x.arena.list<CreatableTopicResult>(request.topics.size());
+  std::unordered_map<std::string_view, std::size_t> times;
+  for (const CreatableTopic& asked : request.topics) ++times[asked.name];
   for (std::size_t t = 0; t < request.topics.size(); ++t) {
     const CreatableTopic& asked = request.topics[t];
     CreatableTopicResult& answer = response.topics[t];
     answer.name = asked.name;
     answer.error_message.reset();
-    if (std::ranges::count(request.topics, asked.name, &CreatableTopic::name) > 1) {
+    if (times[asked.name] > 1) {
       fill_error(x, Error(Errc::invalid_argument, "the request names this topic twice"), answer);
       continue;
     }
