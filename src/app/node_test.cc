@@ -13,6 +13,7 @@
 #include "client/produce.h"
 #include "client/read.h"
 #include "wire/api/fetch.h"
+#include "wire/api/list_offsets.h"
 
 namespace mr::app {
 namespace {
@@ -184,9 +185,38 @@ Task<int> everybody(RealHost& host, Address broker) {
   co_return 0;
 }
 
+/// Leader epochs after a second start: the first record keeps the epoch it was written in, the end has the new one.
+Task<void> check_epochs(Env& env, Address broker) {
+  auto connection = co_await client::Connection::open(env, broker, {}, env.now() + 10s);
+  if (!connection.ok()) {
+    ADD_FAILURE() << connection.error().message();
+    co_return;
+  }
+  LeaderEpoch first_epoch;
+  for (WallMillis special : {client::kEarliestOffset, client::kLatestOffset}) {
+    wire::list_offsets::Request request;
+    std::array<wire::list_offsets::ListOffsetsPartition, 1> partitions;
+    partitions[0].timestamp = special;
+    std::array<wire::list_offsets::ListOffsetsTopic, 1> topics;
+    topics[0] = {.name = "t", .partitions = {partitions.data(), 1}};
+    request.topics = {topics.data(), 1};
+    auto reply = co_await (*connection)->call(request, env.now() + 10s);
+    EXPECT_TRUE(reply.ok());
+    if (!reply.ok()) break;
+    LeaderEpoch epoch = (*reply)->topics[0].partitions[0].leader_epoch;
+    if (special == client::kEarliestOffset) {
+      first_epoch = epoch;
+    } else {
+      EXPECT_GT(epoch, first_epoch);
+    }
+  }
+  co_await (*connection)->close();
+}
+
 Task<int> readers(RealHost& host, Address broker) {
   Scope scope(host.env(ShardId{0}).executor);
   for (int p = 0; p < kPartitions; ++p) scope.spawn("consume", consume_all(host.env(ShardId{0}), broker, p));
+  scope.spawn("epochs", check_epochs(host.env(ShardId{0}), broker));
   co_await scope.drained();
   co_return 0;
 }

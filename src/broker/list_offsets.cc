@@ -61,6 +61,7 @@ Task<Result<Broker::OffsetAnswer>> Broker::list_offset(OffsetQuery query) {
       case kEarliest:
       case kEarliestLocal:
         answer.offset = partition->log_start();
+        answer.leader_epoch = partition->log().earliest_epoch();
         co_return answer;
       case kLatestTiered:
       case kEarliestPendingUpload:

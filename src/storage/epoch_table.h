@@ -26,6 +26,8 @@ class EpochTable {
 
   /// kNoLeaderEpoch when empty.
   LeaderEpoch latest() const { return lines_.empty() ? kNoLeaderEpoch : lines_.back().epoch; }
+  /// Epoch of the log's first record; kNoLeaderEpoch when empty.
+  LeaderEpoch earliest() const { return lines_.empty() ? kNoLeaderEpoch : lines_.front().epoch; }
   /// Notes that `epoch` starts at `start`. True when the table changed; an epoch not newer than the latest changes
   /// nothing. Lines that start at or after `start` wrote nothing and go.
   bool assign(LeaderEpoch epoch, Offset start);

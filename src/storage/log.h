@@ -145,6 +145,8 @@ class Log {
 
   // Leader epochs (checkpoint file "leader-epoch-checkpoint").
   virtual LeaderEpoch latest_epoch() const = 0;
+  /// Epoch of the first readable record; of the log's next one when it is empty. (ListOffsets earliest)
+  virtual LeaderEpoch earliest_epoch() const = 0;
   /// End offset of the largest epoch <= `epoch`, and that epoch; {-1, -1} when nothing is known. (traps.md 74)
   struct EpochEnd {
     LeaderEpoch epoch{-1};

@@ -38,6 +38,7 @@ class PartitionLog final : public Log {
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
 
   LeaderEpoch latest_epoch() const override { return epochs_.latest(); }
+  LeaderEpoch earliest_epoch() const override { return epochs_.earliest(); }
   EpochEnd epoch_end(LeaderEpoch epoch) const override;
   Result<void> start_epoch(LeaderEpoch epoch) override;
 
