@@ -7,6 +7,11 @@
 #include "base/crc32c.h"
 
 namespace mr::storage {
+namespace {
+
+constexpr std::int64_t kOffsetMax = INT64_MAX - INT32_MAX - 1;
+
+}  // namespace
 
 Error BatchScanner::bad(std::string why) const {
   return Error(Errc::corrupt_batch, fmt::format("at position {}: {}", position_, why));
@@ -46,6 +51,9 @@ Result<std::optional<BatchScanner::Item>> BatchScanner::next() {
   MR_TRY(ByteView fixed, bytes(position_, BatchHeader::kBytes));
   auto header = BatchHeader::parse(fixed);
   if (!header.ok()) return bad(header.error().detail());
+  // Arithmetic on offsets must not overflow, whatever the bytes say.
+  if (header->base_offset < 0 || header->base_offset > kOffsetMax)
+    return bad(fmt::format("base offset {} is impossible", header->base_offset));
   Item item{*header, position_};
   if (item.end() > end_)
     return bad(fmt::format("batch of {} bytes reaches beyond the end at {}", header->total_bytes(), end_));

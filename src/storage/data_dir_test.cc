@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "sim/disk.h"
 #include "storage/partition_metadata.h"
 #include "storage/small_file.h"
@@ -101,6 +102,7 @@ TEST(DataDir, CheckpointsComeBack) {
 }
 
 TEST(DataDir, DamagedCheckpointIsDoneWithout) {
+  set_log_level(LogLevel::off);
   sim::Disk disk(1);
   ASSERT_TRUE(disk.make_directories("/data").ok());
   put(disk, "/data/log-start-offset-checkpoint", "0\n7\norders 3 5\n");

@@ -173,7 +173,10 @@ Result<Recovery::ScanEnd> Recovery::scan(Segment& segment, BatchScanner::Depth d
     if (!*item) break;
     const BatchHeader& header = (*item)->header;
     LeaderEpoch epoch{header.leader_epoch};
-    if (header.base_offset < end.next.v || header.last_offset().v - segment.base().v > INT32_MAX ||
+    // Only compaction makes holes, and never in what was appended since the evidence. Base offset and epoch lie outside
+    // the checksum, so this is also what finds a damaged one.
+    bool hole = header.base_offset > end.next.v && options_.config.delete_old && end.next >= evidence_;
+    if (header.base_offset < end.next.v || hole || header.last_offset().v - segment.base().v > INT32_MAX ||
         epoch < scanned_epoch_) {
       end.bad = Error(Errc::corrupt_batch,
                       fmt::format("{}: at position {}: offset {} epoch {} after offset {} epoch {}", segment.log_path(),

@@ -51,6 +51,20 @@ TEST(Recovery, TornBatchIsCut) {
   EXPECT_EQ(f.log->bytes(), second);
 }
 
+// Base offset and leader epoch lie outside the checksum: a flipped bit there must not carry the log end away.
+TEST(Recovery, ImpossibleBaseOffsetsAreNotBelieved) {
+  for (std::size_t byte : {0u, 1u, 4u, 7u}) {
+    LogFixture f;
+    f.must_open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.value_bytes = 100}).ok());
+    ASSERT_TRUE(f.sync().ok());
+    f.log.reset();
+    f.disk.flip_bit(segment_path("/data/t-0", Offset{0}, kLogSuffix), f.written[0].size() + byte, 6);
+    f.must_open();
+    EXPECT_EQ(f.log->log_end(), Offset{1}) << byte;
+  }
+}
+
 TEST(Recovery, DamageBelowWhatWasSealedIsNotCut) {
   LogFixture f;
   f.options.config.segment_bytes = 1000;

@@ -8,6 +8,8 @@ namespace mr::storage {
 namespace {
 
 constexpr std::size_t kOffsetDigits = 20;
+/// A segment spans up to 2^31 offsets, which must not overflow.
+constexpr std::int64_t kBaseMax = INT64_MAX - (std::int64_t{1} << 32);
 
 bool known_suffix(std::string_view suffix) {
   return suffix == kLogSuffix || suffix == kOffsetIndexSuffix || suffix == kTimeIndexSuffix ||
@@ -31,7 +33,7 @@ std::optional<SegmentFileName> parse_segment_file_name(std::string_view name) {
   if (!known_suffix(parsed.suffix)) return std::nullopt;
   const char* end = name.data() + kOffsetDigits;
   auto [stop, error] = std::from_chars(name.data(), end, parsed.base.v);
-  if (error != std::errc{} || stop != end || parsed.base.v < 0) return std::nullopt;
+  if (error != std::errc{} || stop != end || parsed.base.v < 0 || parsed.base.v > kBaseMax) return std::nullopt;
   return parsed;
 }
 

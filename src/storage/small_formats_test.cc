@@ -33,7 +33,7 @@ TEST(SegmentNames, RoundTripAndRefusal) {
   EXPECT_EQ(name->suffix, kTimeIndexSuffix);
   EXPECT_TRUE(name->deleted);
   for (std::string_view bad : {"42.log", "00000000000000000042", "0000000000000000004x.log", "99999999999999999999.log",
-                               "-0000000000000000042.log", "00000000000000000042.log2", ""})
+                               "09223372036854775807.log", "-0000000000000000042.log", "00000000000000000042.log2", ""})
     EXPECT_FALSE(parse_segment_file_name(bad).has_value()) << bad;
 }
 
