@@ -15,8 +15,8 @@
 /// valid producer snapshot, whichever is higher. A snapshot N is written only after all below N has been synced
 /// (seal_task.h, close()).
 /// - After a clean stop nothing is scanned but the batches behind the last index entry.
-/// - After a crash everything from the segment with the evidence on is scanned: framing, checksum, offsets growing,
-///   epochs not falling, no hole between two segments.
+/// - After a crash everything from the segment with the evidence on is scanned: framing, checksum, offsets dense
+///   (below the evidence and on compacted topics: growing), epochs not falling, no hole between two segments.
 /// - The first bad batch at or above the evidence is a torn tail: it and all behind it go.
 /// - One below the evidence is corruption: nothing is cut. In a sealed segment the log opens and reads of the range
 ///   answer corrupt_batch; in the active one, which we could not continue, open fails with corrupt_data.
