@@ -186,7 +186,7 @@ def restart(ctx, how):
     def line(i):
         return f"r{i}-" + "z" * 1000
     topic = ctx.topic()
-    producer = subprocess.Popen(["kcat", "-b", ctx.broker.address, "-P", "-u", "-t", topic, "-p", "0", "-X",
+    producer = subprocess.Popen(["kcat", "-b", ctx.broker.address, "-P", "-E", "-t", topic, "-p", "0", "-X",
                                  "enable.idempotence=true", "-X", "linger.ms=0", "-X", "reconnect.backoff.max.ms=200"],
                                 stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
