@@ -1,0 +1,246 @@
+"""What is not Kafka does no harm: the connection ends, nothing is allocated for it, everybody else is served."""
+import os
+import random
+import socket
+import struct
+import time
+
+import rawkafka as rk
+from harness import Suite
+
+SUITE = Suite("robust", "raw frames")
+scenario = SUITE.scenario
+
+TLS_HELLO = bytes.fromhex("160301020001000001fc0303") + bytes(range(256)) * 2
+HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"
+
+
+def resident_bytes(ctx):
+    if ctx.broker.kind != "millrace":
+        return 0
+    with open(f"/proc/{ctx.broker.process.pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+
+
+def still_serves(ctx, topic):
+    with ctx.broker.connect(timeout=10) as c:
+        p = c.produce(topic, rk.batch([b"still here"]))
+        assert p["ErrorCode"] == 0, f"produce: {p['ErrorCode']}"
+        got = rk.batches_of(c.fetch(topic, p["BaseOffset"])["Records"])
+        assert rk.records_of(got[0])[0]["value"] == b"still here"
+    if ctx.broker.kind == "millrace":
+        assert ctx.broker.process.poll() is None, "the broker has died"
+
+
+def closes(ctx, data, seconds=10):
+    with ctx.broker.connect() as c:
+        c.send_bytes(data)
+        assert c.is_closed_within(seconds), f"the connection stays open after {data[:16]!r}"
+
+
+@scenario("http-and-tls-hellos")
+def hellos(ctx):
+    topic = ctx.topic()
+    for data in (HTTP, TLS_HELLO):
+        closes(ctx, data)
+        still_serves(ctx, topic)
+
+
+@scenario("impossible-lengths")
+def lengths(ctx):
+    topic = ctx.topic()
+    before = resident_bytes(ctx)
+    for n in (-1, -2**31, 2**31 - 1, 104857601, 0x7fffff00):
+        closes(ctx, struct.pack(">i", n) + b"xxxx")
+    still_serves(ctx, topic)
+    grown = resident_bytes(ctx) - before
+    assert grown < 64 << 20, f"{grown >> 20} MiB for lengths without bytes"
+
+
+@scenario("announced-but-not-sent", only="millrace")  # Apache Kafka with 1 GiB of heap stops serving here
+def announced(ctx):
+    """Forty connections announce 100 MiB each and send a few bytes: memory is taken for what came, not for what was said."""
+    topic = ctx.topic()
+    before = resident_bytes(ctx)
+    held = []
+    try:
+        for _ in range(40):
+            c = ctx.broker.connect()
+            c.send_bytes(struct.pack(">i", 100 << 20) + b"\x00" * 64)
+            held.append(c)
+        still_serves(ctx, topic)
+        grown = resident_bytes(ctx) - before
+        assert grown < 256 << 20, f"{grown >> 20} MiB are held for bytes that never came"
+    finally:
+        for c in held:
+            c.close()
+
+
+@scenario("short-frames")
+def short_frames(ctx):
+    topic = ctx.topic()
+    for n in range(0, 12):
+        with ctx.broker.connect() as c:
+            c.send_bytes(struct.pack(">i", n) + bytes(n))
+            assert c.is_closed_within(10) or n >= 8, f"a frame of {n} bytes"
+    still_serves(ctx, topic)
+
+
+@scenario("huge-counts-inside")
+def huge_counts(ctx):
+    """A small frame whose arrays and strings claim to be enormous."""
+    topic = ctx.topic()
+    before = resident_bytes(ctx)
+    huge = struct.pack(">i", 2**31 - 1)
+    bodies = [(3, 1, huge), (3, 4, huge + b"\x01"), (3, 12, b"\xff\xff\xff\xff\x0f"), (0, 7, b"\xff\xff\x00\x01" + huge + huge),
+              (1, 4, struct.pack(">iiiib", -1, 0, 0, 1000, 0) + huge), (2, 1, struct.pack(">i", -1) + huge),
+              (19, 4, huge), (20, 1, huge), (32, 1, huge), (22, 0, b"\x7f\xff"), (3, 1, struct.pack(">ih", 1, 32767)),
+              (0, 9, b"\x00\xff\xff\x00\x00\x00\x01\xff\xff\xff\xff\x0f")]
+    for key, version, body in bodies:
+        with ctx.broker.connect() as c:
+            flexible = rk.is_flexible(next(n for n, a in rk.APIS.items() if a["key"] == key), version)
+            frame = c.header(key, version, flexible) + body
+            c.send_bytes(struct.pack(">i", len(frame)) + frame)
+            assert c.is_closed_within(10), f"key {key} version {version}: stays open"
+    still_serves(ctx, topic)
+    grown = resident_bytes(ctx) - before
+    assert grown < 64 << 20, f"{grown >> 20} MiB"
+
+
+@scenario("random-bodies")
+def random_bodies(ctx):
+    """Valid headers, random bodies, every key and version we know: an answer or a close, never the end of the broker."""
+    topic = ctx.topic()
+    r = random.Random(2026)
+    with ctx.broker.connect() as c:
+        ranges = c.api_versions()
+    for name, api in rk.APIS.items():
+        if api["key"] not in ranges:
+            continue
+        low, high = ranges[api["key"]]
+        for version in range(low, high + 1):
+            for _ in range(4):
+                with ctx.broker.connect() as c:
+                    frame = c.header(api["key"], version, rk.is_flexible(name, version)) + r.randbytes(r.randrange(1, 120))
+                    try:
+                        c.send_bytes(struct.pack(">i", len(frame)) + frame)
+                        c.socket.settimeout(0.05)
+                        c.socket.recv(100)
+                    except (rk.Closed, TimeoutError, ConnectionError):
+                        pass
+        still_serves(ctx, topic)
+
+
+@scenario("damaged-frames")
+def damaged(ctx):
+    """A good produce request with one byte changed, at many places."""
+    topic = ctx.topic()
+    r = random.Random(5)
+    with ctx.broker.connect() as c:
+        good = bytearray(c.frame("Produce", 9, {"Acks": -1, "TimeoutMs": 1000, "TopicData": [
+            {"Name": topic, "PartitionData": [{"Index": 0, "Records": rk.batch([b"a" * 50, b"b" * 50])}]}]}))
+    for _ in range(150):
+        bad = bytearray(good)
+        bad[r.randrange(4, len(bad))] ^= 1 << r.randrange(8)
+        with ctx.broker.connect() as c:
+            try:
+                c.send_bytes(bytes(bad))
+                c.socket.settimeout(0.03)
+                c.socket.recv(200)
+            except (rk.Closed, TimeoutError, ConnectionError):
+                pass
+    still_serves(ctx, topic)
+    with ctx.broker.connect() as c:
+        assert all(b["crc_ok"] for b in c.all_batches(topic)), "a damaged batch was stored"
+
+
+@scenario("gzip-bomb")
+def bomb(ctx):
+    """A small batch that inflates to a gigabyte is refused or stored, at no price in memory."""
+    import zlib
+    topic = ctx.topic()
+    before = resident_bytes(ctx)
+    z = zlib.compressobj(9, zlib.DEFLATED, 31)
+    piece = bytes(1 << 20)
+    payload = b"".join([z.compress(piece) for _ in range(900)]) + z.flush()
+    with ctx.broker.connect(timeout=60) as c:
+        try:
+            c.produce(topic, rk.batch([], codec=1, count=1, last_offset_delta=0, payload=payload))
+        except rk.Closed:
+            pass
+    still_serves(ctx, topic)
+    grown = resident_bytes(ctx) - before
+    assert grown < 256 << 20, f"{grown >> 20} MiB"
+
+
+@scenario("gone-in-the-middle")
+def gone(ctx):
+    topic = ctx.topic()
+    r = random.Random(1)
+    with ctx.broker.connect() as c:
+        frame = c.frame("Produce", 7, {"Acks": -1, "TimeoutMs": 1000, "TopicData": [
+            {"Name": topic, "PartitionData": [{"Index": 0, "Records": rk.batch([b"x" * 20000])}]}]})
+        fetch = c.frame("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 30000, "MinBytes": 1 << 30, "MaxBytes": 1 << 30,
+                                      "SessionEpoch": -1, "Topics": [{"Topic": topic, "Partitions": [
+                                          {"Partition": 0, "FetchOffset": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 1 << 30}]}]})
+    for i in range(100):
+        c = ctx.broker.connect()
+        if i % 2:
+            c.send_bytes(frame[:r.randrange(1, len(frame))])
+        else:
+            c.send_bytes(frame + fetch)  # a long poll whose reader goes away
+        if i % 3 == 0:
+            c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, not end
+        c.close()
+    still_serves(ctx, topic)
+
+
+@scenario("many-connections")
+def many(ctx):
+    topic = ctx.topic()
+    held = []
+    try:
+        for _ in range(400):
+            held.append(ctx.broker.connect())
+        for c in held[::20]:
+            assert c.metadata([topic])["Topics"][0]["ErrorCode"] == 0
+        still_serves(ctx, topic)
+    finally:
+        for c in held:
+            c.close()
+    still_serves(ctx, topic)
+    if ctx.broker.kind == "millrace":
+        deadline = time.monotonic() + 10
+        while len(os.listdir(f"/proc/{ctx.broker.process.pid}/fd")) > 200:
+            assert time.monotonic() < deadline, "descriptors of closed connections are kept"
+            time.sleep(0.05)
+
+
+@scenario("reader-that-does-not-read")
+def slow_reader(ctx):
+    """A client asks for a lot many times and reads nothing; others are not held up, memory stays bounded."""
+    topic = ctx.topic()
+    with ctx.broker.connect() as c:
+        for _ in range(16):
+            assert c.produce(topic, rk.batch([b"x" * 900_000]))["ErrorCode"] == 0
+    before = resident_bytes(ctx)
+    held = []
+    try:
+        for _ in range(10):
+            c = ctx.broker.connect(timeout=2)
+            frame = c.frame("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 50 << 20,
+                                          "SessionEpoch": -1, "Topics": [{"Topic": topic, "Partitions": [
+                                              {"Partition": 0, "FetchOffset": 0, "CurrentLeaderEpoch": -1,
+                                               "PartitionMaxBytes": 50 << 20}]}]})
+            try:
+                c.send_bytes(frame * 200)
+            except TimeoutError:
+                pass
+            held.append(c)
+        still_serves(ctx, topic)
+        grown = resident_bytes(ctx) - before
+        assert grown < 512 << 20, f"{grown >> 20} MiB are held for readers that do not read"
+    finally:
+        for c in held:
+            c.close()
+    still_serves(ctx, topic)

@@ -1,0 +1,166 @@
+"""The parts of ./test."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from gtest import ctest_entries, run_entry
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RESULTS = os.path.join(ROOT, "build", "results")
+JOBS = int(os.environ.get("JOBS", 0)) or os.cpu_count()
+
+
+def build(report, preset, *targets):
+    started = time.monotonic()
+    done = subprocess.run([os.path.join(ROOT, "tools/build"), preset, *targets], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    report.build_seconds += time.monotonic() - started
+    if done.returncode != 0:
+        raise RuntimeError(f"preset {preset} does not build:\n{done.stderr}")
+
+
+def run_ctest(report, preset, *labels, env=None):
+    """Builds only what the labelled tests need, then runs each ctest entry and counts its GoogleTest cases."""
+    os.makedirs(RESULTS, exist_ok=True)
+    build(report, preset, "help")  # configures, so that the list of tests is there
+    directory = os.path.join(ROOT, "build", preset)
+    entries = ctest_entries(directory, labels)
+    if not entries:
+        report.add("skipped", "+".join(labels), "no tests with this label yet")
+        return
+    targets = sorted({e["target"] for e in entries if e["target"]})
+    if targets:
+        build(report, preset, *targets)
+    entries = ctest_entries(directory, labels)  # with the commands of what exists now
+    with ThreadPoolExecutor(JOBS) as pool:
+        for cases in pool.map(lambda e: run_entry(e, env or {}), entries):
+            for status, name, detail in cases:
+                report.add(status, name, detail)
+
+
+def unit(report, options):
+    run_ctest(report, "dev", "unit")
+
+
+def sim(report, options):
+    run_ctest(report, "dev", "sim")
+
+
+def tidy(report, options):
+    run_ctest(report, "dev", "tidy")
+
+
+def asan(report, options):
+    run_ctest(report, "asan", "unit", "sim", env={"MR_SIM_SEEDS": os.environ.get("MR_SIM_SEEDS_SANITIZED", "20")})
+
+
+def tsan(report, options):
+    run_ctest(report, "tsan", "unit", "sim", env={"MR_SIM_SEEDS": os.environ.get("MR_SIM_SEEDS_SANITIZED", "20")})
+
+
+def gates(report, options):
+    """The script prints "ok NAME" and "FAIL NAME: detail" lines, in this order of preference."""
+    for script in ("tools/gates", "bench/gates/run", "bench/gates.py"):
+        path = os.path.join(ROOT, script)
+        if os.path.isfile(path):
+            started = time.monotonic()
+            done = subprocess.run([path], cwd=ROOT, capture_output=True, text=True)
+            seen = 0
+            for line in done.stdout.splitlines():
+                word, _, rest = line.partition(" ")
+                if word == "ok":
+                    report.passed(rest)
+                elif word == "FAIL":
+                    report.failed(rest)
+                elif word == "skip":
+                    report.add("skipped", rest.partition(":")[0], rest.partition(":")[2].strip())
+                seen += word in ("ok", "FAIL", "skip")
+            if done.returncode != 0 and seen == 0 or seen == 0:
+                report.failed(script, f"exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
+            return
+    report.add("skipped", "gates", "there is no gates script yet")
+
+
+def blackbox_runs(report, *runs):
+    """Runs several tests/blackbox/run.py side by side (they mostly wait) and merges their results."""
+    os.makedirs(RESULTS, exist_ok=True)
+
+    def one(run):
+        broker, suites = run
+        name = f"blackbox-{broker}-{'-'.join(suites)}.json"
+        path = os.path.join(RESULTS, name)
+        if os.path.exists(path):
+            os.unlink(path)
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "tests/blackbox/run.py"), "--broker", broker,
+                               "--json", path, *suites], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return run, path, done
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        for (broker, suites), path, done in pool.map(one, runs):
+            if not os.path.exists(path):
+                report.failed(f"{broker}/{'+'.join(suites)}", f"exit code {done.returncode}\n"
+                              f"{(done.stdout + done.stderr)[-3000:]}")
+                continue
+            with open(path) as f:
+                found = json.load(f)["suites"]
+            failed = False
+            for suite in found:
+                for s in suite["scenarios"]:
+                    report.add(s["status"], f"{broker}/{suite['suite']}/{s['name']}", s["detail"])
+                    failed |= s["status"] == "failed"
+            if failed:  # the broker's last words stand beside the scenarios
+                print("".join(f"     {line}\n" for line in done.stdout.splitlines() if line.startswith("     |"))[-6000:])
+
+
+def blackbox(report, options):
+    build(report, "release", "millrace")
+    blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli"]), ("millrace", ["crash"]))
+
+
+def clients(report, options):
+    build(report, "release", "millrace")
+    blackbox_runs(report, ("millrace", ["java"]), ("millrace", ["python", "kcat"]))
+
+
+def reference(report, options):
+    blackbox_runs(report, ("kafka", ["java"]), ("kafka", ["raw", "python"]), ("kafka", ["kcat"]))
+
+
+def fuzz(report, options):
+    build(report, "fuzz")
+    directory = os.path.join(ROOT, "build/fuzz/tests/fuzz")
+    targets = sorted(t for t in os.listdir(directory) if t.startswith("fuzz_") and
+                     os.access(os.path.join(directory, t), os.X_OK) and os.path.isfile(os.path.join(directory, t)))
+    if not targets:
+        report.failed("fuzz", "no targets were built")
+        return
+    work = tempfile.mkdtemp(prefix="millrace-fuzz-")
+    seeds = os.path.join(directory, "make_fuzz_seeds")
+    if os.path.exists(seeds):
+        subprocess.run([seeds, work], check=True, stdout=subprocess.DEVNULL)
+
+    def one(target):
+        corpus = os.path.join(work, target)
+        os.makedirs(corpus, exist_ok=True)
+        done = subprocess.run([os.path.join(directory, target), f"-max_total_time={options.fuzz_seconds}",
+                               "-max_len=8192", "-rss_limit_mb=2048", "-print_final_stats=1", corpus], cwd=work,
+                              capture_output=True, text=True, errors="replace")
+        return target, done
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        for target, done in pool.map(one, targets):
+            if done.returncode == 0:
+                runs = [x for x in done.stderr.splitlines() if "number_of_executed_units" in x]
+                print(f"     {target}: {runs[0].split()[-1] if runs else '?'} inputs")
+                report.passed(target)
+            else:
+                kept = [f for f in os.listdir(work) if f.startswith(("crash-", "oom-", "timeout-", "leak-"))]
+                report.failed(target, f"{done.stderr[-3000:]}\n     inputs kept in {work}: {' '.join(kept)}")
+
+
+PARTS = {"tidy": tidy, "unit": unit, "sim": sim, "gates": gates, "blackbox": blackbox, "clients": clients,
+         "reference": reference, "fuzz": fuzz, "asan": asan, "tsan": tsan}

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Builds and runs Millrace's tests.
+
+  ./test                       everything
+  ./test PART...               unit sim tidy gates blackbox clients reference fuzz asan tsan
+  ./test --list                what the parts hold
+
+  unit       unit tests of every room, and the house rules that run as ctest label unit
+  sim        simulation tests (real code on a fake clock, disk and network)
+  tidy       house rules: layers, banned calls, layout, stale generated files
+  gates      clockless gates: system calls, allocations, instructions
+  blackbox   the real binary: raw frames, kill -9 under load, garbage, command line, HTTP, README's commands
+  clients    kcat, kafka-python (PyPI) and the Java client (Maven) against Millrace
+  reference  the same client suites against Apache Kafka (Maven): what they expect is right
+  fuzz       libFuzzer targets, each for --fuzz-seconds (10)
+  asan tsan  unit and simulation tests under sanitizers
+
+A part that needs Maven or PyPI and cannot reach it says so by name: a failure when CI=true, "not run" elsewhere.
+The last line is the count: each GoogleTest case, ctest entry, black-box scenario and fuzz target counts one.
+JOBS sets the number of parallel jobs (all cores unless set). Results are written to build/results.
+"""
+import argparse
+import sys
+
+import parts
+from report import Report
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./test", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    parser.add_argument("--fuzz-seconds", type=int, default=10)
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    unknown = [p for p in options.parts if p not in parts.PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]!r}; there are {' '.join(parts.PARTS)}")
+    chosen = [p for p in parts.PARTS if not options.parts or p in options.parts]
+    if options.list:
+        print("\n".join(chosen))
+        return 0
+    report = Report()
+    try:
+        for name in chosen:
+            with report.part(name):
+                parts.PARTS[name](report, options)
+    except KeyboardInterrupt:
+        report.failed("interrupted", "Ctrl-C")
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
