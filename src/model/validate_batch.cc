@@ -77,7 +77,12 @@ std::expected<WallMillis, BatchRefusal> check_records(ByteView records, const Ba
 std::expected<BatchFacts, BatchRefusal> validate_batch(ByteView batch, const BatchRules& rules) {
   if (batch.size() < BatchHeader::kBytes) return refuse(Errc::invalid_record, "there must be exactly one whole batch");
   auto header = BatchHeader::parse(batch);
-  if (!header.ok()) return std::unexpected(BatchRefusal{std::move(header).error()});
+  if (!header.ok()) {
+    // On disk such numbers are damage; a client that sends them has made an invalid batch, and retries do not help it.
+    bool counts = load_be<std::int32_t>(batch.data() + BatchHeader::kLengthAt) >= 0 &&
+                  (load_be<std::int32_t>(batch.data() + 23) < 0 || load_be<std::int32_t>(batch.data() + 57) < 0);
+    return refuse(counts ? Errc::invalid_record : header.code(), header.error().detail());
+  }
   if (header->total_bytes() != batch.size())
     return refuse(Errc::invalid_record, fmt::format("there must be exactly one whole batch: {} bytes, it says {}",
                                                     batch.size(), header->total_bytes()));

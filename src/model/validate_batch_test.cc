@@ -88,6 +88,8 @@ TEST(ValidateBatch, HeaderRules) {
   EXPECT_EQ(verdict(with<std::int16_t>(BatchHeader::kAttributesAt, 5)), (Verdict{Errc::unsupported_compression, -1}));
   EXPECT_EQ(verdict(with<std::int32_t>(23, 5)), (Verdict{Errc::invalid_record, -1})) << "last offset delta";
   EXPECT_EQ(verdict(with<std::int32_t>(57, 2)), (Verdict{Errc::invalid_record, -1})) << "count";
+  EXPECT_EQ(verdict(with<std::int32_t>(57, -1)), (Verdict{Errc::invalid_record, -1})) << "negative count";
+  EXPECT_EQ(verdict(with<std::int32_t>(23, -1)), (Verdict{Errc::invalid_record, -1})) << "negative last offset delta";
   EXPECT_EQ(verdict(with<std::int32_t>(57, 0)), (Verdict{Errc::invalid_record, -1})) << "count";
   EXPECT_EQ(verdict(with<std::int64_t>(43, 9)), (Verdict{Errc::invalid_record, -1})) << "producer without a sequence";
 }
