@@ -95,7 +95,8 @@ Task<Result<void>> handle_metadata(Exchange& x) {
   response.topics = x.arena.list<MetadataResponseTopic>(request.topics->size());
   for (std::size_t t = 0; t < request.topics->size(); ++t) {
     const auto& asked = (*request.topics)[t];
-    if (asked.name) {
+    // The Java client asks by id with an empty name beside it, so the id decides.
+    if (asked.name && asked.topic_id == TopicId{}) {
       co_await answer_by_name(x, *table, *asked.name, may_create, response.topics[t]);
     } else {
       answer_by_id(x, *table, asked.topic_id, response.topics[t]);

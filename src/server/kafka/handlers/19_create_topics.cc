@@ -55,11 +55,14 @@ void fill_error(Exchange& x, const Error& error, CreatableTopicResult& answer) {
 Task<Result<void>> handle_create_topics(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<wire::create_topics::Request>());
   wire::create_topics::Response response;
-  response.topics = x.arena.list<CreatableTopicResult>(request.topics.size());
+  // A name that stands there twice is answered once, with an error, as Apache Kafka does.
   std::unordered_map<std::string_view, std::size_t> times;
-  for (const CreatableTopic& asked : request.topics) ++times[asked.name];
-  for (std::size_t t = 0; t < request.topics.size(); ++t) {
-    const CreatableTopic& asked = request.topics[t];
+  std::vector<const CreatableTopic*> wanted;
+  for (const CreatableTopic& asked : request.topics)
+    if (++times[asked.name] == 1) wanted.push_back(&asked);
+  response.topics = x.arena.list<CreatableTopicResult>(wanted.size());
+  for (std::size_t t = 0; t < wanted.size(); ++t) {
+    const CreatableTopic& asked = *wanted[t];
     CreatableTopicResult& answer = response.topics[t];
     answer.name = asked.name;
     answer.error_message.reset();
