@@ -76,6 +76,21 @@ class Broker {
   /// traps.md 71-73. Errors: unsupported_version (special value we do not know), not_leader, fenced_leader_epoch, ...
   Task<Result<OffsetAnswer>> list_offset(OffsetQuery query);
 
+  struct EpochQuery {
+    TopicId topic;
+    PartitionIndex partition;
+    ShardId home;
+    LeaderEpoch current_epoch = kNoLeaderEpoch;
+    LeaderEpoch epoch;
+  };
+  struct EpochAnswer {
+    LeaderEpoch epoch = kNoLeaderEpoch;
+    Offset end{-1};
+  };
+  /// Where the largest epoch <= the asked one ends, and that epoch; {-1, -1} when nothing is known (traps.md 74). Never
+  /// beyond the watermark. Errors: not_leader, fenced_leader_epoch, unknown_leader_epoch.
+  Task<Result<EpochAnswer>> epoch_end(EpochQuery query);
+
   /// One pass of retention over this shard's partitions; also runs by itself every log.retention.check.interval.ms.
   Task<void> apply_retention(ShardId shard);
   /// Writes recovery points and log starts of all partitions; also runs by itself.

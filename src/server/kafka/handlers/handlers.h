@@ -11,10 +11,12 @@ Task<Result<void>> handle_produce(Exchange& x);
 Task<Result<void>> handle_fetch(Exchange& x);
 Task<Result<void>> handle_list_offsets(Exchange& x);
 Task<Result<void>> handle_metadata(Exchange& x);
+Task<Result<void>> handle_find_coordinator(Exchange& x);
 Task<Result<void>> handle_api_versions(Exchange& x);
 Task<Result<void>> handle_create_topics(Exchange& x);
 Task<Result<void>> handle_delete_topics(Exchange& x);
 Task<Result<void>> handle_init_producer_id(Exchange& x);
+Task<Result<void>> handle_offset_for_leader_epoch(Exchange& x);
 Task<Result<void>> handle_describe_configs(Exchange& x);
 Task<Result<void>> handle_describe_cluster(Exchange& x);
 
