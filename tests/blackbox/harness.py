@@ -168,8 +168,11 @@ class Millrace(Broker):
         return ""
 
     def version(self):
-        out = subprocess.run([self.binary, "version"], capture_output=True, text=True, timeout=10)
-        return (out.stdout.split("\n")[0] or "?").strip()
+        try:
+            out = subprocess.run([self.binary, "version"], capture_output=True, text=True, timeout=5)
+            return (out.stdout.split("\n")[0] or "?").strip()
+        except (OSError, subprocess.TimeoutExpired):
+            return "?"
 
 
 class ReferenceKafka(Broker):
@@ -373,8 +376,8 @@ class Tally:
             word = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[status]
             print(f"{word} {entry['suite']}/{name} ({seconds:.2f} s){': ' + detail if detail else ''}", flush=True)
             if status == "failed" and broker.kind == "millrace":
-                tail = broker.log_tail(12)
-                print("".join(f"     | {line}\n" for line in tail.splitlines()), end="", flush=True)
+                tail = broker.log_tail(6)
+                print("".join(f"     | {line[:200]}\n" for line in tail.splitlines()), end="", flush=True)
         return report
 
     def line(self):

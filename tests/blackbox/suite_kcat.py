@@ -68,7 +68,8 @@ def produce(ctx, codec, acks, idempotent=False):
             with ctx.broker.connect() as c:
                 wait_until(lambda: c.list_offset(topic, -1, 1)["Offset"] >= 150 * (round + 1), 10, "records of acks 0")
         check_values(consume(ctx, topic, 1, round * 150), values, round * 150)
-    assert codecs(ctx, topic, 1) == {codec}, codecs(ctx, topic, 1)
+    # A batch that would grow by compression goes out without.
+    assert codec in codecs(ctx, topic, 1) <= {codec, "none"}, codecs(ctx, topic, 1)
     if idempotent:
         with ctx.broker.connect() as c:
             ids = {b["producer_id"] for b in c.all_batches(topic, 1)}

@@ -703,6 +703,41 @@ def describe_configs(ctx):
             expect("retention.ms", chain["retention.ms"]["Synonyms"][0]["Name"], f"v{v} synonyms")
 
 
+@scenario("offset-for-leader-epoch")
+def leader_epochs(ctx):
+    """Where an epoch ends, before and after a restart; a consumer asks this before it goes on."""
+    topic = ctx.topic()
+
+    def ask(c, epoch, current=-1, partition=0, version=3):
+        answer = c.call("OffsetForLeaderEpoch", version, {"ReplicaId": -1, "Topics": [
+            {"Topic": topic, "Partitions": [{"Partition": partition, "CurrentLeaderEpoch": current, "LeaderEpoch": epoch}]}]})
+        p = answer["Topics"][0]["Partitions"][0]
+        return p["ErrorCode"], p["LeaderEpoch"], p["EndOffset"]
+
+    def now(c):
+        return c.wait_for_topic(topic)["Partitions"][0]["LeaderEpoch"]
+    with ctx.broker.connect() as c:
+        first = now(c)
+        for _ in range(3):
+            c.produce(topic, rk.batch([b"x"]))
+        for v in versions(c, "OffsetForLeaderEpoch"):
+            expect((0, first, 3), ask(c, first, version=v), f"v{v}")
+        expect((0, -1, -1), ask(c, first + 5), "an epoch to come")
+        expect(rk.UNKNOWN_TOPIC_OR_PARTITION, ask(c, first, partition=9)[0], "partition")
+        expect(rk.UNKNOWN_LEADER_EPOCH, ask(c, first, current=first + 1)[0], "newer than ours")
+    ctx.broker.restart("kill")
+    with ctx.broker.connect() as c:
+        second = now(c)
+        assert second > first, "a restart is a new epoch"
+        expect((0, first, 3), ask(c, first, current=second), "the old epoch ends where it ended")
+        expect(3, ask(c, second, current=second)[2], "the new one is empty")
+        expect(rk.FENCED_LEADER_EPOCH, ask(c, first, current=first)[0], "asked with the old epoch")
+        for _ in range(2):
+            expect(0, c.produce(topic, rk.batch([b"y"]))["ErrorCode"], "produce")
+        expect((0, first, 3), ask(c, first), "the old epoch still ends there")
+        expect((0, second, 5), ask(c, second), "the new one has grown")
+
+
 @scenario("produce-to-internal-topic")
 def internal(ctx):
     with ctx.broker.connect() as c:
