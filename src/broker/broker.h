@@ -106,7 +106,10 @@ class Broker {
   Task<Result<void>> open_partitions(const std::vector<metastore::TopicRecord>& topics);
   Task<Result<void>> open_log(OpenJob& job);
   Task<Result<void>> lead(OpenJob& job);
-  Task<Result<void>> for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&));
+  /// Runs one step of every job; each job's outcome tells how it went.
+  Task<void> for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&));
+  /// Jobs that failed leave the list; their partitions are offline from then on.
+  Task<void> take_offline(std::vector<OpenJob>& jobs);
   Task<Result<void>> raise_epochs(std::vector<OpenJob>& jobs);
   Task<void> publish(std::shared_ptr<const TopicTable> table);
   Task<void> remove_data(TopicRef topic);

@@ -26,7 +26,7 @@ void read_one(ShardState& shard, FetchItem& item, Budget& budget, bool read_comm
   item.data = {};
   PartitionRef partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
-    item.error = Errc::not_leader;
+    item.error = shard.missing(item.topic, item.partition);
     return;
   }
   if (auto fenced = partition->check_leader_epoch(item.current_epoch); !fenced.ok()) {

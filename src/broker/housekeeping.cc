@@ -55,17 +55,25 @@ Task<void> Broker::write_checkpoints() {
       PartitionKey key;
       TopicPartition name;
       Offset recovery_point, log_start, high_watermark;
+      bool offline = false;
     };
     auto lines = co_await shards_.call(ShardId{s}, [this, s] {
       std::vector<Line> all;
       for (auto& [key, p] : per_shard_[s]->partitions)
         all.push_back({key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark()});
+      // What is offline keeps the lines it had: its start must not go back when it is served again.
+      for (auto& [key, offline] : per_shard_[s]->offline) all.push_back({key, offline.name, {}, {}, {}, true});
       return all;
     });
     for (Line& line : lines) {
       auto directory = directory_of_.find(line.key);
       if (directory == directory_of_.end()) continue;  // being deleted
       storage::Checkpoints& c = per_directory[directory->second];
+      if (line.offline) {
+        const storage::DataDir& dir = *directories_[directory->second];
+        line.log_start = dir.log_start(line.name);
+        line.high_watermark = dir.high_watermark(line.name);
+      }
       c.recovery_points[line.name] = line.recovery_point;
       c.log_starts[line.name] = line.log_start;
       c.high_watermarks[line.name] = line.high_watermark;

@@ -50,7 +50,7 @@ Task<Result<Broker::OffsetAnswer>> Broker::list_offset(OffsetQuery query) {
   co_return co_await shards_.call(query.home, [this, &query]() -> Task<Result<OffsetAnswer>> {
     ShardState& shard = *per_shard_[query.home.v];
     PartitionRef partition = shard.find(query.topic, query.partition);
-    if (partition == nullptr) co_return Errc::not_leader;
+    if (partition == nullptr) co_return shard.missing(query.topic, query.partition);
     MR_CO_TRY_VOID(partition->check_leader_epoch(query.current_epoch));
     Offset end = query.read_committed ? partition->last_stable_offset() : partition->high_watermark();
     OffsetAnswer answer{.leader_epoch = partition->leader_epoch()};

@@ -56,7 +56,7 @@ Task<Result<void>> Broker::lead(OpenJob& job) {
 }
 
 /// Several at a time, each on its home shard: enough to keep the pool busy, few enough to bound memory.
-Task<Result<void>> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&)) {
+Task<void> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&)) {
   constexpr std::size_t kAtOnce = 8;
   const TaskContext& context = co_await current_context();
   Scope workers(*context.executor);
@@ -70,11 +70,21 @@ Task<Result<void>> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>
   for (std::size_t i = 0; i < std::min(kAtOnce, jobs.size()); ++i)
     workers.spawn("open partitions", work(*this, jobs, next, step));
   co_await workers.drained();
+}
+
+/// One damaged log must not keep the others from being served (design section 5 rule 2): its partition answers
+/// KAFKA_STORAGE_ERROR, and its files are left as they are.
+Task<void> Broker::take_offline(std::vector<OpenJob>& jobs) {
   for (OpenJob& job : jobs) {
     if (job.outcome.ok()) continue;
-    co_return Error(job.outcome.code(), "partition " + job.name().to_string() + ": " + job.outcome.error().detail());
+    log_error("broker", "a partition is offline: its log could not be opened",
+              {{"partition", job.name().to_string()}, {"error", job.outcome.error().message()}});
+    ShardId home = job.home();
+    co_await shards_.call(home, [&] {
+      per_shard_[home.v]->offline.emplace(job.key(), ShardState::Offline{job.name(), job.outcome.error()});
+    });
   }
-  co_return Result<void>{};
+  std::erase_if(jobs, [](const OpenJob& job) { return !job.outcome.ok(); });
 }
 
 /// Each leadership gets an epoch above all before it, the metastore's and the log's own (design section 5 rule 1).

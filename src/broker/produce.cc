@@ -37,7 +37,7 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
 void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition) {
   partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
-    item.outcome = std::unexpected(AppendFailure{Errc::not_leader});
+    item.outcome = std::unexpected(AppendFailure{shard.missing(item.topic, item.partition)});
     return;
   }
   item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);

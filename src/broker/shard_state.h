@@ -36,12 +36,24 @@ struct ShardState {
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
   std::unordered_map<PartitionKey, PartitionRef> partitions;
+  /// Partitions of ours whose log could not be opened, with the reason: served to nobody until a restart finds them
+  /// well.
+  struct Offline {
+    TopicPartition name;
+    Error why;
+  };
+  std::unordered_map<PartitionKey, Offline> offline;
   Scope scope;  ///< retention and other housekeeping of this shard
 
   /// Null when this shard does not own it (any more).
   PartitionRef find(TopicId topic, PartitionIndex partition) const {
     auto it = partitions.find(PartitionKey{topic, partition});
     return it == partitions.end() ? nullptr : it->second;
+  }
+  /// Why find() found nothing: the log is offline, or this shard does not own it.
+  Error missing(TopicId topic, PartitionIndex partition) const {
+    auto it = offline.find(PartitionKey{topic, partition});
+    return it == offline.end() ? Error(Errc::not_leader) : Error(Errc::disk_failed, it->second.why.message());
   }
 };
 

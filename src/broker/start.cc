@@ -99,9 +99,11 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
               {"partition", key.partition.v},
               {"log_dir", directories_[directory]->path()}});
 
-  MR_CO_TRY_VOID(co_await for_all(jobs, &Broker::open_log));
+  co_await for_all(jobs, &Broker::open_log);
+  co_await take_offline(jobs);
   MR_CO_TRY_VOID(co_await raise_epochs(jobs));
-  MR_CO_TRY_VOID(co_await for_all(jobs, &Broker::lead));
+  co_await for_all(jobs, &Broker::lead);
+  co_await take_offline(jobs);
 
   for (OpenJob& job : jobs) {
     auto* topic = const_cast<TopicInfo*>(job.topic);  // not published yet
@@ -127,8 +129,11 @@ Task<Result<void>> Broker::stop() {
   co_await write_checkpoints();
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
     co_await shards_.call(ShardId{s}, [this, s] { per_shard_[s]->partitions.clear(); });
-  // The marker says "no recovery needed": only when every log was synced and closed.
-  if (outcome.ok()) {
+  // The marker says "no recovery needed": only when every log was synced and closed, and none was left unopened.
+  bool all_opened = true;
+  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+    co_await shards_.call(ShardId{s}, [&, s] { all_opened = all_opened && per_shard_[s]->offline.empty(); });
+  if (outcome.ok() && all_opened) {
     Env& env = per_shard_[0]->env;
     for (auto& directory : directories_) {
       auto marked = co_await offload(env, [&] { return directory->mark_clean(); });

@@ -62,15 +62,17 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
     ++partitions_in_directory_[job.directory];
     directory_of_[job.key()] = job.directory;
   }
-  Result<void> opened = co_await for_all(jobs, &Broker::open_log);
-  if (opened.ok()) opened = co_await for_all(jobs, &Broker::lead);
-  if (!opened.ok()) {
+  auto failed = [&jobs] { return std::ranges::find_if(jobs, [](const OpenJob& job) { return !job.outcome.ok(); }); };
+  co_await for_all(jobs, &Broker::open_log);
+  if (failed() == jobs.end()) co_await for_all(jobs, &Broker::lead);
+  if (failed() != jobs.end()) {
+    Error why = failed()->outcome.error();
     // The topic exists for the metastore now: take it back, so that the name is free for another try.
-    log_error("broker", "topic could not be created", {{"topic", spec.name}, {"error", opened.error().message()}});
+    log_error("broker", "topic could not be created", {{"topic", spec.name}, {"error", why.message()}});
     (void)co_await cluster_.delete_topic(spec.name, topic->id);
     jobs.clear();
     co_await remove_data(topic);
-    co_return opened.error();
+    co_return why;
   }
   co_await publish(control.topics->with(topic));
   log_info("broker", "topic created",
@@ -105,6 +107,7 @@ Task<void> Broker::remove_data(TopicRef topic) {
     ShardId home = topic->partitions[p].home;
     co_await shards_.call(home, [this, home, key]() -> Task<void> {
       ShardState& shard = *per_shard_[home.v];
+      shard.offline.erase(key);
       PartitionRef partition = shard.find(key.topic, key.partition);
       if (partition == nullptr) co_return;
       shard.partitions.erase(key);
