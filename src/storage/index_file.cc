@@ -17,6 +17,7 @@ Result<File*> IndexFile::file() {
 
 Result<void> IndexFile::load() {
   pending_.clear();
+  forget_block();
   written_ = 0;
   auto opened = place_->files.open(path(), OpenMode::read);
   if (!opened.ok()) {
@@ -30,6 +31,7 @@ Result<void> IndexFile::load() {
 
 Result<void> IndexFile::reset() {
   pending_.clear();
+  forget_block();
   written_ = 0;
   MR_TRY(File * file, this->file());
   return file->truncate(0);
@@ -70,10 +72,26 @@ Result<void> IndexFile::read(std::uint64_t n, MutableBytes entry) {
     std::memcpy(entry.data(), pending_.data() + (n - written_) * entry_bytes_, entry_bytes_);
     return {};
   }
+  if (n >= block_first_ && n < block_end()) {
+    std::memcpy(entry.data(), block_.data() + (n - block_first_) * entry_bytes_, entry_bytes_);
+    return {};
+  }
   MR_TRY(File * file, this->file());
   MR_TRY(std::size_t got, file->read_at(entry, n * entry_bytes_));
   if (got != entry_bytes_) return Error(Errc::corrupt_data, path() + ": shorter than when it was opened");
   return {};
+}
+
+Result<void> IndexFile::load_block(std::uint64_t low) {
+  MR_TRY(File * file, this->file());
+  std::uint64_t count = std::min<std::uint64_t>(kBlockEntries, written_ - low);
+  block_.resize(count * entry_bytes_);
+  auto got = file->read_at(block_, low * entry_bytes_);
+  block_first_ = low;
+  if (got.ok() && *got == block_.size()) return {};
+  forget_block();
+  if (!got.ok()) return std::move(got).error();
+  return Error(Errc::corrupt_data, path() + ": shorter than when it was opened");
 }
 
 Result<void> OffsetIndex::append(Offset last_offset, std::uint64_t position) {

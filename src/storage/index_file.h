@@ -20,12 +20,15 @@ struct LogPlace {
 
 /// A file of fixed-size entries that only grows (.index, .timeindex). Entries of the last few appends wait in memory
 /// and are written in groups, so that an append costs no second system call; a crash may lose them, recovery makes them
-/// again. Nothing of the file is kept in memory: look-ups read it (page cache). The file is opened when first needed.
-/// Home shard, or the pool while nobody else uses the log.
+/// again. Of the file one block is kept in memory once it was looked up, so that a reader that goes on finds its next
+/// place without a system call; otherwise look-ups read it (page cache). The file is opened when first needed. Home
+/// shard, or the pool while nobody else uses the log.
 class IndexFile {
  public:
   /// Entries that wait before a write; at 4 KiB an entry that is one write per 256 KiB of log or less.
   static constexpr std::size_t kPendingMax = 64;
+  /// Of the block that the last look-up ended in.
+  static constexpr std::size_t kBlockEntries = 256;
 
   IndexFile(const LogPlace& place, Offset base, std::string_view suffix, std::size_t entry_bytes)
       : place_(&place), base_(base), suffix_(suffix), entry_bytes_(entry_bytes) {}
@@ -46,13 +49,20 @@ class IndexFile {
   /// Number of leading entries for which `before(entry)` holds; it must hold for a prefix only.
   template <class Before>
   Result<std::uint64_t> partition_point(Before before);
-  void close_file() { file_.reset(); }
+  void close_file() {
+    file_.reset();
+    forget_block();
+  }
   bool is_open() const { return file_ != nullptr; }
   std::string path() const;
-  std::size_t memory_bytes() const { return pending_.capacity(); }
+  std::size_t memory_bytes() const { return pending_.capacity() + block_.capacity(); }
 
  private:
   Result<File*> file();
+  /// Makes the kBlockEntries entries of the file from `low` on the block (fewer at its end).
+  Result<void> load_block(std::uint64_t low);
+  void forget_block() { block_ = {}; }
+  std::uint64_t block_end() const { return block_first_ + block_.size() / entry_bytes_; }
 
   const LogPlace* place_;
   Offset base_;
@@ -61,6 +71,8 @@ class IndexFile {
   std::uint64_t written_ = 0;
   std::vector<std::byte> pending_;
   std::shared_ptr<File> file_;
+  std::vector<std::byte> block_;  ///< entries [block_first_, block_end()) as the file has them; entries never change
+  std::uint64_t block_first_ = 0;
 };
 
 template <class Before>
@@ -77,7 +89,18 @@ Result<std::uint64_t> IndexFile::partition_point(Before before) {
       high = written_;
     }
   }
+  if (!block_.empty() && low <= block_first_ && block_end() <= high) {
+    // Mostly the answer is inside the block of last time.
+    if (before(block_.data())) {
+      low = block_first_ + 1;
+      if (!before(block_.data() + block_.size() - entry_bytes_)) high = block_end() - 1;
+    } else {
+      high = block_first_;
+    }
+  }
   while (low < high) {
+    if (high <= written_ && high - low <= kBlockEntries && (low < block_first_ || high > block_end()))
+      MR_TRY_VOID(load_block(low));
     std::uint64_t middle = low + (high - low) / 2;
     MR_TRY_VOID(read(middle, slot));
     if (before(entry.data())) {
