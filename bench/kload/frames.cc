@@ -1,0 +1,238 @@
+#include "bench/kload/frames.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "model/batch_builder.h"
+
+namespace mr::bench {
+namespace {
+
+constexpr std::string_view kClient = "kload";
+
+class Writer {
+ public:
+  explicit Writer(std::int16_t key, std::int16_t version, bool flexible) {
+    put<std::int32_t>(0).put(key).put(version).put<std::int32_t>(0).text(kClient);
+    if (flexible) put<std::uint8_t>(0);
+  }
+  template <class T>
+  Writer& put(T value) {
+    out_.resize(out_.size() + sizeof value);
+    store_be(out_.data() + out_.size() - sizeof value, value);
+    return *this;
+  }
+  Writer& varint(std::uint32_t value) {
+    for (; value >= 0x80; value >>= 7) put(static_cast<std::uint8_t>(value | 0x80));
+    return put(static_cast<std::uint8_t>(value));
+  }
+  Writer& text(std::string_view value) {
+    put(static_cast<std::int16_t>(value.size()));
+    return raw(as_bytes(value));
+  }
+  Writer& compact_text(std::string_view value) {
+    varint(static_cast<std::uint32_t>(value.size()) + 1);
+    return raw(as_bytes(value));
+  }
+  Writer& raw(ByteView value) {
+    out_.insert(out_.end(), value.begin(), value.end());
+    return *this;
+  }
+  /// `more` bytes follow that are not in here.
+  Bytes frame(std::size_t more = 0) {
+    store_be(out_.data(), static_cast<std::int32_t>(out_.size() - 4 + more));
+    return std::move(out_);
+  }
+
+ private:
+  Bytes out_;
+};
+
+}  // namespace
+
+void set_correlation(std::span<std::byte> frame, std::int32_t id) { store_be(frame.data() + 8, id); }
+
+Bytes build_batch(const Options& options) {
+  BatchBuilder builder({.codec = options.codec});
+  Bytes value(options.record_bytes);
+  std::uint64_t state = 0x9e3779b97f4a7c15;
+  for (std::uint32_t i = 0; i < options.records; ++i) {
+    for (std::byte& b : value) {
+      state = state * 6364136223846793005 + 1442695040888963407;
+      b = static_cast<std::byte>('a' + (state >> 60));  // sixteen letters: codecs find something to do
+    }
+    builder.add({.timestamp = 1'700'000'000'000 + i, .key = std::nullopt, .value = value, .headers = {}});
+  }
+  auto batch = builder.build();
+  MR_CHECK(batch.ok());
+  return std::move(*batch);
+}
+
+ProduceFrame produce_frame(const Options& options, std::int32_t partition, const Bytes& batch) {
+  ProduceFrame frame;
+  frame.batch_bytes = batch.size();
+  frame.body = batch;
+  frame.body.resize(batch.size() + 3);  // tags of partition, topic and request
+  Writer w(0, 9, true);
+  w.varint(0).put(options.acks).put<std::int32_t>(30'000);
+  w.varint(2).compact_text(options.topic).varint(2).put(partition);
+  w.varint(static_cast<std::uint32_t>(batch.size()) + 1);
+  frame.head = w.frame(frame.body.size());
+  return frame;
+}
+
+Bytes fetch_frame(const Options& options, std::int32_t partition) {
+  Writer w(1, 12, true);
+  w.put<std::int32_t>(-1).put(options.wait_ms).put(options.min_bytes).put(options.fetch_bytes).put<std::int8_t>(0);
+  w.put<std::int32_t>(0).put<std::int32_t>(-1);  // no session
+  w.varint(2).compact_text(options.topic).varint(2).put(partition).put<std::int32_t>(-1);
+  w.put<std::int64_t>(0);  // offset, set per request
+  w.put<std::int32_t>(-1).put<std::int64_t>(-1).put(options.fetch_bytes);
+  w.varint(0).varint(0).varint(1).varint(1).varint(0);  // tags, tags, nothing forgotten, no rack, tags
+  return w.frame();
+}
+
+void set_fetch_offset(Bytes& frame, std::int64_t offset) {
+  constexpr std::size_t kAfterOffset = 8 + 4 + 8 + 4 + 5;
+  store_be(frame.data() + frame.size() - kAfterOffset, offset);
+}
+
+Bytes create_frame(const Options& options) {
+  Writer w(19, 4, false);
+  w.put<std::int32_t>(1).text(options.topic).put(options.partitions).put<std::int16_t>(1).put<std::int32_t>(0);
+  w.put(static_cast<std::int32_t>(options.configs.size()));
+  for (const auto& [name, value] : options.configs) w.text(name).text(value);
+  w.put<std::int32_t>(30'000).put<std::int8_t>(0);
+  return w.frame();
+}
+
+Bytes delete_frame(const Options& options) {
+  Writer w(20, 3, false);
+  w.put<std::int32_t>(1).text(options.topic).put<std::int32_t>(30'000);
+  return w.frame();
+}
+
+Bytes metadata_frame(const Options& options) {
+  Writer w(3, 1, false);
+  w.put<std::int32_t>(1).text(options.topic);
+  return w.frame();
+}
+
+Bytes list_offsets_frame(const Options& options, std::int32_t partition, std::int64_t timestamp) {
+  Writer w(2, 2, false);
+  w.put<std::int32_t>(-1).put<std::int8_t>(0).put<std::int32_t>(1).text(options.topic).put<std::int32_t>(1);
+  w.put(partition).put(timestamp);
+  return w.frame();
+}
+
+Bytes api_versions_frame() { return Writer(18, 0, false).frame(); }
+
+std::uint32_t Cursor::varint() {
+  std::uint32_t value = 0;
+  for (unsigned shift = 0; shift < 35; shift += 7) {
+    auto b = take<std::uint8_t>();
+    value |= static_cast<std::uint32_t>(b & 0x7f) << shift;
+    if (b < 0x80) break;
+  }
+  return value;
+}
+
+void Cursor::tags() {
+  for (std::uint32_t n = varint(); n > 0; --n) {
+    varint();
+    skip(varint());
+  }
+}
+
+ByteView Cursor::skip(std::size_t n) {
+  if (n > bytes_.size()) {
+    fmt::print(stderr, "kload: an answer is shorter than its fields\n");
+    std::exit(1);
+  }
+  ByteView taken = bytes_.first(n);
+  bytes_ = bytes_.subspan(n);
+  return taken;
+}
+
+std::int16_t produce_error(ByteView body) {
+  Cursor c(body);
+  c.skip(4);
+  c.tags();
+  c.varint();
+  c.compact_text();
+  c.varint();
+  c.skip(4);
+  return c.take<std::int16_t>();
+}
+
+Fetched read_fetch(ByteView body) {
+  Cursor c(body);
+  Fetched out;
+  c.skip(4);
+  c.tags();
+  c.skip(4);
+  out.error = c.take<std::int16_t>();
+  c.skip(4);
+  if (c.varint() < 2) return out;  // no topic: error above, or an empty answer
+  c.compact_text();
+  c.varint();
+  c.skip(4);
+  if (auto error = c.take<std::int16_t>(); error != 0) out.error = error;
+  out.high_watermark = c.take<std::int64_t>();
+  c.skip(16);
+  if (std::uint32_t aborted = c.varint(); aborted > 1) c.skip((aborted - 1) * 17);
+  c.skip(4);
+  std::uint32_t size = c.varint();
+  if (size < 2) return out;
+  for (ByteView records = c.skip(size - 1); records.size() >= BatchHeader::kBytes;) {
+    auto length = BatchHeader::kLengthPrefix + load_be<std::uint32_t>(records.data() + BatchHeader::kLengthAt);
+    if (length > records.size()) break;
+    out.next_offset = load_be<std::int64_t>(records.data()) + load_be<std::int32_t>(records.data() + 23) + 1;
+    out.messages += load_be<std::uint32_t>(records.data() + 57);
+    out.bytes += length;
+    records = records.subspan(length);
+  }
+  return out;
+}
+
+std::int16_t topic_error(ByteView body) {
+  Cursor c(body);
+  c.skip(4 + 4 + 4);  // correlation id, throttle, number of topics
+  c.text();
+  return c.take<std::int16_t>();
+}
+
+std::int32_t partitions_with_leader(ByteView body) {
+  Cursor c(body);
+  c.skip(4);
+  for (auto brokers = c.take<std::int32_t>(); brokers > 0; --brokers) {
+    c.skip(4);
+    c.text();
+    c.skip(4);
+    c.text();
+  }
+  c.skip(8);  // controller, number of topics
+  if (c.take<std::int16_t>() != 0) return 0;
+  c.text();
+  c.skip(1);
+  std::int32_t led = 0;
+  for (auto partitions = c.take<std::int32_t>(); partitions > 0; --partitions) {
+    bool good = c.take<std::int16_t>() == 0;
+    c.skip(4);
+    led += good && c.take<std::int32_t>() >= 0 ? 1 : 0;
+    for (int list = 0; list < 2; ++list) c.skip(4 * static_cast<std::size_t>(c.take<std::int32_t>()));
+  }
+  return led;
+}
+
+std::int64_t listed_offset(ByteView body) {
+  Cursor c(body);
+  c.skip(4 + 4 + 4);
+  c.text();
+  c.skip(4 + 4 + 2 + 8);
+  return c.take<std::int64_t>();
+}
+
+}  // namespace mr::bench

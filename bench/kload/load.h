@@ -1,0 +1,91 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "bench/kload/frames.h"
+#include "bench/kload/options.h"
+#include "bench/kload/socket.h"
+
+namespace mr::bench {
+
+struct Figures {
+  std::uint64_t requests = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;  ///< of record batches
+  std::uint64_t errors = 0;
+  std::int16_t first_error = 0;
+  double seconds = 0;  ///< from the first request to the last answer
+  double server_cpu_seconds = 0;
+  double own_cpu_seconds = 0;
+  std::vector<double> latencies;  ///< seconds, of answered requests; from the intended send time in the open loop
+};
+
+/// The load on all connections: one epoll loop on the calling thread.
+class Load {
+ public:
+  explicit Load(const Options& options);
+
+  /// Sends for `seconds` (or `count` requests when not 0), waits for the last answer, and says what happened in
+  /// between.
+  Figures run(double seconds, std::uint64_t count);
+
+ private:
+  struct Sent {
+    double at = 0;  ///< intended send time
+    bool barrier = false;
+  };
+  struct Outgoing {
+    std::array<std::byte, 320> head;
+    std::size_t head_bytes = 0;
+    const Bytes* body = nullptr;
+    std::size_t sent = 0;
+    std::size_t total() const { return head_bytes + (body ? body->size() : 0); }
+  };
+  struct Connection {
+    std::unique_ptr<Socket> socket;
+    std::deque<Sent> sent;  ///< waiting for an answer
+    std::deque<Outgoing> out;
+    Bytes in;
+    std::size_t in_bytes = 0;
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+    bool wants_write = false;
+  };
+
+  bool produces() const { return options_.mode == Mode::produce; }
+  bool may_send(double now) const;
+  void issue(Connection& c, double at);
+  void queue_frame(Connection& c, ByteView head, const Bytes* body, Sent sent);
+  void fill(Connection& c, double now);
+  void issue_due(double now);
+  void flush(Connection& c);
+  std::size_t write_some(Connection& c);
+  void receive(Connection& c);
+  void answered(Connection& c, ByteView body);
+  void count_fetch(Connection& c, ByteView body);
+  void note_error(std::int16_t error);
+  void send_barriers();
+  void wait(double until);
+  std::size_t outstanding() const;
+
+  const Options& options_;
+  std::vector<ProduceFrame> produce_;  ///< by partition
+  std::vector<Bytes> fetch_;           ///< by partition
+  std::vector<std::int64_t> start_offsets_;
+  std::vector<Connection> connections_;
+  int epoll_ = -1;
+
+  Figures figures_;
+  std::uint64_t issued_ = 0;
+  std::uint64_t issued_bytes_ = 0;
+  std::uint64_t due_ = 0;  ///< open loop: requests issued in this run
+  std::uint64_t count_ = 0;
+  double started_ = 0;
+  double until_ = 0;
+  std::size_t next_connection_ = 0;
+};
+
+}  // namespace mr::bench
