@@ -78,21 +78,30 @@ Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
   co_return 0;
 }
 
-}  // namespace
-
-int serve(ServeOptions options) {
-  const config::BrokerConfig& config = options.settings.config;
+int serve_settings(const config::BrokerSettings& settings, bool show_hints) {
+  const config::BrokerConfig& config = settings.config;
   LogSinkOptions sink_options;
   sink_options.format = config.log_format == "json" ? LogSinkOptions::Format::json : LogSinkOptions::Format::text;
   sink_options.color = RealLogSink::is_terminal(2);
   set_log_level(level_of(config.log_level));
   RealLogSink sink(sink_options);
-  for (const std::string& warning : options.settings.warnings) log_warn("config", warning);
+  for (const std::string& warning : settings.warnings) log_warn("config", warning);
   raise_descriptor_limit();
 
   RealHost host(host_options(config));
-  Node node(host, options.settings);
-  return host.run([&node, show = options.hints](RealHost& h) { return run_node(h, node, show); });
+  Node node(host, settings);
+  return host.run([&node, show_hints](RealHost& h) { return run_node(h, node, show_hints); });
+}
+
+}  // namespace
+
+int serve(std::vector<config::SettingInput> inputs, bool hints) {
+  auto settings = config::load_broker_settings(inputs);
+  if (!settings.ok()) {
+    say(fmt::format("millrace: {}\n", settings.error().detail()));
+    return 2;
+  }
+  return serve_settings(*settings, hints);
 }
 
 int dev(std::vector<config::SettingInput> inputs, bool hints) {
@@ -112,7 +121,7 @@ int dev(std::vector<config::SettingInput> inputs, bool hints) {
   int code = 2;
   auto settings = config::load_broker_settings(all);
   if (settings.ok()) {
-    code = serve({.settings = std::move(*settings), .hints = hints});
+    code = serve_settings(*settings, hints);
   } else {
     say(fmt::format("millrace: {}\n", settings.error().detail()));
   }

@@ -58,7 +58,13 @@ Errc errc_of(wire::KafkaError code) {
 
 Error broker_error(wire::KafkaError code, std::string_view what, std::optional<std::string_view> message) {
   std::string text(what);
-  if (message && !message->empty()) text += fmt::format(": {}", *message);
+  if (message && message->find(what) != std::string_view::npos) {
+    text = *message;  // the broker named it already
+  } else if (message && !message->empty()) {
+    text += fmt::format(": {}", *message);
+  } else if (code == wire::KafkaError::unknown_topic_or_partition) {
+    text += " does not exist";
+  }
   text += fmt::format(" ({})", to_string(code));
   return Error(errc_of(code), std::move(text));
 }

@@ -1,0 +1,19 @@
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "config/broker_settings.h"
+
+namespace mr::cli {
+
+/// What the commands cannot do themselves: this room does not know the broker.
+struct Hooks {
+  /// Inputs weakest first; the value is the exit code.
+  std::function<int(std::vector<config::SettingInput> inputs, bool hints)> serve;
+  std::function<int(std::vector<config::SettingInput> inputs, bool hints)> dev;
+};
+
+/// The whole program but the broker: parses, runs one command, returns the exit code.
+int run(int count, const char* const* arguments, const Hooks& hooks);
+
+}  // namespace mr::cli

@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/units.h"
+#include "config/broker_settings.h"
+#include "model/batch_header.h"
+
+/// What the command line asks for, as plain values: parse.cc fills them, one file per group of commands does them.
+namespace mr::cli {
+
+enum class OutputFormat { table, json, yaml, ndjson };
+
+/// What commands that talk to a broker share.
+struct Common {
+  std::string bootstrap = "127.0.0.1:9092";
+  std::int64_t timeout_ms = 30'000;
+  bool timeout_given = false;
+  OutputFormat output = OutputFormat::table;
+  bool dry_run = false;
+  bool quiet = false;
+};
+
+struct Serve {
+  bool dev = false;
+  std::vector<config::SettingInput> inputs;
+  std::string properties_file;
+  bool hints = false;
+};
+struct TopicCreate {
+  std::string name;
+  std::int32_t partitions = -1;
+  std::int16_t replication_factor = -1;
+  std::vector<std::string> configs;  ///< "name=value"
+  bool if_not_exists = false;
+};
+struct TopicList {
+  bool internal = false;
+};
+struct TopicDescribe {
+  std::string name;
+};
+struct TopicDelete {
+  std::string name;
+  bool if_exists = false;
+};
+struct Pub {
+  std::string topic;
+  std::optional<std::string> value;  ///< unset: lines of the file or of standard input
+  std::string file;                  ///< lines of it; "-" or empty: standard input
+  std::optional<std::string> key;
+  std::string key_separator;  ///< lines are KEY<separator>VALUE
+  std::vector<std::string> headers;
+  std::int32_t partition = -1;
+  Codec codec = Codec::none;
+  std::int16_t acks = -1;
+  std::uint64_t count = 1;  ///< of the argument: so many copies; of lines: at most so many, 0 all
+  bool count_given = false;
+  bool tombstone = false;  ///< null value
+};
+struct Sub {
+  std::string topic;
+  std::vector<std::int32_t> partitions;  ///< empty: all
+  std::string from = "end";
+  std::uint64_t count = 0;  ///< 0: no end
+  bool exit_at_end = false;
+  std::string format;
+  bool read_committed = false;
+};
+struct LogVerify {
+  std::vector<std::string> paths;
+  bool skip_records = false;
+};
+struct LogDump {
+  std::string path;
+  bool records = false;
+  std::uint64_t count = 0;
+};
+struct ConfigExplain {
+  std::string name;  ///< empty: all that are not defaults, or all
+  bool all = false;
+  std::vector<config::SettingInput> inputs;
+  std::string properties_file;
+};
+struct Version {};
+struct Completion {
+  std::string shell;
+  std::string script;  ///< made by the parser, which knows all commands
+};
+
+struct CommandLine {
+  Common common;
+  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, Pub, Sub, LogVerify, LogDump,
+               ConfigExplain, Completion>
+      command;
+};
+
+}  // namespace mr::cli

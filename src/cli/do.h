@@ -1,0 +1,23 @@
+#pragma once
+#include "cli/commands.h"
+
+/// One function per command; the value is the exit code.
+namespace mr::cli {
+
+int run(const Common& common, const TopicCreate& command);
+int run(const Common& common, const TopicList& command);
+int run(const Common& common, const TopicDescribe& command);
+int run(const Common& common, const TopicDelete& command);
+int run(const Common& common, const Pub& command);
+int run(const Common& common, const Sub& command);
+int run(const Common& common, const LogVerify& command);
+int run(const Common& common, const LogDump& command);
+int run(const Common& common, const ConfigExplain& command);
+int run(const Common& common, const Version& command);
+int run(const Common& common, const Completion& command);
+
+/// Settings from a file (when given), the environment and flags, weakest first. Errors: invalid_config, not_found.
+Result<std::vector<config::SettingInput>> collect_settings(const std::string& properties_file,
+                                                           const std::vector<config::SettingInput>& flags);
+
+}  // namespace mr::cli

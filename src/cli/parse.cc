@@ -1,0 +1,301 @@
+// The only file that includes CLI11: 11 s of compile time.
+#include "cli/parse.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "base/version.h"
+#include "cli/completion.h"
+#include "runtime/machine.h"
+
+namespace mr::cli {
+
+namespace {
+
+const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::table},
+                                                      {"json", OutputFormat::json},
+                                                      {"yaml", OutputFormat::yaml},
+                                                      {"ndjson", OutputFormat::ndjson}};
+const std::map<std::string, Codec> kCodecs = {{"none", Codec::none},
+                                              {"gzip", Codec::gzip},
+                                              {"snappy", Codec::snappy},
+                                              {"lz4", Codec::lz4},
+                                              {"zstd", Codec::zstd}};
+const std::map<std::string, std::int16_t> kAcks = {{"all", -1}, {"-1", -1}, {"1", 1}, {"leader", 1}, {"0", 0}};
+
+/// Keeps the order in which the settings were given: the last wins.
+void add_settings(CLI::App& app, std::vector<config::SettingInput>& inputs, std::string& file) {
+  app.add_option("--config", file, "A server.properties file with settings; flags and MILLRACE_* win over it.")
+      ->type_name("FILE");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [&inputs](const std::vector<std::string>& all) {
+           for (const std::string& text : all) {
+             auto input = config::parse_assignment(text);
+             if (!input.ok()) throw CLI::ValidationError(input.error().detail());
+             inputs.push_back(std::move(*input));
+           }
+         },
+         "One setting by Kafka's name; may be repeated.")
+      ->type_name("NAME=VALUE");
+  for (const auto& option : config::broker_options()) {
+    std::string names = option.flag();
+    if (!option.short_flag.empty()) names = std::string(option.short_flag) + "," + names;
+    auto* added = app.add_option_function<std::string>(
+        names,
+        [&inputs, &option](const std::string& value) {
+          std::string shown = option.short_flag.empty() ? option.flag() : std::string(option.short_flag);
+          inputs.push_back({config::Origin::flag, shown, std::string(option.rule.name), value});
+        },
+        std::string(option.help) + (option.default_text ? " [" + *option.default_text + "]" : ""));
+    added->type_name("");
+    // The long tail is in docs/config.md and `config explain`: --help stays one screen.
+    if (option.short_flag.empty()) added->group("");
+  }
+}
+
+struct Parser {
+  CommandLine line;
+  CLI::App app{"Millrace: a log that speaks Kafka's protocol. Data goes to standard output, talk to standard error.",
+               "millrace"};
+  Serve serve, dev;
+  TopicCreate create;
+  TopicList list;
+  TopicDescribe describe;
+  TopicDelete remove;
+  Pub pub;
+  Sub sub;
+  LogVerify verify;
+  LogDump dump;
+  ConfigExplain explain;
+  Completion completion;
+
+  template <class Command>
+  void runs(CLI::App* app, Command& command) {
+    app->callback([this, &command] { line.command = std::move(command); });
+  }
+
+  CLI::App* connected(CLI::App* app) {
+    app->add_option("-b,--bootstrap-server", line.common.bootstrap, "Brokers to connect to first, HOST:PORT[,...].")
+        ->envname("MILLRACE_BOOTSTRAP_SERVER")
+        ->capture_default_str()
+        ->type_name("ADDRESS");
+    auto* timeout = app->add_option("--timeout-ms", line.common.timeout_ms, "Give up after this long (exit code 124).")
+                        ->check(CLI::Range(std::int64_t{1}, std::int64_t{86'400'000}))
+                        ->capture_default_str()
+                        ->type_name("MS");
+    app->parse_complete_callback([this, timeout] { line.common.timeout_given |= timeout->count() > 0; });
+    return formatted(app);
+  }
+  CLI::App* formatted(CLI::App* app) {
+    app->add_option("-o,--output", line.common.output, "table, json, yaml or ndjson.")
+        ->transform(CLI::CheckedTransformer(kFormats, CLI::ignore_case))
+        ->type_name("FORMAT");
+    app->add_flag("-q,--quiet", line.common.quiet, "No talk on standard error but errors.");
+    return app;
+  }
+  void dry(CLI::App* app) {
+    app->add_flag("--dry-run", line.common.dry_run, "Check and show what would be done, change nothing.");
+  }
+
+  void add_broker_commands() {
+    auto* s = app.add_subcommand("serve", "Run a broker until SIGTERM or Ctrl-C.");
+    add_settings(*s, serve.inputs, serve.properties_file);
+    s->add_flag("--hints", serve.hints, "Print lines for a first message once it answers.");
+    s->footer(
+        "Every option of docs/config.md is a flag too (--log-segment-bytes 128MiB) and a MILLRACE_* variable.\n"
+        "Addresses in use are in DIR/ready.json once it answers.\n\nExamples:\n"
+        "  millrace serve --data-dir data\n"
+        "  millrace serve --data-dir data --kafka 0.0.0.0:9092 --set advertised.listeners=broker1:9092\n"
+        "  millrace serve --config server.properties --http 127.0.0.1:0");
+    runs(s, serve);
+    dev.dev = true;
+    auto* d = app.add_subcommand("dev", "Run a throw-away broker: temporary data, free ports, gone at the end.");
+    add_settings(*d, dev.inputs, dev.properties_file);
+    d->add_flag("!--no-hints", dev.hints, "Do not print lines for a first message.");
+    dev.hints = true;
+    d->footer("Examples:\n  millrace dev\n  millrace dev --kafka 127.0.0.1:9092");
+    runs(d, dev);
+  }
+
+  void add_topic_commands() {
+    auto* topic = app.add_subcommand("topic", "Create, list, describe and delete topics.");
+    topic->require_subcommand(1);
+    auto* c = connected(topic->add_subcommand("create", "Create a topic."));
+    c->add_option("NAME", create.name, "1 to 249 of a-z A-Z 0-9 . _ -")->required();
+    c->add_option("-p,--partitions", create.partitions, "Partitions; unset: the broker's num.partitions.")
+        ->check(CLI::Range(1, 1'000'000))
+        ->type_name("N");
+    c->add_option("-r,--replication-factor", create.replication_factor, "Replicas; unset: the broker's default.")
+        ->check(CLI::Range(1, 32'767))
+        ->type_name("N");
+    c->add_option("-c,--config", create.configs, "A topic config; may be repeated.")->type_name("NAME=VALUE");
+    c->add_flag("--if-not-exists", create.if_not_exists, "An existing topic is no error.");
+    dry(c);
+    c->footer(
+        "Examples:\n  millrace topic create orders -p 6\n"
+        "  millrace topic create audit -c retention.ms=-1 -c cleanup.policy=compact --dry-run");
+    runs(c, create);
+    auto* l = connected(topic->add_subcommand("list", "List topics."));
+    l->add_flag("--internal", list.internal, "Internal ones too.");
+    l->footer("Examples:\n  millrace topic list\n  millrace topic list -o json");
+    runs(l, list);
+    auto* d = connected(topic->add_subcommand("describe", "Partitions, offsets and settings of a topic."));
+    d->add_option("NAME", describe.name, "The topic.")->required();
+    d->footer("Examples:\n  millrace topic describe orders\n  millrace topic describe orders -o yaml");
+    runs(d, describe);
+    auto* r = connected(topic->add_subcommand("delete", "Delete a topic and its data."));
+    r->add_option("NAME", remove.name, "The topic.")->required();
+    r->add_flag("--if-exists", remove.if_exists, "A missing topic is no error.");
+    dry(r);
+    r->footer("Examples:\n  millrace topic delete orders\n  millrace topic delete orders --dry-run");
+    runs(r, remove);
+  }
+
+  void add_pub() {
+    auto* p = connected(app.add_subcommand("pub", "Publish: an argument, or lines of standard input or a file."));
+    p->add_option("TOPIC", pub.topic, "Made when missing, if the broker allows.")->required();
+    p->add_option("VALUE", pub.value, "One record; without it each line is one.");
+    p->add_option("-f,--file", pub.file, "Lines of this file instead of standard input.")->type_name("FILE");
+    p->add_option("-k,--key", pub.key, "Key of all records; decides the partition as Java clients do.");
+    p->add_option("-K,--key-separator", pub.key_separator, "Lines are KEY, this, VALUE.")->type_name("TEXT");
+    p->add_option("-H,--header", pub.headers, "A header of all records; may be repeated.")->type_name("NAME=VALUE");
+    p->add_option("-p,--partition", pub.partition, "Straight to this partition.")
+        ->check(CLI::Range(0, 1'000'000))
+        ->type_name("N");
+    p->add_option("-z,--compression", pub.codec, "none, gzip, snappy, lz4 or zstd.")
+        ->transform(CLI::CheckedTransformer(kCodecs, CLI::ignore_case))
+        ->type_name("CODEC");
+    p->add_option("-a,--acks", pub.acks, "all: on disk (default); 1: appended; 0: no answer.")
+        ->transform(CLI::CheckedTransformer(kAcks, CLI::ignore_case))
+        ->type_name("ACKS");
+    auto* n = p->add_option("-n,--count", pub.count, "Of VALUE: so many copies. Of lines: at most so many.");
+    p->add_flag("--tombstone", pub.tombstone, "A null value: deletes the key on a compacted topic.");
+    dry(p);
+    p->footer(
+        "Examples:\n  millrace pub hello \"first message\"\n  seq 1000000 | millrace pub numbers -z lz4\n"
+        "  millrace pub orders -K : -f orders.txt\n  millrace pub load \"$(head -c 1024 /dev/zero | tr '\\0' x)\" -n "
+        "100000");
+    p->callback([this, n] {
+      pub.count_given = n->count() > 0;
+      line.command = std::move(pub);
+    });
+  }
+
+  void add_sub() {
+    auto* s = connected(app.add_subcommand("sub", "Print records of a topic and follow it."));
+    s->add_option("TOPIC", sub.topic, "The topic.")->required();
+    s->add_option("-p,--partition", sub.partitions, "Only these partitions; may be repeated.")->type_name("N");
+    s->add_option("-s,--from", sub.from,
+                  "start, end, an OFFSET, -N for the last N, or @TIME (ms since 1970 or ISO 8601).")
+        ->capture_default_str()
+        ->type_name("WHERE");
+    s->add_option("-n,--count", sub.count, "Stop after this many records.");
+    s->add_flag("-e,--exit", sub.exit_at_end, "Stop at what is the end now, instead of following.");
+    s->add_option(
+         "--format", sub.format,
+         "printf-like: %t topic %p partition %o offset %k key %s value %S size %T time (ms) %h headers %% \\n \\t.")
+        ->type_name("TEXT");
+    s->add_flag("--read-committed", sub.read_committed, "Only records of committed transactions.");
+    s->footer(
+        "Examples:\n  millrace sub hello --from start\n  millrace sub orders -n 10 -o ndjson\n"
+        "  millrace sub orders --from @2026-01-01T00:00:00Z -e --format '%o %k: %s\\n'");
+    runs(s, sub);
+  }
+
+  void add_log_commands() {
+    auto* log = app.add_subcommand("log", "Look at log directories on disk; needs no broker.");
+    log->require_subcommand(1);
+    auto* v = formatted(log->add_subcommand("verify", "Check every batch, index and record; changes nothing."));
+    v->add_option("PATH", verify.paths, "Data directories or partition directories.")->required();
+    v->add_flag("--skip-records", verify.skip_records, "Do not inflate and walk records: faster.");
+    v->footer(
+        "Exit code 1 when something is wrong.\n\nExamples:\n  millrace log verify data\n"
+        "  millrace log verify data/orders-0 -o json");
+    runs(v, verify);
+    auto* d = formatted(log->add_subcommand("dump", "Show the batches of a segment, or what a side file says."));
+    d->add_option("FILE", dump.path, "A .log, .index, .timeindex, .snapshot, checkpoint or partition.metadata file.")
+        ->required();
+    d->add_flag("-r,--records", dump.records, "Each record too.");
+    d->add_option("-n,--count", dump.count, "Stop after this many batches.");
+    d->footer(
+        "Examples:\n  millrace log dump data/orders-0/00000000000000000000.log\n"
+        "  millrace log dump -r data/orders-0/00000000000000000000.log -o ndjson");
+    runs(d, dump);
+  }
+
+  void add_the_rest() {
+    auto* config = app.add_subcommand("config", "Settings.");
+    config->require_subcommand(1);
+    auto* e =
+        formatted(config->add_subcommand("explain", "What a setting means, its value here and where it was made."));
+    e->add_option("NAME", explain.name, "One setting; without it those that are not defaults.");
+    e->add_flag("--all", explain.all, "All settings.");
+    add_settings(*e, explain.inputs, explain.properties_file);
+    e->footer(
+        "Examples:\n  millrace config explain log.segment.bytes\n"
+        "  millrace config explain --config server.properties\n  millrace config explain --all -o json");
+    runs(e, explain);
+    auto* v = formatted(app.add_subcommand("version", "The version."));
+    v->callback([this] { line.command = Version{}; });
+    auto* c = app.add_subcommand("completion", "A completion script for a shell.");
+    c->add_option("SHELL", completion.shell, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    c->footer("Examples:\n  source <(millrace completion bash)\n  millrace completion fish | source");
+    c->callback([this] {
+      completion.script = completion_script(completion.shell, tree(app));
+      line.command = std::move(completion);
+    });
+  }
+
+  static CommandTree tree(const CLI::App& at) {
+    CommandTree node{.name = at.get_name(), .help = at.get_description()};
+    for (const CLI::Option* option : at.get_options())
+      for (const std::string& name : option->get_lnames())
+        if (!option->get_group().empty()) node.options.push_back("--" + name);
+    for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; }))
+      node.commands.push_back(tree(*sub));
+    return node;
+  }
+};
+
+}  // namespace
+
+std::expected<CommandLine, int> parse(int count, const char* const* arguments) {
+  Parser parser;
+  CLI::App& app = parser.app;
+  app.require_subcommand(1);
+  app.set_version_flag("--version", [] { return std::string(kVersion); });
+  app.get_formatter()->column_width(34);
+  app.footer(
+      "Exit codes: 0 ok, 1 broker or data, 2 usage, 3 cannot connect, 4 authorization, 5 conflict, 124 timeout.\n\n"
+      "A first message:\n  millrace dev --kafka 127.0.0.1:9092 &\n  millrace pub hello \"first message\"\n"
+      "  millrace sub hello --from start -n 1");
+  parser.add_broker_commands();
+  parser.add_topic_commands();
+  parser.add_pub();
+  parser.add_sub();
+  parser.add_log_commands();
+  parser.add_the_rest();
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::Success& e) {  // help, version
+    return std::unexpected(app.exit(e));
+  } catch (const CLI::ParseError& e) {
+    std::string text = fmt::format("millrace: {}\n", e.what());
+    std::string command = "millrace";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      command += " " + at->get_name();
+    }
+    text += fmt::format("Try: {} --help\n", command);
+    (void)write_descriptor(2, as_bytes(text));
+    return std::unexpected(2);
+  }
+  return std::move(parser.line);
+}
+
+}  // namespace mr::cli

@@ -1,0 +1,91 @@
+// Aim: command lines become the commands they say; nonsense is exit code 2 and help is 0. Method: whole command lines.
+#include "cli/parse.h"
+
+#include <gtest/gtest.h>
+
+namespace mr::cli {
+namespace {
+
+std::expected<CommandLine, int> parsed(std::vector<const char*> words) {
+  words.insert(words.begin(), "millrace");
+  return parse(static_cast<int>(words.size()), words.data());
+}
+template <class Command>
+Command command(std::vector<const char*> words) {
+  auto line = parsed(std::move(words));
+  EXPECT_TRUE(line.has_value());
+  if (!line || !std::holds_alternative<Command>(line->command)) {
+    ADD_FAILURE() << "another command";
+    return {};
+  }
+  return std::get<Command>(line->command);
+}
+
+TEST(Parse, ServeTakesShortLongAndSet) {
+  auto serve = command<Serve>(
+      {"serve", "--data-dir", "d", "--kafka", "127.0.0.1:0", "--log-segment-bytes", "8MiB", "--set", "node.id=7"});
+  EXPECT_FALSE(serve.dev);
+  ASSERT_EQ(serve.inputs.size(), 4u);
+  auto value_of = [&](std::string_view name) {
+    for (const auto& input : serve.inputs)
+      if (input.name == name) return input.value;
+    return std::string("missing");
+  };
+  EXPECT_EQ(value_of("log.dirs"), "d");
+  EXPECT_EQ(value_of("listeners"), "127.0.0.1:0");
+  EXPECT_EQ(value_of("log.segment.bytes"), "8MiB");
+  EXPECT_EQ(value_of("node.id"), "7");
+  EXPECT_TRUE(command<Serve>({"dev"}).dev);
+}
+
+TEST(Parse, PubAndSub) {
+  auto pub = command<Pub>({"pub", "t", "v", "-k", "k", "-H", "a=b", "-z", "zstd", "-a", "1", "-n", "5", "-p", "2"});
+  EXPECT_EQ(pub.topic, "t");
+  EXPECT_EQ(pub.value, "v");
+  EXPECT_EQ(pub.key, "k");
+  EXPECT_EQ(pub.codec, Codec::zstd);
+  EXPECT_EQ(pub.acks, 1);
+  EXPECT_EQ(pub.count, 5u);
+  EXPECT_TRUE(pub.count_given);
+  EXPECT_FALSE(command<Pub>({"pub", "t"}).value.has_value());
+  auto sub = command<Sub>({"sub", "t", "--from=-10", "-p", "1", "-p", "2", "-e"});
+  EXPECT_EQ(sub.from, "-10");
+  EXPECT_EQ(sub.partitions, (std::vector<std::int32_t>{1, 2}));
+  EXPECT_TRUE(sub.exit_at_end);
+}
+
+TEST(Parse, CommonOptions) {
+  auto line = parsed({"topic", "list", "-b", "h:1", "-o", "json", "--timeout-ms", "5"});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_EQ(line->common.bootstrap, "h:1");
+  EXPECT_EQ(line->common.output, OutputFormat::json);
+  EXPECT_EQ(line->common.timeout_ms, 5);
+  EXPECT_TRUE(line->common.timeout_given);
+}
+
+TEST(Parse, NonsenseIsAUsageError) {
+  for (std::vector<const char*> words : std::vector<std::vector<const char*>>{{},
+                                                                              {"nope"},
+                                                                              {"topic"},
+                                                                              {"topic", "create"},
+                                                                              {"topic", "list", "-o", "xml"},
+                                                                              {"pub", "t", "-z", "rar"},
+                                                                              {"serve", "--no-such-option", "1"},
+                                                                              {"topic", "create", "t", "-p", "0"},
+                                                                              {"serve", "--set", "x"}}) {
+    auto line = parsed(words);
+    ASSERT_FALSE(line.has_value()) << (words.empty() ? "nothing" : words.front());
+    EXPECT_EQ(line.error(), 2);
+  }
+  EXPECT_EQ(parsed({"--help"}).error(), 0);
+  EXPECT_EQ(parsed({"pub", "--help"}).error(), 0);
+}
+
+TEST(Parse, CompletionScriptsNameTheCommands) {
+  auto completion = command<Completion>({"completion", "bash"});
+  EXPECT_NE(completion.script.find("'topic create'"), std::string::npos);
+  EXPECT_NE(completion.script.find("--bootstrap-server"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mr::cli

@@ -1,0 +1,84 @@
+#include "cli/session.h"
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+#include "config/option.h"
+
+namespace mr::cli {
+
+int exit_code(const Error& error) {
+  switch (error.code()) {
+    case Errc::invalid_argument:
+    case Errc::invalid_config:
+      return kUsage;
+    case Errc::connection_refused:
+    case Errc::connection_closed:
+    case Errc::not_found:  // host name
+      return kCannotConnect;
+    case Errc::unauthenticated:
+    case Errc::unauthorized:
+      return kAuth;
+    case Errc::topic_exists:
+    case Errc::conflict:
+      return kConflict;
+    case Errc::timed_out:
+      return kTimeout;
+    default:
+      return kFailed;
+  }
+}
+
+int report(const Error& error) {
+  say("millrace: " + (error.detail().empty() ? error.message() : error.detail()));
+  return exit_code(error);
+}
+
+Result<std::vector<Address>> parse_bootstrap(std::string_view text) {
+  std::vector<Address> addresses;
+  for (const std::string& part : config::split_list(text)) {
+    // A bare host is what people type; Kafka's port is meant.
+    const bool has_port = part.rfind(':') != std::string::npos && !part.ends_with(']');
+    MR_TRY(Address address, Address::parse(has_port ? part : part + ":9092"));
+    addresses.push_back(std::move(address));
+  }
+  if (addresses.empty()) return Error(Errc::invalid_argument, "--bootstrap-server is empty");
+  return addresses;
+}
+
+namespace {
+
+Task<int> run_command(RealHost& host, const Common& common, std::vector<Address> bootstrap,
+                      std::move_only_function<Task<Result<int>>(Session&)>& command) {
+  Env& env = host.env(ShardId{0});
+  client::Cluster::Options options{.bootstrap = std::move(bootstrap)};
+  options.connection.client_id = "millrace-cli";
+  client::Cluster cluster(env, std::move(options));
+  Session session{.env = env, .cluster = cluster, .common = common};
+  Result<int> code = co_await command(session);
+  co_await cluster.close();
+  if (!code.ok()) {
+    Error error = code.error();
+    if (error.code() == Errc::connection_refused)
+      error = Error(error.code(), error.detail() + "; is the broker running there? --bootstrap-server chooses another");
+    co_return report(error);
+  }
+  co_return *code;
+}
+
+}  // namespace
+
+int with_cluster(const Common& common, std::move_only_function<Task<Result<int>>(Session&)> command) {
+  auto bootstrap = parse_bootstrap(common.bootstrap);
+  if (!bootstrap.ok()) return report(bootstrap.error());
+  // Signals end the process at once, as for any filter; output is written batch by batch. A command may wait on a
+  // terminal for long, which is no stall.
+  RealHost host({.shards = 1,
+                 .pool_threads = 1,
+                 .stall_after = std::chrono::hours(24),
+                 .handle_signals = false,
+                 .name = "millrace-cli"});
+  return host.run([&](RealHost& h) { return run_command(h, common, std::move(*bootstrap), command); });
+}
+
+}  // namespace mr::cli

@@ -1,0 +1,18 @@
+#pragma once
+#include <string_view>
+
+#include "base/result.h"
+#include "base/units.h"
+
+namespace mr::cli {
+
+/// Where `sub --from` begins.
+struct Where {
+  enum class Kind { start, end, offset, before_end, time } kind = Kind::end;
+  std::int64_t number = 0;  ///< offset, records before the end, or milliseconds since 1970
+};
+/// "start", "end", "42", "-10", "@1700000000000", "@2026-01-31", "@2026-01-31T08:30:00Z" (UTC).
+/// Errors: invalid_argument.
+Result<Where> parse_where(std::string_view text);
+
+}  // namespace mr::cli
