@@ -259,7 +259,8 @@ void Fabric::release_held() {
     std::shared_ptr<Connection> connection = weak.lock();
     if (!connection) continue;
     for (int to = 0; to < 2; ++to) {
-      for (Packet& packet : std::exchange(connection->held[to], {})) send(connection, to, std::move(packet));
+      // At once: what is on its way now was sent later and must stay behind.
+      for (Packet& packet : std::exchange(connection->held[to], {})) arrive(connection, to, std::move(packet));
     }
   }
 }

@@ -213,6 +213,26 @@ TEST(SimNetwork, PartitionDelaysAndHealingDelivers) {
   EXPECT_EQ(got, "hello");
 }
 
+TEST(SimNetwork, HealingKeepsTheOrderOfBytes) {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    Net net(seed);
+    Pair pair = net.connected();
+    Errc sent = Errc::internal, read = Errc::internal;
+    std::string got, text = pattern(400'000);
+    std::set<std::size_t> sizes;
+    net.client_process.spawn(ShardId{0}, "w", send_all(*pair.client, text, &sent));
+    net.server_process.spawn(ShardId{0}, "r", read_all(*pair.server, 5'000, &got, &read, &sizes));
+    for (int i = 0; i < 20; ++i) {
+      net.world.run_for(std::chrono::microseconds(300));
+      net.world.network().partition(net.client_host, net.server_host);
+      net.world.run_for(std::chrono::microseconds(150));
+      net.world.network().heal();
+    }
+    net.world.run_for(seconds(5));
+    ASSERT_TRUE(got == text) << "seed " << seed;
+  }
+}
+
 TEST(SimNetwork, ConnectSaysWhyNot) {
   Net net;
   std::unique_ptr<Stream> none;

@@ -56,7 +56,13 @@ void Ledger::promise(const PartitionName& partition, std::int64_t offset, const 
   bool after_previous = mine == numbers.begin() || std::prev(mine)->second < number;
   bool before_next = std::next(mine) == numbers.end() || number < std::next(mine)->second;
   if (!after_previous || !before_next) {
-    violation(fmt::format("{}: {} at {} is out of its producer's order", name_of(partition), shorten(value), offset));
+    std::string around;
+    for (auto at = mine == numbers.begin() ? mine : std::prev(mine); at != numbers.end() && at->first <= offset + 20;
+         ++at) {
+      around += fmt::format(" {}@{}", at->second, at->first);
+    }
+    violation(fmt::format("{}: {} at {} is out of its producer's order:{}", name_of(partition), shorten(value), offset,
+                          around));
   }
 }
 

@@ -63,8 +63,8 @@ Task<void> TopicChurn::run() {
       if (!outcome.ok() && outcome.code() == Errc::timed_out) seat_.stage.ledger.violation(seat_.name + ": no answer");
       (*link)->close();
     }
-    // The broker may still be working on what the lost connection asked for last: a late create or delete of ours is not
-    // to be taken for somebody else's.
+    // The broker may still be working on what the lost connection asked for last: a late create or delete of ours is
+    // not to be taken for somebody else's.
     if (seat_.stage.stop_producing || !(co_await sleep_until(seat_.env.now() + seconds(3))).ok()) break;
   }
   ended_ = true;
