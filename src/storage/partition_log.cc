@@ -134,14 +134,16 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
     }
     ticket.files.push_back(std::move(*file));
   }
-  if (seals_) {
-    syncing_seals_to_ = seals_->next_base();
-    ticket.files.push_back(std::move(seals_));
-    seals_.reset();
-  }
   if (epochs_version_ != epochs_written_) {
     syncing_epochs_ = epochs_version_;
-    ticket.files.push_back(std::make_shared<EpochTask>(place_, epochs_.encode()));
+    epoch_task_ = std::make_shared<EpochTask>(place_, epochs_.encode());
+    ticket.files.push_back(epoch_task_);
+  }
+  if (seals_) {
+    syncing_seals_to_ = seals_->next_base();
+    seals_->after(epoch_task_);
+    ticket.files.push_back(std::move(seals_));
+    seals_.reset();
   }
   sync_running_ = true;
   return ticket;
@@ -152,6 +154,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   sync_running_ = false;
   std::optional<Offset> sealed_to = std::exchange(syncing_seals_to_, std::nullopt);
   std::optional<std::uint64_t> epochs = std::exchange(syncing_epochs_, std::nullopt);
+  auto epoch_task = std::exchange(epoch_task_, nullptr);
   if (!outcome.ok()) {
     (void)fail(outcome.error());
     return;
@@ -159,7 +162,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   if (failed_) return;
   durable_end_ = ticket.end;
   if (sealed_to) recovery_point_ = *sealed_to;
-  if (epochs) epochs_written_ = *epochs;
+  if (epochs && !epoch_task->put_off()) epochs_written_ = *epochs;
 }
 
 Log::EpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
@@ -179,12 +182,16 @@ Result<void> PartitionLog::close() {
   if (failed_) return *failed_;
   auto all = [&]() -> Result<void> {
     if (!changed_) return {};  // thousands of idle partitions stop at once
+    if (epochs_version_ != epochs_written_) {
+      EpochTask epochs(place_, epochs_.encode());
+      MR_TRY_VOID(epochs.sync());
+      if (epochs.put_off()) return Error(Errc::disk_full, place_.directory);
+    }
+    epochs_written_ = epochs_version_;
     if (seals_) MR_TRY_VOID(seals_->sync());
     seals_.reset();
     MR_TRY(auto synced, active().seal());
     for (auto& file : synced) MR_TRY_VOID(file->sync());
-    if (epochs_version_ != epochs_written_) MR_TRY_VOID(EpochTask(place_, epochs_.encode()).sync());
-    epochs_written_ = epochs_version_;
     MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
     return place_.files.sync_directory(place_.directory);
   };

@@ -116,7 +116,8 @@ class PartitionLog final : public Log {
   std::uint64_t epochs_version_ = 0;  ///< of epochs_ in memory
   std::uint64_t epochs_written_ = 0;  ///< the version on disk
   std::optional<std::uint64_t> syncing_epochs_;
-  bool changed_ = false;  ///< since open: close() has something to write
+  std::shared_ptr<EpochTask> epoch_task_;  ///< of the running round
+  bool changed_ = false;                   ///< since open: close() has something to write
   bool closed_ = false;
   std::optional<Error> failed_;
   /// Sealed segments that have open files, oldest use first.

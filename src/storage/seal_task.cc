@@ -19,13 +19,29 @@ Result<void> SealTask::sync() {
   }
   // Names first: a snapshot that survives a crash must not speak for a segment whose name did not.
   MR_TRY_VOID(files_.sync_directory(directory_));
-  for (Seal& seal : seals_) {
-    MR_TRY_VOID(write_snapshot(files_, directory_, seal.next_base, seal.snapshot));
-  }
+  if (epochs_ && epochs_->put_off()) return {};
+  Result<void> written = write_snapshots();
+  if (!written.ok() && written.code() != Errc::disk_full) return written;
   return files_.sync_directory(directory_);
 }
 
-Result<void> EpochTask::sync() { return replace_file(files_, epoch_checkpoint_path(directory_), as_bytes(text_)); }
+Result<void> SealTask::write_snapshots() {
+  for (Seal& seal : seals_) {
+    Result<void> written = write_snapshot(files_, directory_, seal.next_base, seal.snapshot);
+    if (written.ok()) continue;
+    // Recovery would drop half a snapshot anyway.
+    if (written.code() == Errc::disk_full)
+      (void)files_.remove(segment_path(directory_, seal.next_base, kSnapshotSuffix));
+    return written;
+  }
+  return {};
+}
+
+Result<void> EpochTask::sync() {
+  Result<void> written = replace_file(files_, epoch_checkpoint_path(directory_), as_bytes(text_));
+  put_off_ = !written.ok() && written.code() == Errc::disk_full;
+  return put_off_ ? Result<void>{} : written;
+}
 
 Result<std::size_t> RoundTask::read_at(MutableBytes, std::uint64_t) { return Error(Errc::internal, "not a file"); }
 Result<void> RoundTask::write_at(std::span<const ByteView>, std::uint64_t) {

@@ -21,9 +21,28 @@ class RoundTask : public File {
   int native_handle() const final { return -1; }
 };
 
+/// Writes the epoch table, in the round that makes the first batch of an epoch durable; before snapshots, since
+/// recovery does not look for epochs below a snapshot. A full disk only puts it off: the batches still say their
+/// epochs.
+class EpochTask final : public RoundTask {
+ public:
+  EpochTask(const LogPlace& place, std::string text)
+      : files_(place.files), directory_(place.directory), text_(std::move(text)) {}
+  Result<void> sync() override;
+  /// After sync(): the disk was full, the next round has to try again.
+  bool put_off() const { return put_off_; }
+
+ private:
+  FileSystem& files_;
+  std::string directory_;
+  std::string text_;
+  bool put_off_ = false;
+};
+
 /// What rolling a segment leaves to do: sync the log and indexes of each sealed segment, then the directory; then write
 /// and sync, per segment, the producer snapshot named by the next segment's base; at the end sync the directory again.
-/// So a valid snapshot N says that everything below N is on disk in order: recovery takes it as evidence (recovery.h).
+/// A full disk costs the snapshots only: recovery then has more to read. So a valid snapshot N says that everything
+/// below N is on disk in order: recovery takes it as evidence (recovery.h).
 class SealTask final : public RoundTask {
  public:
   explicit SealTask(const LogPlace& place) : files_(place.files), directory_(place.directory) {}
@@ -31,6 +50,8 @@ class SealTask final : public RoundTask {
   void add(std::vector<std::shared_ptr<File>> synced, Offset next_base, std::vector<std::byte> snapshot) {
     seals_.push_back({std::move(synced), next_base, std::move(snapshot)});
   }
+  /// Runs before us in the round: as long as it is put off there are no snapshots.
+  void after(std::shared_ptr<const EpochTask> epochs) { epochs_ = std::move(epochs); }
   /// Where the segments begin that no seal of this task covers.
   Offset next_base() const { return seals_.back().next_base; }
 
@@ -44,20 +65,10 @@ class SealTask final : public RoundTask {
   };
   FileSystem& files_;
   std::string directory_;
+  Result<void> write_snapshots();
+
   std::vector<Seal> seals_;
-};
-
-/// Writes the epoch table, in the round that makes the first batch of an epoch durable.
-class EpochTask final : public RoundTask {
- public:
-  EpochTask(const LogPlace& place, std::string text)
-      : files_(place.files), directory_(place.directory), text_(std::move(text)) {}
-  Result<void> sync() override;
-
- private:
-  FileSystem& files_;
-  std::string directory_;
-  std::string text_;
+  std::shared_ptr<const EpochTask> epochs_;
 };
 
 /// Writes `snapshot` as the producer snapshot at `offset` and syncs it (not the directory). Pool.
