@@ -81,6 +81,8 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
       std::int32_t i = got.partition_index.v;
       if (i < 0 || i >= topic_.partitions) co_return Error(Errc::malformed, "fetch: a partition nobody asked for");
       if (got.error_code != KafkaError::none) {
+        seat_.stage.hit("client.fetch_error");
+        last_error_ = got.error_code;
         if (!may_ask_again(got.error_code)) {
           ledger().violation(fmt::format("{}: fetch of {}-{} at {} says {} (watermark {})", seat_.name, topic_name_, i,
                                          position_[static_cast<std::size_t>(i)], static_cast<int>(got.error_code),
@@ -173,7 +175,7 @@ bool Consumer::caught_up() const {
 }
 
 std::string Consumer::describe() const {
-  std::string text = seat_.name + " at";
+  std::string text = fmt::format("{} (last error {}) at", seat_.name, static_cast<int>(last_error_));
   for (std::size_t i = 0; i < position_.size(); ++i) {
     text += fmt::format(" {}/{}", position_[i], seat_.stage.ledger.floor(name_of(static_cast<std::int32_t>(i))));
   }

@@ -31,6 +31,7 @@ class Consumer {
   bool restless_;  ///< rereads and odd limits
   TopicView topic_;
   std::vector<std::int64_t> position_;
+  wire::KafkaError last_error_{};
   bool ended_ = false;
 };
 
