@@ -53,7 +53,6 @@ std::string hints(const Node& node) {
 Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
   Result<void> started = co_await node.start();
   if (!started.ok()) {
-    log_error("app", "the broker could not start", {{"why", started.error().message()}});
     const std::string& sentence = started.error().detail();
     say(fmt::format("millrace: {}\n", sentence.empty() ? started.error().message() : sentence));
     co_return 1;

@@ -77,6 +77,20 @@ struct Parser {
     app->callback([this, &command] { line.command = std::move(command); });
   }
 
+  template <class T>
+  static CLI::Option* choice(CLI::App* app, const std::string& names, T& into, const std::map<std::string, T>& choices,
+                             const std::string& help) {
+    auto take = [&into, &choices, names](const std::string& text) {
+      auto at = choices.find(CLI::detail::to_lower(text));
+      if (at == choices.end()) {
+        std::string all;
+        for (const auto& [name, value] : choices) all += (all.empty() ? "" : ", ") + name;
+        throw CLI::ValidationError(names.substr(names.find("--")), fmt::format("'{}' is not one of: {}", text, all));
+      }
+      into = at->second;
+    };
+    return app->add_option_function<std::string>(names, take, help);
+  }
   CLI::App* connected(CLI::App* app) {
     app->add_option("-b,--bootstrap-server", line.common.bootstrap, "Brokers to connect to first, HOST:PORT[,...].")
         ->envname("MILLRACE_BOOTSTRAP_SERVER")
@@ -90,9 +104,7 @@ struct Parser {
     return formatted(app);
   }
   CLI::App* formatted(CLI::App* app) {
-    app->add_option("-o,--output", line.common.output, "table, json, yaml or ndjson.")
-        ->transform(CLI::CheckedTransformer(kFormats, CLI::ignore_case))
-        ->type_name("FORMAT");
+    choice(app, "-o,--output", line.common.output, kFormats, "table, json, yaml or ndjson.")->type_name("FORMAT");
     app->add_flag("-q,--quiet", line.common.quiet, "No talk on standard error but errors.");
     return app;
   }
@@ -165,12 +177,8 @@ struct Parser {
     p->add_option("-p,--partition", pub.partition, "Straight to this partition.")
         ->check(CLI::Range(0, 1'000'000))
         ->type_name("N");
-    p->add_option("-z,--compression", pub.codec, "none, gzip, snappy, lz4 or zstd.")
-        ->transform(CLI::CheckedTransformer(kCodecs, CLI::ignore_case))
-        ->type_name("CODEC");
-    p->add_option("-a,--acks", pub.acks, "all: on disk (default); 1: appended; 0: no answer.")
-        ->transform(CLI::CheckedTransformer(kAcks, CLI::ignore_case))
-        ->type_name("ACKS");
+    choice(p, "-z,--compression", pub.codec, kCodecs, "none, gzip, snappy, lz4 or zstd.")->type_name("CODEC");
+    choice(p, "-a,--acks", pub.acks, kAcks, "all: on disk (default); 1: appended; 0: no answer.")->type_name("ACKS");
     auto* n = p->add_option("-n,--count", pub.count, "Of VALUE: so many copies. Of lines: at most so many.");
     p->add_flag("--tombstone", pub.tombstone, "A null value: deletes the key on a compacted topic.");
     dry(p);

@@ -69,7 +69,14 @@ Task<Result<void>> Producer::take_producer_id(TimePoint deadline) {
 Task<Result<Produced>> Producer::attempt(const TopicPartition& partition, ByteView batch, TimePoint deadline,
                                          bool& again) {
   namespace api = wire::produce;
-  MR_CO_TRY(Cluster::Leader leader, co_await cluster_.leader(partition, deadline));
+  auto found = co_await cluster_.leader(partition, deadline);
+  if (!found.ok()) {
+    // A broker that restarts is waited for.
+    again = producer_id_ != kNoProducerId &&
+            (found.code() == Errc::connection_refused || found.code() == Errc::connection_closed);
+    co_return found.error();
+  }
+  Cluster::Leader leader = std::move(*found);
   wire::Arena arena;
   api::Request request;
   request.transactional_id.reset();
