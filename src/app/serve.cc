@@ -33,24 +33,24 @@ HostOptions host_options(const config::BrokerConfig& config) {
 }
 
 /// What to type for a first message.
-std::string hints(const Node& node) {
+std::string hints(const Node& node, const std::string& program) {
   const std::string kafka = node.kafka().front().to_string();
   const std::string server = kafka == "127.0.0.1:9092" ? "" : " --bootstrap-server " + kafka;
   std::string text = fmt::format(
       "\nMillrace {} is ready. Kafka clients: {}\n"
-      "  its own commands   millrace pub{} hello \"first message\"\n"
-      "                     millrace sub{} hello --from start\n"
+      "  its own commands   {} pub{} hello \"first message\"\n"
+      "                     {} sub{} hello --from start -n 1\n"
       "  kcat               echo hi | kcat -b {} -P -t hello\n"
       "                     kcat -b {} -C -t hello -o beginning -e\n"
       "  Java               bootstrap.servers={}\n",
-      kVersion, kafka, server, server, kafka, kafka, kafka);
+      kVersion, kafka, program, server, program, server, kafka, kafka, kafka);
   if (node.http().port != 0)
     text += fmt::format("  health, metrics    curl http://{}/health\n", node.http().to_string());
   text += fmt::format("  data               {}\nCtrl-C stops it.\n\n", node.data_directory());
   return text;
 }
 
-Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
+Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
   Result<void> started = co_await node.start();
   if (!started.ok()) {
     const std::string& sentence = started.error().detail();
@@ -64,7 +64,7 @@ Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
             {"data", node.data_directory()},
             {"cluster_id", node.cluster_id()},
             {"shards", host.shards().count()}});
-  if (show_hints) say(hints(node));
+  if (!hints_for.empty()) say(hints(node, hints_for));
   co_await host.stop_requested();
   log_info("app", "stopping");
   Result<void> stopped = co_await node.stop();
@@ -77,7 +77,7 @@ Task<int> run_node(RealHost& host, Node& node, bool show_hints) {
   co_return 0;
 }
 
-int serve_settings(const config::BrokerSettings& settings, bool show_hints) {
+int serve_settings(const config::BrokerSettings& settings, const std::string& hints_for) {
   const config::BrokerConfig& config = settings.config;
   LogSinkOptions sink_options;
   sink_options.format = config.log_format == "json" ? LogSinkOptions::Format::json : LogSinkOptions::Format::text;
@@ -89,21 +89,21 @@ int serve_settings(const config::BrokerSettings& settings, bool show_hints) {
 
   RealHost host(host_options(config));
   Node node(host, settings);
-  return host.run([&node, show_hints](RealHost& h) { return run_node(h, node, show_hints); });
+  return host.run([&](RealHost& h) { return run_node(h, node, hints_for); });
 }
 
 }  // namespace
 
-int serve(std::vector<config::SettingInput> inputs, bool hints) {
+int serve(std::vector<config::SettingInput> inputs, std::string hints_for) {
   auto settings = config::load_broker_settings(inputs);
   if (!settings.ok()) {
     say(fmt::format("millrace: {}\n", settings.error().detail()));
     return 2;
   }
-  return serve_settings(*settings, hints);
+  return serve_settings(*settings, hints_for);
 }
 
-int dev(std::vector<config::SettingInput> inputs, bool hints) {
+int dev(std::vector<config::SettingInput> inputs, std::string hints_for) {
   auto directory = make_temporary_directory("millrace-dev-");
   if (!directory.ok()) {
     say(fmt::format("millrace: no temporary directory: {}; set TMPDIR\n", directory.error().message()));
@@ -120,7 +120,7 @@ int dev(std::vector<config::SettingInput> inputs, bool hints) {
   int code = 2;
   auto settings = config::load_broker_settings(all);
   if (settings.ok()) {
-    code = serve_settings(*settings, hints);
+    code = serve_settings(*settings, hints_for);
   } else {
     say(fmt::format("millrace: {}\n", settings.error().detail()));
   }

@@ -5,13 +5,14 @@
 
 namespace mr::app {
 
-/// `millrace serve`: runs one broker until SIGTERM or SIGINT. `inputs` as for load_broker_settings(). With `hints`,
-/// ready-to-paste lines for a first message go to standard error once it answers. Returns the exit code: 0 after a
-/// clean stop, 1 when it could not start or stop cleanly, 2 for bad settings; a sentence is on standard error.
-int serve(std::vector<config::SettingInput> inputs, bool hints);
+/// `millrace serve`: runs one broker until SIGTERM or SIGINT. `inputs` as for load_broker_settings(). With
+/// `hints_for` (the program's name, as typed) ready-to-paste lines for a first message go to standard error once it
+/// answers. Returns the exit code: 0 after a clean stop, 1 when it could not start or stop cleanly, 2 for bad settings;
+/// a sentence is on standard error.
+int serve(std::vector<config::SettingInput> inputs, std::string hints_for);
 
 /// `millrace dev`: the same in a temporary directory that goes away at the end. `inputs` as for load_broker_settings();
 /// addresses that nobody chose are free ports on loopback.
-int dev(std::vector<config::SettingInput> inputs, bool hints);
+int dev(std::vector<config::SettingInput> inputs, std::string hints_for);
 
 }  // namespace mr::app
