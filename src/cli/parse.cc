@@ -50,7 +50,7 @@ void add_settings(CLI::App& app, std::vector<config::SettingInput>& inputs, std:
           inputs.push_back({config::Origin::flag, shown, std::string(option.rule.name), value});
         },
         std::string(option.help) + (option.default_text ? " [" + *option.default_text + "]" : ""));
-    added->type_name("");
+    added->type_name("")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     // The long tail is in docs/config.md and `config explain`: --help stays one screen.
     if (option.short_flag.empty()) added->group("");
   }

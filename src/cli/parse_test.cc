@@ -36,6 +36,9 @@ TEST(Parse, ServeTakesShortLongAndSet) {
   EXPECT_EQ(value_of("log.segment.bytes"), "8MiB");
   EXPECT_EQ(value_of("node.id"), "7");
   EXPECT_TRUE(command<Serve>({"dev"}).dev);
+  // Scripts put their own choice first and pass on what the user typed: the last wins.
+  auto twice = command<Serve>({"serve", "--kafka", "127.0.0.1:0", "--kafka", "127.0.0.1:9"});
+  EXPECT_EQ(twice.inputs.back().value, "127.0.0.1:9");
 }
 
 TEST(Parse, PubAndSub) {
