@@ -62,7 +62,7 @@ Node::Node(RealHost& host, config::BrokerSettings settings)
       settings_(std::move(settings)),
       metadata_pool_(make_offload_pool("metadata", 1)) {}
 
-Node::~Node() { MR_CHECK(!broker_ && !metadata_ && doors_.empty() && !http_); }
+Node::~Node() { MR_CHECK(!broker_ && !metadata_ && doors_.empty() && http_.empty()); }
 
 Task<Result<void>> Node::start() {
   Result<void> started = co_await start_all();
@@ -146,9 +146,6 @@ Task<Result<void>> Node::start_kafka() {
 }
 
 Task<Result<void>> Node::start_http() {
-  if (settings_.config.http_listeners.empty()) co_return Result<void>{};
-  MR_CO_TRY(auto wanted, config::parse_listener(settings_.config.http_listeners.front()));
-  const Address address{wanted.host, wanted.port};
   router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(*broker_metrics_, metrics_); });
   http::add_health_route(router_, [this] {
     return http::Health{.ok = true,
@@ -156,19 +153,24 @@ Task<Result<void>> Node::start_http() {
                                     {"cluster_id", http::json_string(broker_->cluster_id())},
                                     {"node_id", std::to_string(broker_->self().v)}}};
   });
-  auto listener = env_.network.listen(address);
-  if (!listener.ok()) co_return door_error(listener.error(), "http.listeners", address);
-  http_ = std::make_unique<http::HttpServer>(env_, router_, http::HttpLimits{}, &metrics_);
-  http_->start(std::move(*listener));
-  warn_when_open("http.listeners", http_->local());
-  http_address_ = reachable(http_->local());
+  for (const std::string& entry : settings_.config.http_listeners) {
+    MR_CO_TRY(auto wanted, config::parse_listener(entry));
+    const Address address{wanted.host, wanted.port};
+    auto listener = env_.network.listen(address);
+    if (!listener.ok()) co_return door_error(listener.error(), "http.listeners", address);
+    http::HttpServer& door =
+        *http_.emplace_back(std::make_unique<http::HttpServer>(env_, router_, http::HttpLimits{}, &metrics_));
+    door.start(std::move(*listener));
+    warn_when_open("http.listeners", door.local());
+    if (http_address_.port == 0) http_address_ = reachable(door.local());
+  }
   co_return Result<void>{};
 }
 
 Task<Result<void>> Node::write_ready_file() {
   std::string text =
       fmt::format("{{\"kafka\":{},\"http\":{}}}\n", http::json_string(kafka_addresses_.front().to_string()),
-                  http_ ? http::json_string(http_address_.to_string()) : "null");
+                  !http_.empty() ? http::json_string(http_address_.to_string()) : "null");
   auto written = co_await offload(env_, [this, &text]() -> Result<void> {
     std::string temporary = ready_path() + ".new";
     {
@@ -191,12 +193,12 @@ Task<void> Node::remove_ready_file() {
 
 Task<Result<void>> Node::stop() {
   if (ready_written_) co_await remove_ready_file();
-  if (http_) co_await http_->stop();
+  for (auto& door : http_) co_await door->stop();
   for (auto& door : doors_) co_await door->stop();
   Result<void> stopped;
   if (broker_) stopped = co_await broker_->stop();
   if (metadata_) co_await metadata_->stop();
-  http_.reset();
+  http_.clear();
   broker_metrics_.reset();
   doors_.clear();
   broker_.reset();

@@ -30,6 +30,7 @@ class Node {
 
   /// Where clients on this machine connect; after start().
   const std::vector<Address>& kafka() const { return kafka_addresses_; }
+  /// The first; port 0 when HTTP is switched off.
   const Address& http() const { return http_address_; }
   const std::string& data_directory() const { return settings_.config.log_dirs.front(); }
   const std::string& cluster_id() const { return broker_->cluster_id(); }
@@ -54,7 +55,7 @@ class Node {
   std::vector<std::unique_ptr<server::kafka::KafkaServer>> doors_;
   std::unique_ptr<BrokerMetrics> broker_metrics_;
   http::HttpRouter router_;
-  std::unique_ptr<http::HttpServer> http_;
+  std::vector<std::unique_ptr<http::HttpServer>> http_;  // one per entry of http.listeners, one router
   std::vector<Address> kafka_addresses_;
   Address http_address_;
   bool ready_written_ = false;

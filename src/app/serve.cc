@@ -60,7 +60,7 @@ Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
   log_info("app", "ready",
            {{"version", kVersion},
             {"kafka", node.kafka().front().to_string()},
-            {"http", node.http().to_string()},
+            {"http", node.http().port == 0 ? "off" : node.http().to_string()},
             {"data", node.data_directory()},
             {"cluster_id", node.cluster_id()},
             {"shards", host.shards().count()}});
