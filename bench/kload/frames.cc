@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 
 #include "model/batch_builder.h"
 
@@ -57,13 +58,15 @@ void set_correlation(std::span<std::byte> frame, std::int32_t id) { store_be(fra
 Bytes build_batch(const Options& options) {
   BatchBuilder builder({.codec = options.codec});
   Bytes value(options.record_bytes);
+  // Of now: a broker with retention throws away what is a week old.
+  auto now = static_cast<std::int64_t>(std::time(nullptr)) * 1000;
   std::uint64_t state = 0x9e3779b97f4a7c15;
   for (std::uint32_t i = 0; i < options.records; ++i) {
     for (std::byte& b : value) {
       state = state * 6364136223846793005 + 1442695040888963407;
       b = static_cast<std::byte>('a' + (state >> 60));  // sixteen letters: codecs find something to do
     }
-    builder.add({.timestamp = 1'700'000'000'000 + i, .key = std::nullopt, .value = value, .headers = {}});
+    builder.add({.timestamp = now + i, .key = std::nullopt, .value = value, .headers = {}});
   }
   auto batch = builder.build();
   MR_CHECK(batch.ok());
