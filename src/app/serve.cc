@@ -55,7 +55,8 @@ Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
   if (!started.ok()) {
     const std::string& sentence = started.error().detail();
     say(fmt::format("millrace: {}\n", sentence.empty() ? started.error().message() : sentence));
-    co_return 1;
+    // 5, "conflict": somebody else has the port or the directory, or the directory is another cluster's.
+    co_return started.code() == Errc::in_use || started.code() == Errc::conflict ? 5 : 1;
   }
   log_info("app", "ready",
            {{"version", kVersion},

@@ -7,7 +7,8 @@ namespace mr::app {
 
 /// `millrace serve`: runs one broker until SIGTERM or SIGINT. `inputs` as for load_broker_settings(). With
 /// `hints_for` (the program's name, as typed) ready-to-paste lines for a first message go to standard error once it
-/// answers. Returns the exit code: 0 after a clean stop, 1 when it could not start or stop cleanly, 2 for bad settings;
+/// answers. Returns the exit code: 0 after a clean stop, 1 when it could not start or stop cleanly, 5 when a port or
+/// directory is taken, 2 for bad settings;
 /// a sentence is on standard error.
 int serve(std::vector<config::SettingInput> inputs, std::string hints_for);
 
