@@ -207,7 +207,12 @@ Result<ByteView> Inflater::inflate(Codec codec, ByteView compressed, std::uint64
   if (compressed.empty()) return bad("compressed records without a byte");
   if (state_->buffer.capacity() > kKeptBytes) state_->buffer.release();
   Sink out{state_->buffer, bytes_max};
-  MR_TRY_VOID(state_->run(codec, compressed, out));
+  auto inflated = state_->run(codec, compressed, out);
+  if (!inflated.ok()) {
+    // A bomb leaves nothing behind: nobody may inflate again here for long.
+    if (state_->buffer.capacity() > kKeptBytes) state_->buffer.release();
+    return inflated.error();
+  }
   return ByteView{out.buffer.data(), out.used};
 }
 
