@@ -63,8 +63,8 @@ def tsan(report, options):
 
 
 def gates(report, options):
-    """The script prints "ok NAME" and "FAIL NAME: detail" lines, in this order of preference."""
-    for script in ("tools/gates", "bench/gates/run", "bench/gates.py"):
+    """The script prints "ok NAME" and "FAIL NAME: detail" lines."""
+    for script in ("tests/gates/run.sh",):
         path = os.path.join(ROOT, script)
         if os.path.isfile(path):
             started = time.monotonic()
