@@ -71,6 +71,11 @@ class BufferPool {
     std::size_t size = shelf < kShelves ? kSmallest << shelf : bytes;
     Buffer buffer;
     buffer.charge_ = MemoryCharge::take(account_, size);
+    if (!buffer.charge_) {
+      // Idle buffers of other sizes must not stand in the way of a request for ever.
+      for (auto& other : shelves_) other.clear();
+      buffer.charge_ = MemoryCharge::take(account_, size);
+    }
     if (!buffer.charge_) return {};
     buffer.data_ = std::make_unique_for_overwrite<std::byte[]>(size);
     buffer.size_ = size;
@@ -91,7 +96,9 @@ class BufferPool {
   void give_back(Buffer buffer) {
     buffer.pool_ = nullptr;
     std::size_t shelf = shelf_of(buffer.size_);
-    if (shelf < kShelves && shelves_[shelf].size() * buffer.size_ < kKeepBytes)
+    // When the budget is tight nothing is kept: another shard may be waiting for it.
+    bool tight = account_.used() > account_.limit() / 2;
+    if (shelf < kShelves && !tight && shelves_[shelf].size() * buffer.size_ < kKeepBytes)
       shelves_[shelf].push_back(std::move(buffer));
   }
 
