@@ -36,6 +36,8 @@ struct BrokerNode::Life {
         set("listeners", fmt::format("PLAINTEXT://0.0.0.0:{}", options.port)),
         set("log.dirs", "/data"),
         set("node.id", std::to_string(options.node_id)),
+        set("log.retention.check.interval.ms", "150"),
+        set("log.segment.delete.delay.ms", "200"),
     });
   }
 
@@ -50,7 +52,9 @@ struct BrokerNode::Life {
     broker = std::make_unique<broker::Broker>(std::move(deps));
     MR_CO_TRY_VOID(co_await broker->start());
     server = std::make_unique<server::kafka::KafkaServer>(
-        process, *broker, server::kafka::KafkaServerOptions{.listen = {.host = "0.0.0.0", .port = options.port}});
+        process, *broker,
+        server::kafka::KafkaServerOptions{.listen = {.host = "0.0.0.0", .port = options.port},
+                                          .receive_bytes_max = options.receive_bytes_max});
     MR_CO_TRY_VOID(co_await server->start());
     co_return Result<void>{};
   }
@@ -124,6 +128,21 @@ std::size_t BrokerNode::ghosts() const {
     if (!life->ended && !life->process.alive()) ++count;
   }
   return count;
+}
+
+void BrokerNode::inspect(const std::function<void(const Inside&)>& look) const {
+  if (!running()) return;
+  const Life& life = *lives_.back();
+  for (std::uint32_t s = 0; s < options_.shards; ++s) {
+    for (const auto& [key, partition] : life.broker->shard(ShardId{s}).partitions) {
+      look({.name = partition->name(),
+            .log_start = partition->log_start(),
+            .high_watermark = partition->high_watermark(),
+            .durable_end = partition->log().durable_end(),
+            .log_end = partition->log_end(),
+            .watermark_is_durable = partition->config().watermark_is_durable()});
+    }
+  }
 }
 
 }  // namespace mr::sim

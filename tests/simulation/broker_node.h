@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct BrokerNodeOptions {
   std::int32_t node_id = 1;
   std::uint16_t port = 9092;
   MetastoreFaults metastore;
+  std::uint64_t receive_bytes_max = 1ull << 30;  ///< of requests in flight
 };
 
 /// The real broker with its Kafka door on one host, over start, stop and crash. A crashed life is stopped in the
@@ -38,6 +40,14 @@ class BrokerNode {
   std::string failure() const;
   std::size_t lives() const { return lives_.size(); }
   std::size_t ghosts() const;
+
+  struct Inside {
+    TopicPartition name;
+    Offset log_start, high_watermark, durable_end, log_end;
+    bool watermark_is_durable = true;
+  };
+  /// What each partition of the running broker says of itself, between two steps.
+  void inspect(const std::function<void(const Inside&)>& look) const;
   Host& host() { return host_; }
   /// For mutation tests: each crash takes the metastore back to where it was at the crash before.
   void lose_metadata() { lose_metadata_ = true; }

@@ -71,6 +71,7 @@ class BrokerSim {
   BrokerNodeOptions node_options() {
     BrokerNodeOptions options{.shards = static_cast<std::uint32_t>(rng_.between(1, 3))};
     if (rng_.one_in(3)) options.metastore.unknown_outcome_one_in = 15;
+    if (rng_.one_in(4)) options.receive_bytes_max = 256 << 10;
     return options;
   }
   bool fine() const { return stage_.ledger.ok(); }
@@ -86,11 +87,27 @@ class BrokerSim {
 
   /// Time passes; a broker that refuses to start is noticed.
   void let(Duration time) {
-    check_run(world_.run_until([&] { return !fine() || start_failed(); }, time));
+    check_run(world_.run_until([&] { return ended_badly(); }, time));
   }
   bool wait(const std::function<bool()>& what, Duration limit) {
-    check_run(world_.run_until([&] { return what() || !fine() || start_failed(); }, limit));
+    check_run(world_.run_until([&] { return what() || ended_badly(); }, limit));
     return what();
+  }
+  bool ended_badly() {
+    if (++asked_ % 64 == 0) look_inside();
+    return !fine() || start_failed();
+  }
+  /// What must hold inside the broker between any two steps.
+  void look_inside() {
+    node_.inspect([&](const BrokerNode::Inside& p) {
+      bool ordered = p.log_start <= p.high_watermark && p.high_watermark <= p.log_end &&
+                     (p.high_watermark <= p.durable_end || !p.watermark_is_durable);
+      std::int64_t floor = stage_.ledger.floor({p.name.topic, p.name.partition.v});
+      if (ordered && p.high_watermark.v >= floor) return;
+      stage_.ledger.violation(fmt::format("inside {}: log start {} watermark {} durable {} end {}, promised {}",
+                                          p.name.to_string(), p.log_start.v, p.high_watermark.v, p.durable_end.v,
+                                          p.log_end.v, floor));
+    });
   }
   void check_run(RunEnd end) {
     if (end == RunEnd::step_limit) stage_.ledger.violation("step limit: something spins\n" + world_.describe());
@@ -141,7 +158,25 @@ class BrokerSim {
     set_out(producers_, "careless", ProducerPlan{.topic = "t0", .acks = 0});
     set_out(producers_, "idem5", ProducerPlan{.topic = "t1", .partition = 0, .idempotent = true, .pipeline = 5});
     set_out(consumers_, "calm", "t0", false);
+    if (rng_.one_in(2)) set_out_retention(admin, process);
     set_out(churns_, "churn", "churn");
+  }
+
+  /// A topic whose oldest records go all the time.
+  void set_out_retention(const ClientSeat& admin, Process& process) {
+    NewTopic topic{.name = "short",
+                   .partitions = 1,
+                   .configs = {{"segment.ms", "150"}, {"retention.bytes", "8000"}, {"index.interval.bytes", "512"}}};
+    if (rng_.one_in(2)) topic.configs[1] = {"retention.ms", "400"};
+    stage_.ledger.allow_retention(topic.name);
+    stage_.topics.push_back(topic.name);
+    bool made = false;
+    process.spawn(ShardId{0}, "make topic", make_topic(admin, topic, &made));
+    if (!wait([&] { return made; }, seconds(60))) return;
+    // One request at a time: of records that are gone a snapshot remembers one batch for each producer.
+    set_out(producers_, "idem short",
+            ProducerPlan{.topic = topic.name, .idempotent = true, .pipeline = 1, .value_bytes_max = 1'500});
+    set_out(consumers_, "restless short", topic.name, true);
   }
 
   /// A lost answer of the metastore may end a start; the next one must get further.
@@ -185,7 +220,7 @@ class BrokerSim {
 
   void misfortune() {
     if (!fine()) return;
-    switch (rng_.below(12)) {
+    switch (rng_.below(13)) {
       case 0:
       case 1:
       case 2:
@@ -218,6 +253,12 @@ class BrokerSim {
         break;
       case 11:
         cut_wires();
+        break;
+      case 12:
+        note("accepts fail");
+        world_.network().fail_accepts(host_, rng_.between(1, 4));
+        world_.network().reset_connections(host_);
+        stage_.hit("sim.accept_failed");
         break;
     }
     if (options_.mutation == Mutation::rotten_medium) rot();
@@ -274,12 +315,13 @@ class BrokerSim {
 
   /// A sync that fails takes its partition off line until the next start (design section 5 rule 3).
   void failed_sync() {
-    note("a sync fails");
+    DiskOp op = rng_.one_in(3) ? DiskOp::write : DiskOp::sync;
+    note(fmt::format("a {} fails", to_string(op)));
     std::uint64_t fired = host_.disk().faults_fired();
-    host_.disk().add_fault({.op = DiskOp::sync, .path_contains = ".log"});
+    host_.disk().add_fault({.op = op, .path_contains = ".log"});
     wait([&] { return host_.disk().faults_fired() > fired; }, seconds(2));
     if (!fine()) return;
-    if (host_.disk().faults_fired() > fired) stage_.hit("sim.sync_failed");
+    if (host_.disk().faults_fired() > fired) stage_.hit(op == DiskOp::sync ? "sim.sync_failed" : "sim.write_failed");
     host_.disk().drop_faults(Fault::Kind::fail);
     let(Millis(rng_.below(500)));
     if (!fine()) return;
@@ -413,6 +455,7 @@ class BrokerSim {
   std::vector<std::unique_ptr<Consumer>> consumers_;
   std::vector<std::unique_ptr<TopicChurn>> churns_;
   bool start_may_fail_ = false;
+  std::uint64_t asked_ = 0;
 };
 
 }  // namespace

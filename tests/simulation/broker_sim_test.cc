@@ -48,6 +48,10 @@ const std::set<std::string> kExpectedProbes = {
     "sim.reset",
     "sim.slow_sync",
     "sim.sync_failed",
+    "sim.write_failed",
+    "sim.accept_failed",
+    "client.overtaken_by_retention",
+    "receive_budget_full",
 };
 
 TEST(BrokerSim, KeepsItsPromises) {

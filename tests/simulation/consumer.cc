@@ -22,6 +22,7 @@ Task<void> Consumer::run() {
     std::unique_ptr<Link> link = co_await find_leader(seat_, topic_name_, &topic_);
     if (!link) break;
     position_.resize(static_cast<std::size_t>(topic_.partitions), 0);
+    overtaken_.assign(position_.size(), false);
     co_await talk(*link);
     link->close();
     if (!co_await pause(seat_, Millis(300))) break;
@@ -37,6 +38,7 @@ Task<void> Consumer::talk(Link& link) {
       outcome = co_await list_once(link);
     } else {
       outcome = co_await fetch_once(link);
+      if (outcome.ok()) outcome = co_await catch_up_with_retention(link);
     }
     if (!outcome.ok()) {
       if (outcome.code() == Errc::malformed) ledger().violation(seat_.name + ": " + outcome.error().message());
@@ -83,7 +85,9 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
       if (got.error_code != KafkaError::none) {
         seat_.stage.hit("client.fetch_error");
         last_error_ = got.error_code;
-        if (!may_ask_again(got.error_code)) {
+        if (got.error_code == KafkaError::offset_out_of_range && ledger().may_be_trimmed(topic_name_)) {
+          overtaken_[static_cast<std::size_t>(i)] = true;
+        } else if (!may_ask_again(got.error_code)) {
           ledger().violation(fmt::format("{}: fetch of {}-{} at {} says {} (watermark {})", seat_.name, topic_name_, i,
                                          position_[static_cast<std::size_t>(i)], static_cast<int>(got.error_code),
                                          got.high_watermark.v));
@@ -135,11 +139,9 @@ void Consumer::take_records(std::int32_t partition, ByteView bytes) {
   }
 }
 
-Task<Result<void>> Consumer::list_once(Link& link) {
-  auto partition = static_cast<std::int32_t>(seat_.env.rng.below(position_.size()));
-  bool latest = seat_.env.rng.below(2) == 0;
-  std::int64_t floor = ledger().floor(name_of(partition));
-  list_offsets::ListOffsetsPartition part{.partition_index = PartitionIndex{partition}, .timestamp = latest ? -1 : -2};
+Task<Result<std::optional<std::int64_t>>> Consumer::ask_offset(Link& link, std::int32_t partition,
+                                                               std::int64_t timestamp) {
+  list_offsets::ListOffsetsPartition part{.partition_index = PartitionIndex{partition}, .timestamp = timestamp};
   list_offsets::ListOffsetsTopic topic{.name = topic_name_,
                                        .partitions = wire::List<list_offsets::ListOffsetsPartition>(&part, 1)};
   list_offsets::Request request{.replica_id = BrokerId{-1},
@@ -151,18 +153,43 @@ Task<Result<void>> Consumer::list_once(Link& link) {
     co_return Error(Errc::malformed, "list offsets: one partition expected");
   }
   const auto& got = answer.body.topics[0].partitions[0];
-  if (got.error_code != KafkaError::none) {
-    if (!may_ask_again(got.error_code)) {
-      ledger().violation(fmt::format("{}: ListOffsets says {}", seat_.name, static_cast<int>(got.error_code)));
-    }
-    co_return Result<void>{};
+  std::optional<std::int64_t> offset;
+  if (got.error_code == KafkaError::none) {
+    seat_.stage.hit("client.list_offsets");
+    offset = got.offset.v;
+  } else if (!may_ask_again(got.error_code)) {
+    ledger().violation(fmt::format("{}: ListOffsets says {}", seat_.name, static_cast<int>(got.error_code)));
   }
+  co_return offset;
+}
+
+Task<Result<void>> Consumer::list_once(Link& link) {
+  auto partition = static_cast<std::int32_t>(seat_.env.rng.below(position_.size()));
+  bool latest = seat_.env.rng.below(2) == 0;
+  std::int64_t floor = ledger().floor(name_of(partition));
+  MR_CO_TRY(auto offset, co_await ask_offset(link, partition, latest ? -1 : -2));
+  if (!offset) co_return Result<void>{};
   if (latest) {
-    ledger().watermark(name_of(partition), got.offset.v, floor);
+    ledger().watermark(name_of(partition), *offset, floor);
   } else {
-    ledger().log_start(name_of(partition), got.offset.v);
+    ledger().log_start(name_of(partition), *offset);
   }
-  seat_.stage.hit("client.list_offsets");
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Consumer::catch_up_with_retention(Link& link) {
+  for (std::size_t i = 0; i < position_.size(); ++i) {
+    if (!overtaken_[i]) continue;
+    overtaken_[i] = false;
+    MR_CO_TRY(auto first, co_await ask_offset(link, static_cast<std::int32_t>(i), -2));
+    if (!first) continue;
+    if (*first <= position_[i]) {
+      ledger().violation(fmt::format("{}: {}-{}: {} is out of range, but the log starts at {}", seat_.name, topic_name_,
+                                     i, position_[i], *first));
+    }
+    position_[i] = *first;
+    seat_.stage.hit("client.overtaken_by_retention");
+  }
   co_return Result<void>{};
 }
 

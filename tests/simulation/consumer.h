@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ class Consumer {
   Task<void> talk(Link& link);
   Task<Result<void>> fetch_once(Link& link);
   Task<Result<void>> list_once(Link& link);
+  /// ListOffsets of one partition; empty when the broker refuses for now.
+  Task<Result<std::optional<std::int64_t>>> ask_offset(Link& link, std::int32_t partition, std::int64_t timestamp);
+  /// After retention has overtaken us: to the first record that is left.
+  Task<Result<void>> catch_up_with_retention(Link& link);
   void take_records(std::int32_t partition, ByteView bytes);
   Ledger::PartitionName name_of(std::int32_t partition) const { return {topic_name_, partition}; }
   Ledger& ledger() { return seat_.stage.ledger; }
@@ -31,6 +36,7 @@ class Consumer {
   bool restless_;  ///< rereads and odd limits
   TopicView topic_;
   std::vector<std::int64_t> position_;
+  std::vector<bool> overtaken_;
   wire::KafkaError last_error_{};
   bool ended_ = false;
 };

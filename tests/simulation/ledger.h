@@ -32,6 +32,9 @@ class Ledger {
   /// A watermark in an answer to a question that was asked when floor() was `floor`.
   void watermark(const PartitionName& partition, std::int64_t watermark, std::int64_t floor);
   void log_start(const PartitionName& partition, std::int64_t offset);
+  /// Retention may take the oldest records of this topic.
+  void allow_retention(const std::string& topic) { trimmed_.insert(topic); }
+  bool may_be_trimmed(const std::string& topic) const { return trimmed_.contains(topic); }
   void producer_id(std::int64_t id);
 
   /// Anything else that must not be.
@@ -59,6 +62,7 @@ class Ledger {
   void promise(const PartitionName& partition, std::int64_t offset, const std::string& value, const char* how);
 
   std::map<PartitionName, State> partitions_;
+  std::set<std::string> trimmed_;
   std::set<std::int64_t> producer_ids_;
   std::vector<std::string> violations_;
   std::uint64_t sent_count_ = 0;
