@@ -9,6 +9,7 @@
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/producer.h"
 #include "tests/simulation/topic_churn.h"
+#include "tests/simulation/vandal.h"
 
 namespace mr::sim {
 
@@ -159,6 +160,7 @@ class BrokerSim {
     set_out(producers_, "idem5", ProducerPlan{.topic = "t1", .partition = 0, .idempotent = true, .pipeline = 5});
     set_out(consumers_, "calm", "t0", false);
     if (rng_.one_in(2)) set_out_retention(admin, process);
+    if (rng_.one_in(2)) set_out(vandals_, "vandal");
     set_out(churns_, "churn", "churn");
   }
 
@@ -220,7 +222,7 @@ class BrokerSim {
 
   void misfortune() {
     if (!fine()) return;
-    switch (rng_.below(13)) {
+    switch (rng_.below(14)) {
       case 0:
       case 1:
       case 2:
@@ -259,6 +261,9 @@ class BrokerSim {
         world_.network().fail_accepts(host_, rng_.between(1, 4));
         world_.network().reset_connections(host_);
         stage_.hit("sim.accept_failed");
+        break;
+      case 13:
+        hung_disk();
         break;
     }
     if (options_.mutation == Mutation::rotten_medium) rot();
@@ -311,6 +316,16 @@ class BrokerSim {
                             .times = rng_.between(1, 10),
                             .delay = Millis(rng_.between(5, 400))});
     stage_.hit("sim.slow_sync");
+  }
+
+  /// Syncs that do not come back for a while; some requests time out meanwhile.
+  void hung_disk() {
+    note("syncs hang");
+    host_.disk().add_fault({.kind = Fault::Kind::hang, .op = DiskOp::sync, .times = rng_.between(1, 6)});
+    let(Millis(rng_.between(50, 3'000)));
+    host_.disk().drop_faults(Fault::Kind::hang);
+    host_.disk().wake_hung();
+    stage_.hit("sim.hung_sync");
   }
 
   /// A sync that fails takes its partition off line until the next start (design section 5 rule 3).
@@ -454,6 +469,7 @@ class BrokerSim {
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Consumer>> consumers_;
   std::vector<std::unique_ptr<TopicChurn>> churns_;
+  std::vector<std::unique_ptr<Vandal>> vandals_;
   bool start_may_fail_ = false;
   std::uint64_t asked_ = 0;
 };
