@@ -24,7 +24,8 @@ constexpr std::int64_t kProducer = 77;
 
 /// What the outside world has been told, and what was tried.
 struct Model {
-  std::map<std::int64_t, std::string> appended;  ///< value at each offset, of the present incarnation
+  std::map<std::int64_t, std::string> appended;     ///< value at each offset, of the present incarnation
+  std::map<std::int64_t, std::int32_t> epoch_from;  ///< first offset -> epoch, where the epoch changes
   std::int64_t next = 0;
   std::int64_t acked_end = 0;
   std::int64_t log_start = 0;          ///< largest that was asked for
@@ -86,6 +87,9 @@ class Life {
       return;
     }
     EXPECT_EQ(done->base_offset.v, model.next);
+    if (model.epoch_from.empty() || model.epoch_from.rbegin()->second != model.epoch) {
+      model.epoch_from[model.next] = model.epoch;
+    }
     for (const std::string& value : spec.values) model.appended[model.next++] = value;
     EXPECT_EQ(done->next_offset.v, model.next);
     if (idempotent) {
@@ -226,7 +230,21 @@ class Life {
     model.acked_end = end;
     model.appended.erase(model.appended.lower_bound(end), model.appended.end());
     model.sequence_at.erase(model.sequence_at.lower_bound(end), model.sequence_at.end());
+    model.epoch_from.erase(model.epoch_from.lower_bound(end), model.epoch_from.end());
+    check_epochs();
     check_producer();
+  }
+
+  /// Each epoch that has records still ends where the next one begins.
+  void check_epochs() {
+    for (auto at = model.epoch_from.begin(); at != model.epoch_from.end(); ++at) {
+      auto next = std::next(at);
+      std::int64_t end = next == model.epoch_from.end() ? model.next : next->first;
+      if (end <= model.log_start) continue;  // trimmed, even when the crash took the trimming back
+      Log::EpochEnd found = log->epoch_end(LeaderEpoch{at->second});
+      EXPECT_EQ(found.epoch.v, at->second) << "epoch from offset " << at->first;
+      EXPECT_EQ(found.end.v, end) << "epoch " << at->second;
+    }
   }
 
   /// The last batch of the producer that is there is known as a repeat, the one after it as fresh, a gap as an error.
@@ -271,6 +289,14 @@ class Life {
       disk.restart();
     } else {
       disk.crash(CrashMode::random);
+    }
+    // Half of the time the power goes again while the log recovers.
+    if (rng_.one_in(2)) {
+      disk.crash_after(rng_.between(1, 30), CrashMode::random);
+      (void)open(false);
+      log.reset();
+      disk.crash_after(0, CrashMode::random);
+      if (disk.crashed()) disk.restart();
     }
     if (open(false)) check_recovered(when);
   }
