@@ -82,6 +82,11 @@ class Life {
     std::vector<std::byte> batch = make_batch(spec);
     BatchHeader header = BatchHeader::parse(batch).value();
     auto done = log->append(batch, header, header.max_timestamp, LeaderEpoch{model.epoch}, kNow);
+    if (!done.ok() && done.code() == Errc::disk_full && full_) {
+      ++refused;  // nothing of it may be in the log, now or after a crash
+      EXPECT_EQ(log->log_end().v, model.next);
+      return;
+    }
     if (!done.ok()) {
       ADD_FAILURE() << "append: " << done.error().message();
       return;
@@ -145,7 +150,17 @@ class Life {
     }
   }
 
+  /// The disk fills up; some steps later there is room again.
+  void toggle_full_disk() {
+    full_ = !full_;
+    disk.set_total_bytes(full_ ? disk.used_bytes() + rng_.below(12'000) : 1_GiB);
+  }
+  void make_room() {
+    if (full_) toggle_full_disk();
+  }
+
   void reopen_cleanly() {
+    make_room();
     auto closed = log->close();
     EXPECT_TRUE(closed.ok()) << closed.error().message();
     if (disk.crashed()) return;
@@ -168,7 +183,9 @@ class Life {
       move_log_start();
     } else if (draw < 91) {
       reopen_cleanly();
-    } else if (draw < 94) {
+    } else if (draw < 93) {
+      toggle_full_disk();
+    } else if (draw < 95) {
       EXPECT_TRUE(log->start_epoch(LeaderEpoch{++model.epoch}).ok());
     } else {
       check_contents();
@@ -285,6 +302,7 @@ class Life {
 
   void crash_and_check(const std::string& when) {
     log.reset();
+    make_room();
     if (disk.crashed()) {
       disk.restart();
     } else {
@@ -304,9 +322,11 @@ class Life {
   Disk disk;
   Model model;
   std::unique_ptr<Log> log;
+  std::uint64_t refused = 0;
 
  private:
   Random rng_;
+  bool full_ = false;
 };
 
 /// Workload `seed`, power cut after the `k`-th change; then a second life and a second crash.
@@ -344,6 +364,16 @@ TEST(LogCrash, SurvivesAPowerCutAfterEveryFileOperation) {
       }
     }
   }
+}
+
+TEST(LogCrash, WorkloadsFillTheDisk) {
+  std::uint64_t refused = 0;
+  for (std::uint64_t seed = 100; seed < 140; ++seed) {
+    Life life(seed, seed);
+    life.work(60);
+    refused += life.refused;
+  }
+  EXPECT_GT(refused, 20u);
 }
 
 TEST(LogCrash, SurvivesManyTastesOfTornWrites) {
