@@ -118,7 +118,7 @@ def blackbox_runs(report, *runs):
 
 def blackbox(report, options):
     build(report, "release", "millrace")
-    blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli"]), ("millrace", ["crash"]))
+    blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli", "readme"]), ("millrace", ["crash"]))
 
 
 def clients(report, options):
