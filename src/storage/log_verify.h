@@ -21,7 +21,8 @@ struct VerifyOptions {
 
 struct VerifyProblem {
   enum class Kind {
-    torn_tail,  ///< bad bytes at the end of the last segment: what a crash leaves, cut at the next start
+    torn_tail,  ///< bad bytes at the end of the last segment, no whole batch behind: what a crash leaves, cut at the
+                ///< start
     corrupt,    ///< a batch that fails framing, checksum, order of offsets or epochs; or a side file that does not read
     hole,       ///< offsets missing between batches: normal on compacted topics, a loss elsewhere
     index_wrong,   ///< an index entry that does not fit its log; indexes can be made again

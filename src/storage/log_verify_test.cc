@@ -74,6 +74,21 @@ TEST(LogVerify, CutEndIsATornTail) {
   EXPECT_EQ(report.batches, 99u);
 }
 
+// The active segment may end in anything, but a batch that fails before one that fits is damage.
+TEST(LogVerify, BadBatchBeforeAGoodOneIsNoTornTail) {
+  Verified f;
+  Offset last{0};
+  auto entries = f.disk.list(f.options.directory);
+  for (const DirEntry& entry : *entries)
+    if (auto name = parse_segment_file_name(entry.name); name && name->suffix == kLogSuffix)
+      last = std::max(last, name->base);
+  f.disk.flip_bit(f.path(last.v, kLogSuffix), BatchHeader::kBytes + 2, 3);
+  VerifyReport report = f.verify();
+  EXPECT_FALSE(report.healthy());
+  ASSERT_FALSE(report.problems.empty());
+  EXPECT_EQ(report.problems[0].kind, Kind::corrupt);
+}
+
 TEST(LogVerify, WrongIndexEntryIsFound) {
   Verified f;
   f.disk.flip_bit(f.path(0, kOffsetIndexSuffix), 8 + 7, 0);     // position of the second entry
