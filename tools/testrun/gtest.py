@@ -26,20 +26,20 @@ def ctest_entries(directory, labels):
     return sorted(out, key=lambda e: -e["timeout"])
 
 
-def run_entry(entry, env):
+def run_entry(entry, more):
     """[(status, name, detail)] of one entry: its GoogleTest cases, or itself when it is another program."""
     name = entry["name"]
     if entry["command"] is None:
         return [("failed", name, "not built")]
     with tempfile.TemporaryDirectory() as d:
         results = os.path.join(d, "results.json")
-        command = list(entry["command"])
+        command = list(entry["command"]) + more
         if entry["target"]:
             command.append("--gtest_brief=1")
         try:
             done = subprocess.run(command, cwd=entry["cwd"], timeout=entry["timeout"] * 2, capture_output=True, text=True,
                                   errors="replace", stdin=subprocess.DEVNULL,
-                                  env={**os.environ, **env, **entry["env"], "GTEST_OUTPUT": f"json:{results}"})
+                                  env={**os.environ, **entry["env"], "GTEST_OUTPUT": f"json:{results}"})
         except subprocess.TimeoutExpired as e:
             return [("failed", name, f"not done after {entry['timeout'] * 2} s\n{str(e.stdout)[-2000:]}")]
         output = (done.stdout + done.stderr)[-6000:]
