@@ -43,7 +43,7 @@ Result<void> IndexFile::append(ByteView entry) {
   pending_.insert(pending_.end(), entry.begin(), entry.end());
   if (pending_.size() < kPendingMax * entry_bytes_) return {};
   Result<void> flushed = flush();
-  if (!flushed.ok() && flushed.code() == Errc::disk_full) return {};
+  if (!flushed.ok() && (flushed.code() == Errc::disk_full || flushed.code() == Errc::resource_exhausted)) return {};
   return flushed;
 }
 
@@ -122,11 +122,15 @@ Result<std::uint64_t> OffsetIndex::position_before(std::uint64_t position) {
   return position_of_entry_before(after);
 }
 
+Result<void> TimeIndex::prepare_append() {
+  if (newest_) return {};
+  MR_TRY(Entry newest, last());
+  newest_ = newest.timestamp;
+  return {};
+}
+
 Result<void> TimeIndex::append(WallMillis timestamp, Offset offset) {
-  if (!newest_) {
-    MR_TRY(Entry newest, last());
-    newest_ = newest.timestamp;
-  }
+  MR_TRY_VOID(prepare_append());
   if (timestamp <= *newest_) return {};
   std::array<std::byte, kEntryBytes> entry;
   store_be(entry.data(), timestamp);

@@ -38,7 +38,8 @@ class IndexFile {
   /// Empties the file, for a rebuild. Pool.
   Result<void> reset();
   std::uint64_t entries() const { return written_ + pending_.size() / entry_bytes_; }
-  /// Queues `entry`; writes when kPendingMax wait. A full disk is no error here: the entries keep waiting.
+  /// Queues `entry`; writes when kPendingMax wait. A full disk or want of descriptors is no error here: the entries
+  /// keep waiting.
   Result<void> append(ByteView entry);
   /// Writes what waits. Errors: those of File.
   Result<void> flush();
@@ -145,6 +146,8 @@ class TimeIndex {
   TimeIndex(const LogPlace& place, Offset base, std::string_view suffix)
       : file_(place, base, suffix, kEntryBytes), base_(base) {}
 
+  /// Reads what append() must know, so that append() opens no file. Errors: those of File.
+  Result<void> prepare_append();
   /// Ignored unless the timestamp is larger than the newest entry's.
   Result<void> append(WallMillis timestamp, Offset offset);
   /// {-1, base} when empty.

@@ -367,6 +367,30 @@ TEST(PartitionLog, OpenFilesAreBounded) {
   EXPECT_LE(f.log->open_segments(), 5u);
 }
 
+// A batch that was refused for want of descriptors must not stay behind under an offset that is given out again.
+TEST(PartitionLog, WantOfDescriptorsGivesNoOffsetTwice) {
+  LogFixture f;
+  f.options.config.index_interval_bytes = 1;
+  f.must_open();
+  for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
+    f.disk.add_fault(
+        {.op = op, .path_contains = "index", .times = sim::Fault::kAlways, .error = Errc::resource_exhausted});
+  for (int i = 0; i < 200; ++i) (void)f.append({.timestamp = 1000 + i});
+  f.disk.heal();
+  ASSERT_TRUE(f.append({.timestamp = 5000}).ok());
+  ASSERT_TRUE(f.sync().ok());
+  auto read = f.log->read(Offset{0}, f.log->log_end(), 1 << 20, true);
+  ASSERT_TRUE(read.ok());
+  std::int64_t next = 0;
+  for (const BatchHeader& header : f.headers_of(*read)) {
+    ASSERT_EQ(header.base_offset, next);
+    next = header.next_offset().v;
+  }
+  EXPECT_EQ(next, f.log->log_end().v);
+  EXPECT_EQ(f.written.size(), static_cast<std::size_t>(next));
+  ASSERT_TRUE(f.log->find_timestamp(5000, f.log->log_end()).ok());
+}
+
 // Design: thousands of idle partitions. What one holds after start must stay small.
 TEST(PartitionLog, IdlePartitionIsSmall) {
   LogFixture f;

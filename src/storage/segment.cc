@@ -61,16 +61,21 @@ Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMill
     if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
     return written;
   }
-  return note(header, max_timestamp, size_, index_interval_bytes);
+  Result<void> noted = note(header, max_timestamp, size_, index_interval_bytes);
+  if (!noted.ok()) has_rest_ = true;
+  return noted;
 }
 
 Result<void> Segment::note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
                            std::uint64_t index_interval_bytes) {
   if (!newest_) MR_TRY_VOID(load_newest_timestamp());
+  bool indexed = bytes_since_index_ > index_interval_bytes;
+  if (indexed) MR_TRY_VOID(time_index_.prepare_append());
+  // From here on the batch counts, so nothing may fail that the log survives.
   if (position == 0) first_timestamp_ = max_timestamp;
   size_ = position + header.total_bytes();
   if (max_timestamp > newest_->timestamp) newest_ = {max_timestamp, header.last_offset()};
-  if (bytes_since_index_ > index_interval_bytes) {
+  if (indexed) {
     bytes_since_index_ = 0;
     MR_TRY_VOID(offset_index_.append(header.last_offset(), position));
     MR_TRY_VOID(time_index_.append(newest_->timestamp, newest_->offset));

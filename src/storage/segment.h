@@ -36,7 +36,7 @@ class Segment {
   Result<void> append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
                       std::uint64_t index_interval_bytes);
   /// Notes a batch that lies at `position` in the indexes and sizes, for append and rebuild. Errors: those of an index
-  /// write, but never disk_full.
+  /// write, but never disk_full; after resource_exhausted nothing counts.
   Result<void> note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
                     std::uint64_t index_interval_bytes);
   /// Empties indexes and sizes before note() is called for each batch again. Pool.
