@@ -9,7 +9,10 @@ namespace mr::replication {
 
 namespace {
 constexpr Duration kRetrySync = Millis(50);
-}
+constexpr Duration kRetrySyncAgain = Millis(500);
+/// How long flush() waits for a descriptor.
+constexpr Duration kFlushPatience = std::chrono::seconds(2);
+}  // namespace
 
 void WatermarkWatcher::unwatch() {
   if (partition_ == nullptr) return;
@@ -82,7 +85,10 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
   }
   auto stored = log_->append(batch, header, max_timestamp, epoch_, now);
   if (!stored.ok()) {
-    if (stored.code() == Errc::disk_failed) failed_ = true;
+    if (stored.code() == Errc::disk_failed) {
+      failed_ = true;
+      wake_all();
+    }
     return std::unexpected(AppendFailure{stored.error()});
   }
   ++stats_.appended_batches;
@@ -130,7 +136,7 @@ Task<void> Partition::sync_rounds() {
     if (!ticket) {
       failed_ = log_->failure().has_value();
       // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
-      if (!failed_ && log_->durable_end() < log_->log_end()) arm_flush_timer(kRetrySync);
+      if (!failed_ && log_->durable_end() < log_->log_end()) put_off(Errc::resource_exhausted);
       break;
     }
     std::int64_t covered = unsynced_messages_;
@@ -140,6 +146,10 @@ Task<void> Partition::sync_rounds() {
     });
     log_->end_sync(*ticket, outcome);
     ++stats_.syncs;
+    if (!outcome.ok() && !log_->failure()) {
+      put_off(outcome.error());
+      break;
+    }
     if (!outcome.ok()) {
       ++stats_.sync_failures;
       failed_ = true;
@@ -147,19 +157,32 @@ Task<void> Partition::sync_rounds() {
                 {{"partition", name_.to_string()}, {"error", outcome.error().message()}});
       break;
     }
+    put_off_.reset();
     unsynced_messages_ -= covered;
     advance_watermark();
     if (!flush_wanted_ && unsynced_messages_ < config_.flush_messages) break;
   }
   syncing_ = false;
-  if (failed_) watermark_moved_.notify_all();
+  if (failed_) wake_all();
   sync_idle_.notify_all();
+}
+
+void Partition::put_off(Error why) {
+  if (!put_off_)
+    log_warn("replication", "group commit has to wait; trying again",
+             {{"partition", name_.to_string()}, {"why", why.message()}});
+  arm_flush_timer(put_off_ ? kRetrySyncAgain : kRetrySync);
+  put_off_ = std::move(why);
 }
 
 void Partition::advance_watermark() {
   Offset next = config_.watermark_is_durable() ? log_->durable_end() : log_->log_end();
   if (next <= high_watermark_) return;  // a policy made stricter must not take the watermark back
   high_watermark_ = next;
+  wake_all();
+}
+
+void Partition::wake_all() {
   watermark_moved_.notify_all();
   // A watcher may unlink itself or its neighbours, so start again from the front: each call unlinks at least itself.
   while (first_watcher_ != nullptr) {
@@ -216,6 +239,7 @@ Task<void> Partition::apply_retention(WallMillis now) {
 }
 
 Task<Result<void>> Partition::flush() {
+  TimePoint give_up = env_.now() + kFlushPatience;
   while (log_->durable_end() < log_->log_end()) {
     if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
     start_sync();
@@ -223,6 +247,7 @@ Task<Result<void>> Partition::flush() {
     wait.set_cancellable(false);
     (void)co_await wait;
     if (flush_timer_.v == 0 || failed_) continue;
+    if (put_off_ && env_.now() >= give_up) co_return *put_off_;
     auto retry = sleep_until(env_.now() + kRetrySync);
     retry.set_cancellable(false);
     (void)co_await retry;
@@ -234,13 +259,9 @@ Task<void> Partition::stop() {
   stopped_ = true;
   env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));
   if (!failed_) (void)co_await flush();
-  watermark_moved_.notify_all();
-  while (first_watcher_ != nullptr) {
-    WatermarkWatcher* watcher = first_watcher_;
-    watcher->unwatch();
-    watcher->on_watermark();
-  }
+  wake_all();
   co_await scope_.drained();
+  env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));  // of a round that was put off
 }
 
 Task<Result<void>> Partition::close_log() {

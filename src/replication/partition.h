@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "model/ids.h"
@@ -115,7 +116,8 @@ class Partition {
 
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);
-  /// Syncs what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed.
+  /// Syncs what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed;
+  /// resource_exhausted when no descriptor comes free within seconds.
   Task<Result<void>> flush();
   /// Refuses new work, wakes all waiters with not_leader, waits for a running sync. The log stays open.
   Task<void> stop();
@@ -129,7 +131,11 @@ class Partition {
   void after_append();
   void start_sync();
   Task<void> sync_rounds();
+  /// The round could not be finished for want of descriptors: once more, soon.
+  void put_off(Error why);
   void advance_watermark();
+  /// Everybody who waits looks again.
+  void wake_all();
   void arm_flush_timer(Duration delay);
 
   Env& env_;
@@ -145,6 +151,7 @@ class Partition {
   bool flush_wanted_ = false;
   std::int64_t unsynced_messages_ = 0;
   TimerId flush_timer_{};
+  std::optional<Error> put_off_;  ///< why the last round did not end
   WatermarkWatcher* first_watcher_ = nullptr;
   PartitionStats stats_;
   Event watermark_moved_;

@@ -124,7 +124,8 @@ class Log {
   /// Empty when everything appended is durable already, when the log has failed (failure()), or when a file could not
   /// be opened for want of descriptors (try again later).
   virtual std::optional<SyncTicket> begin_sync() = 0;
-  /// `outcome` of the syncs. On success durable_end() becomes ticket.end; a failure is final: disk_failed from then on.
+  /// `outcome` of the syncs. On success durable_end() becomes ticket.end. resource_exhausted (a file beside the log
+  /// could not be opened) changes nothing: begin again later. Any other failure is final: disk_failed from then on.
   virtual void end_sync(const SyncTicket& ticket, const Result<void>& outcome) = 0;
 
   /// Whole batches from the one that contains `from` up to batches that start at or after `end` (exclusive; the

@@ -12,6 +12,11 @@
 
 namespace mr::storage {
 
+namespace {
+/// Heals: nothing was written that counts, and another try may go well.
+bool harmless(const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; }
+}  // namespace
+
 Result<std::unique_ptr<Log>> Log::open(FileSystem& files, OpenOptions options) {
   MR_TRY(std::unique_ptr<PartitionLog> log, PartitionLog::open(files, std::move(options)));
   return std::unique_ptr<Log>(std::move(log));
@@ -92,7 +97,6 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   MR_CHECK(epoch >= epochs_.latest());
   MR_CHECK(!closed_);
   if (failed_) return *failed_;
-  auto harmless = [](const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; };
   auto first = active().first_timestamp();
   if (!first.ok()) return harmless(first.error()) ? first.error() : fail(std::move(first).error());
   WallMillis first_timestamp = first->value_or(-1);
@@ -140,10 +144,9 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
     ticket.files.push_back(epoch_task_);
   }
   if (seals_) {
-    syncing_seals_to_ = seals_->next_base();
     seals_->after(epoch_task_);
-    ticket.files.push_back(std::move(seals_));
-    seals_.reset();
+    syncing_seals_ = std::exchange(seals_, nullptr);
+    ticket.files.push_back(syncing_seals_);
   }
   sync_running_ = true;
   return ticket;
@@ -152,16 +155,22 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
 void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcome) {
   MR_CHECK(sync_running_);
   sync_running_ = false;
-  std::optional<Offset> sealed_to = std::exchange(syncing_seals_to_, std::nullopt);
+  std::shared_ptr<SealTask> sealed = std::exchange(syncing_seals_, nullptr);
   std::optional<std::uint64_t> epochs = std::exchange(syncing_epochs_, std::nullopt);
   auto epoch_task = std::exchange(epoch_task_, nullptr);
+  if (!outcome.ok() && outcome.code() == Errc::resource_exhausted) {
+    // A failed sync says disk_failed: this was a file beside the log that could not be opened.
+    if (sealed && seals_) sealed->add_all(*seals_);
+    if (sealed) seals_ = std::move(sealed);
+    return;
+  }
   if (!outcome.ok()) {
     (void)fail(outcome.error());
     return;
   }
   if (failed_) return;
   durable_end_ = ticket.end;
-  if (sealed_to) recovery_point_ = *sealed_to;
+  if (sealed) recovery_point_ = sealed->next_base();
   if (epochs && !epoch_task->put_off()) epochs_written_ = *epochs;
 }
 
@@ -196,8 +205,7 @@ Result<void> PartitionLog::close() {
     return place_.files.sync_directory(place_.directory);
   };
   Result<void> outcome = all();
-  if (!outcome.ok())
-    return outcome.code() == Errc::disk_full ? outcome : Result<void>(fail(std::move(outcome).error()));
+  if (!outcome.ok()) return harmless(outcome.error()) ? outcome : Result<void>(fail(std::move(outcome).error()));
   durable_end_ = recovery_point_ = log_end_;
   for (auto& segment : segments_) segment->close_files();
   open_sealed_.clear();

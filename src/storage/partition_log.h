@@ -110,8 +110,8 @@ class PartitionLog final : public Log {
   Offset durable_end_{0};
   Offset recovery_point_{0};
   std::uint64_t bytes_ = 0;
-  std::shared_ptr<SealTask> seals_;         ///< waits for the next round
-  std::optional<Offset> syncing_seals_to_;  ///< next_base() of the task in the running round
+  std::shared_ptr<SealTask> seals_;          ///< waits for the next round
+  std::shared_ptr<SealTask> syncing_seals_;  ///< in the running round
   bool sync_running_ = false;
   std::uint64_t epochs_version_ = 0;  ///< of epochs_ in memory
   std::uint64_t epochs_written_ = 0;  ///< the version on disk

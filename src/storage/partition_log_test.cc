@@ -391,6 +391,28 @@ TEST(PartitionLog, WantOfDescriptorsGivesNoOffsetTwice) {
   ASSERT_TRUE(f.log->find_timestamp(5000, f.log->log_end()).ok());
 }
 
+// Files beside the log that cannot be opened put a round off; only a failed sync is final.
+TEST(PartitionLog, WantOfDescriptorsPutsARoundOff) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  f.disk.add_fault({.op = sim::DiskOp::create, .path_contains = ".snapshot", .error = Errc::resource_exhausted});
+  EXPECT_EQ(f.sync().code(), Errc::resource_exhausted);
+  EXPECT_EQ(f.log->durable_end(), Offset{0});
+  EXPECT_FALSE(f.log->failure());
+  auto ticket = f.log->begin_sync();
+  ASSERT_TRUE(ticket);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());  // rolls again meanwhile
+  f.log->end_sync(*ticket, Errc::resource_exhausted);
+  ASSERT_TRUE(f.sync().ok());
+  EXPECT_EQ(f.log->durable_end(), Offset{6});
+  f.disk.crash(sim::CrashMode::lose_unsynced);
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{6});
+  EXPECT_EQ(f.read_all(), Offset{6});
+}
+
 // Design: thousands of idle partitions. What one holds after start must stay small.
 TEST(PartitionLog, IdlePartitionIsSmall) {
   LogFixture f;

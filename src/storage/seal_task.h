@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +54,8 @@ class SealTask final : public RoundTask {
   }
   /// Runs before us in the round: as long as it is put off there are no snapshots.
   void after(std::shared_ptr<const EpochTask> epochs) { epochs_ = std::move(epochs); }
+  /// Takes over what came after this one's.
+  void add_all(SealTask& newer) { std::ranges::move(newer.seals_, std::back_inserter(seals_)); }
   /// Where the segments begin that no seal of this task covers.
   Offset next_base() const { return seals_.back().next_base; }
 
