@@ -82,6 +82,10 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
     store_be(batch.data() + BatchHeader::kMaxTimestampAt, now);
     store_be(batch.data() + BatchHeader::kCrcAt, crc32c(ByteView(batch).subspan(BatchHeader::kAttributesAt)));
     max_timestamp = now;
+  } else if (max_timestamp != header.max_timestamp) {
+    // The client's word is not trusted (traps.md 51): look-ups by time and recovery go by what is stored.
+    store_be(batch.data() + BatchHeader::kMaxTimestampAt, max_timestamp);
+    store_be(batch.data() + BatchHeader::kCrcAt, crc32c(ByteView(batch).subspan(BatchHeader::kAttributesAt)));
   }
   auto stored = log_->append(batch, header, max_timestamp, epoch_, now);
   if (!stored.ok()) {

@@ -103,5 +103,17 @@ TEST(Partition, StopsThoughItCannotCommit) {
   EXPECT_EQ(f.run(f.partition->close_log()).code(), Errc::resource_exhausted);
 }
 
+TEST(Partition, TheLargestTimestampIsThatOfTheRecords) {
+  Fixture f;
+  std::vector<std::byte> lying = Fixture::batch(5);
+  restamp_batch(lying, 1'000'000, false);
+  ASSERT_TRUE(f.append(lying));
+  ASSERT_TRUE(f.append(Fixture::batch(9)));
+  auto hit = f.partition->log().find_timestamp(9, Offset{2});
+  ASSERT_TRUE(hit.ok() && *hit);
+  EXPECT_EQ((**hit).header.base_offset, 1) << "a batch that only claims to be newer";
+  EXPECT_TRUE(f.run(f.partition->flush()).ok());
+}
+
 }  // namespace
 }  // namespace mr::replication
