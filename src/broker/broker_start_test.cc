@@ -100,5 +100,62 @@ TEST(BrokerStart, ADamagedLogTakesOnlyItsPartitionOffline) {
   }
 }
 
+// A topic made again under the name of a deleted one begins at 0, also when checkpoints were written just then.
+TEST(BrokerStart, ADeletedTopicsLogStartIsForgotten) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    sim::World world({.seed = seed});
+    sim::Host& host = world.add_host("b");
+    auto journal = std::make_shared<metastore::MemoryJournal>();
+    auto first = std::make_unique<Running>(world, host.start(6), journal);
+    // On the first shard that is asked, so that there is time between the question and the writing.
+    TopicRef old;
+    for (int i = 0; old == nullptr || old->partitions[0].home != ShardId{0}; ++i)
+      old = *first->run(first->broker->create_topic({.name = "t" + std::to_string(i)}, false));
+    const std::string name = old->name;
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(first->append(name, "old"), Offset{i});
+    ShardId home{0};
+    auto cut = [](Broker& broker, ShardId home, TopicId id) -> Task<Result<void>> {
+      co_return co_await broker.shards().call(
+          home, [&] { return broker.shard(home).find(id, PartitionIndex{0})->log().advance_log_start(Offset{5}); });
+    };
+    ASSERT_TRUE(first->run(cut(*first->broker, home, old->id)).ok());
+    first->run(first->broker->write_checkpoints());
+
+    int ended = 0;
+    auto checkpoints = [](Broker& broker, Duration after, int& ended) -> Task<void> {
+      const TaskContext& context = co_await current_context();
+      (void)co_await sleep_until(context.executor->now() + after);
+      co_await broker.write_checkpoints();
+      ++ended;
+    };
+    auto deletion = [](Broker& broker, TopicRef topic, int& ended) -> Task<void> {
+      EXPECT_TRUE((co_await broker.delete_topic(topic->name, topic->id)).ok());
+      ++ended;
+    };
+    first->process.spawn(ShardId{0}, "delete", deletion(*first->broker, old, ended));
+    first->process.spawn(ShardId{0}, "checkpoints",
+                         checkpoints(*first->broker, world.random_delay(std::chrono::milliseconds(3)), ended));
+    world.run_until([&] { return ended == 2; }, std::chrono::seconds(60));
+    ASSERT_EQ(ended, 2);
+    ASSERT_TRUE(first->run(first->broker->create_topic({.name = name}, false)).ok());
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(first->append(name, "new"), Offset{i}) << "seed " << seed;
+
+    host.crash(sim::CrashMode::lose_unsynced);
+    auto kept = std::make_shared<metastore::MemoryJournal>(*journal);
+    first->stop();
+    first.reset();
+    Running again(world, host.start(6), kept);
+    TopicRef topic = again.topic(name);
+    ASSERT_NE(topic, nullptr);
+    home = topic->partitions[0].home;
+    PartitionRef partition = again.broker->shard(home).find(topic->id, PartitionIndex{0});
+    ASSERT_NE(partition, nullptr);
+    EXPECT_EQ(partition->log_start(), Offset{0}) << "seed " << seed;
+    EXPECT_EQ(partition->log_end(), Offset{3}) << "seed " << seed;
+    partition.reset();
+    again.stop();
+  }
+}
+
 }  // namespace
 }  // namespace mr::broker

@@ -49,6 +49,9 @@ Task<void> Broker::checkpoint_loop() {
 }
 
 Task<void> Broker::write_checkpoints() {
+  // Asked for first: a partition that is deleted while the numbers are gathered is taken out of them afterwards. Its
+  // log start must not outlive it, or a topic made again under its name would begin there.
+  if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
   std::vector<storage::Checkpoints> per_directory(directories_.size());
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     struct Line {
@@ -80,7 +83,6 @@ Task<void> Broker::write_checkpoints() {
     }
   }
   Env& env = per_shard_[0]->env;
-  if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
   for (std::size_t d = 0; d < directories_.size(); ++d) {
     auto written = co_await offload(env, [&] { return directories_[d]->write_checkpoints(per_directory[d]); });
     if (!written.ok())

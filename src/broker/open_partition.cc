@@ -32,15 +32,14 @@ storage::LogConfig log_settings(const config::TopicConfig& topic, const config::
 /// On the job's home shard.
 Task<Result<void>> Broker::open_log(OpenJob& job) {
   Env& env = per_shard_[job.home().v]->env;
-  storage::DataDir& dir = *directories_[job.directory];
   TopicPartition name = job.name();
-  storage::Log::OpenOptions options{.directory = dir.partition_path(name),
+  storage::Log::OpenOptions options{.directory = directories_[job.directory]->partition_path(name),
                                     .partition = name,
                                     .topic_id = job.topic->id,
                                     .config = log_settings(*job.settings, config()),
-                                    .clean_stop = dir.was_clean(),
-                                    .recovery_point = dir.recovery_point(name),
-                                    .log_start = dir.log_start(name),
+                                    .clean_stop = job.clean_stop,
+                                    .recovery_point = job.recovery_point,
+                                    .log_start = job.log_start,
                                     .now = env.clock.wall()};
   MR_CO_TRY(job.log, co_await offload(env, [&] { return storage::Log::open(env.files, options); }));
   co_return Result<void>{};

@@ -10,6 +10,11 @@ struct Broker::OpenJob {
   PartitionIndex index;
   const config::TopicConfig* settings = nullptr;
   std::size_t directory = 0;  ///< of directories_
+  // As the directory's checkpoints say, of a partition that was there before. Filled in where nobody changes them: they
+  // are written on the pool.
+  Offset recovery_point{0};
+  Offset log_start{0};
+  bool clean_stop = false;
   std::unique_ptr<storage::Log> log;
   LeaderEpoch epoch{0};
   Result<void> outcome;

@@ -90,6 +90,9 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
       job.index = p.index;
       job.settings = &opening.settings;
       job.directory = directory;
+      job.recovery_point = directories_[directory]->recovery_point(job.name());
+      job.log_start = directories_[directory]->log_start(job.name());
+      job.clean_stop = directories_[directory]->was_clean();
       found.erase(key);
     }
   }
