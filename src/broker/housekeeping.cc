@@ -6,12 +6,15 @@ namespace mr::broker {
 
 namespace {
 constexpr Duration kCheckpointInterval = std::chrono::seconds(60);  // Kafka's log.flush.offset.checkpoint.interval.ms
-}
+
+/// A setting in milliseconds, as a time that can be added to now: "never" is a year here.
+Duration bounded(std::int64_t ms) { return Millis(std::min<std::int64_t>(ms, 365ll * 86'400'000)); }
+}  // namespace
 
 Task<void> Broker::retention_loop(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
   for (;;) {
-    auto slept = co_await sleep_until(shard.env.now() + Millis(settings_.config.log_retention_check_interval_ms));
+    auto slept = co_await sleep_until(shard.env.now() + bounded(settings_.config.log_retention_check_interval_ms));
     if (!slept.ok()) co_return;
     co_await apply_retention(id);
   }
@@ -26,7 +29,7 @@ Task<void> Broker::apply_retention(ShardId id) {
     std::vector<std::string> files = partition->log().take_deleted_files();
     if (files.empty()) continue;
     shard.scope.spawn("delete segments",
-                      delete_files_later(id, std::move(files), Millis(settings_.config.log_segment_delete_delay_ms)));
+                      delete_files_later(id, std::move(files), bounded(settings_.config.log_segment_delete_delay_ms)));
   }
 }
 
@@ -35,6 +38,14 @@ Task<void> Broker::apply_retention(ShardId id) {
 Task<void> Broker::delete_files_later(ShardId id, std::vector<std::string> files, Duration delay) {
   Env& env = per_shard_[id.v]->env;
   if (!(co_await sleep_until(env.now() + delay)).ok()) co_return;
+  // Their new names first, or a crash could bring some of them back and others not.
+  auto synced = co_await offload(
+      env, [&] { return env.files.sync_directory(files.front().substr(0, files.front().rfind('/'))); });
+  if (!synced.ok()) {
+    if (synced.code() != Errc::not_found)  // deleted with its topic
+      log_warn("broker", "old segment files stay until the next start", {{"error", synced.error().message()}});
+    co_return;
+  }
   for (std::string& path : files) {
     auto removed = co_await offload(env, [&] { return env.files.remove(path); });
     if (!removed.ok() && removed.code() != Errc::not_found)
