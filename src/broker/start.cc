@@ -53,7 +53,14 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
   for (std::size_t d = 0; d < directories_.size(); ++d) {
     MR_CO_TRY(auto listed, co_await offload(env, [&] { return directories_[d]->partitions(); }));
     for (const storage::PartitionDir& entry : listed)
-      if (entry.topic_id) found[PartitionKey{*entry.topic_id, entry.name.partition}] = d;
+      if (entry.topic_id) {
+        auto [at, first] = found.emplace(PartitionKey{*entry.topic_id, entry.name.partition}, d);
+        if (!first)
+          co_return Error(
+              Errc::corrupt_data,
+              fmt::format("{} lies in {} and in {}: move the one that is not to be served away", entry.name.to_string(),
+                          directories_[at->second]->path(), directories_[d]->path()));
+      }
   }
 
   struct Opening {
