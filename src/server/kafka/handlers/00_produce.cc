@@ -54,6 +54,8 @@ void fill_answer(Exchange& x, wire::produce::PartitionProduceResponse& answer, c
   }
   const AppendFailure& failure = item.outcome.error();
   answer.error_code = kafka_error(failure.error);
+  if (answer.error_code == KafkaError::kafka_storage_error && x.head.version < 4)
+    answer.error_code = KafkaError::not_leader_or_follower;  // unknown to clients before
   answer.base_offset = Offset{-1};
   if (!failure.error.detail().empty()) answer.error_message = x.arena.copy(failure.error.detail());
   if (failure.record_index >= 0) {

@@ -33,7 +33,10 @@ Task<void> delete_one(Exchange& x, Wanted wanted, wire::delete_topics::Deletable
   answer.name = x.arena.copy(topic->name);
   answer.topic_id = topic->id;
   auto deleted = co_await x.broker->delete_topic(topic->name, topic->id);
-  if (!deleted.ok()) answer.error_code = kafka_error(deleted.error());
+  if (deleted.ok()) co_return;
+  answer.error_code = kafka_error(deleted.error());
+  // Gone meanwhile: said in the words of the request.
+  if (deleted.code() == Errc::unknown_topic_id && !by_id) answer.error_code = KafkaError::unknown_topic_or_partition;
 }
 
 }  // namespace
