@@ -8,6 +8,21 @@ namespace mr::server::kafka {
 namespace {
 /// How long answers may still go out when the server stops.
 constexpr Duration kStopGrace = std::chrono::seconds(2);
+
+/// Closes the stream a little after the server was told to stop, even when that comes after the last request was read.
+class ForcedEnd final : public CancelHook {
+ public:
+  ForcedEnd(Env& env, Stream& stream) : env_(env), stream_(stream) {}
+  ~ForcedEnd() override { env_.executor.cancel_timer(timer_); }
+  void on_cancel() override {
+    timer_ = env_.executor.add_timer(env_.now() + kStopGrace, [this] { stream_.close(); });
+  }
+
+ private:
+  Env& env_;
+  Stream& stream_;
+  TimerId timer_{};
+};
 }  // namespace
 
 Connection::Connection(KafkaServer& server, Env& env, std::unique_ptr<Stream> stream, BufferPool& pool,
@@ -26,10 +41,14 @@ Task<void> Connection::run() {
   pending_changed_.notify_all();
   // What was taken in is still answered. A peer that does not read is left behind at the write deadline, and soon when
   // the server stops.
-  bool stopping = !outcome.ok() && outcome.code() == Errc::cancelled;
-  TimerId force = env_.executor.add_timer(stopping ? env_.now() + kStopGrace : kForever, [this] { stream_->close(); });
+  ForcedEnd forced(env_, *stream_);
+  const TaskContext& context = co_await current_context();
+  if (context.cancel->cancelled()) {
+    forced.on_cancel();
+  } else {
+    context.cancel->link(forced);
+  }
   co_await scope_.drained();
-  env_.executor.cancel_timer(force);
   stream_->close();
   note_end(outcome);
 }
@@ -52,7 +71,8 @@ void Connection::note_end(const Result<void>& outcome) {
 
 Task<Result<void>> Connection::read_requests() {
   for (;;) {
-    while (pending_.size() >= kPendingMax && !write_failed_) MR_CO_TRY_VOID(co_await pending_changed_.wait());
+    while ((pending_.size() >= kPendingMax || pending_bytes_ > kPendingBytesMax) && !write_failed_)
+      MR_CO_TRY_VOID(co_await pending_changed_.wait());
     if (write_failed_) co_return Errc::connection_closed;
     MR_CO_TRY(auto frame, co_await reader_.next(server_.options().idle_max));
     if (!frame) co_return Result<void>{};
@@ -89,6 +109,8 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
       co_return sent;
     }
   } else {
+    exchange->pending_bytes = exchange->arena.held_bytes() + exchange->writer.size();
+    pending_bytes_ += exchange->pending_bytes;
     pending_.push_back(std::move(exchange));
     pending_changed_.notify_all();
   }
@@ -112,6 +134,7 @@ Task<void> Connection::write_answers() {
       write_failed_ = true;
       stream_->close();  // the reader must not wait for more
     }
+    pending_bytes_ -= exchange.pending_bytes;
     give_back(std::move(pending_.front()));
     pending_.pop_front();
     pending_changed_.notify_all();

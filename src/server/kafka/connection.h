@@ -26,6 +26,8 @@ class Connection {
  private:
   /// Answers that may wait for their second stage while further requests are read. Full: reading stops.
   static constexpr std::size_t kPendingMax = 64;
+  /// Memory of such answers, likewise; the last one may go beyond.
+  static constexpr std::size_t kPendingBytesMax = 16 << 20;
 
   Task<Result<void>> read_requests();
   Task<Result<void>> handle_frame(MutableBytes frame);
@@ -43,6 +45,7 @@ class Connection {
   std::string client_id_;
   FrameReader reader_;
   std::deque<std::unique_ptr<Exchange>> pending_;
+  std::size_t pending_bytes_ = 0;
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<ByteView> gather_;
   bool writing_ = false;  ///< an answer is on its way out

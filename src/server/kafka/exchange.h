@@ -41,6 +41,8 @@ struct Exchange {
   std::optional<Task<Result<void>>> second_stage;
   std::shared_ptr<void> second_stage_state;  ///< what second_stage refers to
 
+  std::size_t pending_bytes = 0;  ///< counted by the connection while the answer waits
+
   bool no_answer = false;    ///< acks=0: nothing is sent
   bool close_after = false;  ///< close the connection once the answer is sent
 
@@ -53,7 +55,17 @@ struct Exchange {
     reads.clear();
     arena.reset();
     writer.reset();
+    pending_bytes = 0;
     no_answer = close_after = false;
+  }
+
+  /// A few bytes of a request may ask for kilobytes of answer, and may do so a million times. Handlers that build such
+  /// answers look here; too_large closes the connection.
+  static constexpr std::size_t kBuiltBytesMax = 32 << 20;
+  bool built_too_much() const { return arena.held_bytes() > kBuiltBytesMax; }
+  Result<void> check_built_bytes() const {
+    if (built_too_much()) return Error(Errc::too_large, "the answer would take too much memory");
+    return {};
   }
 
   /// Decodes the body. Errors close the connection.

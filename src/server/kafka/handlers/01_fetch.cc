@@ -8,6 +8,11 @@ namespace mr::server::kafka {
 
 namespace {
 
+/// More than a broker has (TopicLimits): a request that names more holds memory for nothing while it waits.
+constexpr std::size_t kPartitionsMax = 100'000;
+/// Longer polls answer empty, and the reader asks again: until then nobody notices that it has gone.
+constexpr Millis kLongPollMax{300'000};
+
 void fill_item(broker::FetchItem& item, const broker::TopicRef& topic, Errc unknown,
                const wire::fetch::FetchPartition& asked) {
   item.partition = asked.partition;
@@ -61,7 +66,11 @@ Task<Result<void>> handle_fetch(Exchange& x) {
   }
   bool by_id = x.head.version >= 13;
   bool read_committed = request.isolation_level == 1;
+  std::size_t count = 0;
+  for (const auto& asked : request.topics) count += asked.partitions.size();
+  if (count > kPartitionsMax) co_return Error(Errc::too_large, "a fetch of more partitions than there can be");
   std::vector<broker::FetchItem> items;
+  items.reserve(count);
   {
     auto table = x.broker->topics(x.shard);
     for (const auto& asked : request.topics) {
@@ -71,7 +80,7 @@ Task<Result<void>> handle_fetch(Exchange& x) {
     }
   }
   broker::FetchOptions options{
-      .deadline = x.context.received + Millis(std::max(request.max_wait_ms, 0)),
+      .deadline = x.context.received + std::clamp(Millis(request.max_wait_ms), Millis(0), kLongPollMax),
       .bytes_min = static_cast<std::uint64_t>(std::max(request.min_bytes, 0)),
       .bytes_max = static_cast<std::uint64_t>(std::clamp(request.max_bytes, 0, x.broker->config().fetch_max_bytes)),
       .read_committed = read_committed};

@@ -94,6 +94,7 @@ Task<Result<void>> handle_metadata(Exchange& x) {
   bool may_create = request.allow_auto_topic_creation && x.broker->config().auto_create_topics_enable;
   response.topics = x.arena.list<MetadataResponseTopic>(request.topics->size());
   for (std::size_t t = 0; t < request.topics->size(); ++t) {
+    MR_CO_TRY_VOID(x.check_built_bytes());
     const auto& asked = (*request.topics)[t];
     // The Java client asks by id with an empty name beside it, so the id decides.
     if (asked.name && asked.topic_id == TopicId{}) {

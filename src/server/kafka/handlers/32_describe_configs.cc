@@ -51,6 +51,7 @@ Task<Result<void>> handle_describe_configs(Exchange& x) {
   response.results = x.arena.list<wire::describe_configs::DescribeConfigsResult>(request.resources.size());
   auto table = x.broker->topics(x.shard);
   for (std::size_t r = 0; r < request.resources.size(); ++r) {
+    MR_CO_TRY_VOID(x.check_built_bytes());
     const auto& asked = request.resources[r];
     auto& answer = response.results[r];
     answer.resource_type = asked.resource_type;
