@@ -118,7 +118,13 @@ def blackbox(report, options):
 
 def clients(report, options):
     build(report, "release", "millrace")
+    skipped = report.counts["skipped"]
     blackbox_runs(report, ("millrace", ["java"]), ("millrace", ["python", "kcat"]))
+    if report.counts["skipped"] > skipped:
+        report.add("skipped", "README's table of clients", "a client could not run")
+        return
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/client-table"), "--check"], capture_output=True, text=True)
+    report.add("passed" if done.returncode == 0 else "failed", "README's table of clients", done.stdout + done.stderr)
 
 
 def reference(report, options):
