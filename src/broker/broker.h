@@ -110,6 +110,15 @@ class Broker {
   Task<void> for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&));
   /// Jobs that failed leave the list; their partitions are offline from then on.
   Task<void> take_offline(std::vector<OpenJob>& jobs);
+  struct WaitingForSpace {
+    PartitionKey key;
+    std::size_t directory = 0;
+    Offset recovery_point{0};
+    Offset log_start{0};
+  };
+  void open_later(const OpenJob& job);
+  Task<void> reopen_loop();
+  Task<bool> reopen(WaitingForSpace waiting, TopicRef topic);
   Task<Result<void>> raise_epochs(std::vector<OpenJob>& jobs);
   Task<void> publish(std::shared_ptr<const TopicTable> table);
   Task<void> remove_data(TopicRef topic);
@@ -133,6 +142,7 @@ class Broker {
   std::vector<std::unique_ptr<storage::DataDir>> directories_;
   std::vector<std::size_t> partitions_in_directory_;
   std::unordered_map<PartitionKey, std::size_t> directory_of_;
+  std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};
   Semaphore directory_calls_{1};  ///< a DataDir takes one call at a time
   std::int64_t next_producer_id_ = 0;

@@ -37,7 +37,7 @@ struct ShardState {
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
   std::unordered_map<PartitionKey, PartitionRef> partitions;
   /// Partitions of ours whose log could not be opened, with the reason: served to nobody until a restart finds them
-  /// well.
+  /// well or, when only room was lacking, until there is some (reopen.cc).
   struct Offline {
     TopicPartition name;
     Error why;

@@ -25,6 +25,7 @@ Task<Result<void>> Broker::start() {
                           [this, s] { per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s})); });
   }
   per_shard_[0]->scope.spawn("checkpoints", checkpoint_loop());
+  if (!waiting_for_space_.empty()) per_shard_[0]->scope.spawn("reopen", reopen_loop());
   co_return Result<void>{};
 }
 
