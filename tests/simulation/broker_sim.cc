@@ -114,7 +114,10 @@ class BrokerSim {
     if (end == RunEnd::step_limit) stage_.ledger.violation("step limit: something spins\n" + world_.describe());
     if (fine() && start_failed()) stage_.ledger.violation("the broker does not start: " + node_.failure());
   }
-  bool start_failed() const { return !node_.failure().empty() && !start_may_fail_ && !refused_for_now(); }
+  bool start_failed() const {
+    bool full = node_.failure().starts_with("disk_full");
+    return !node_.failure().empty() && !start_may_fail_ && !refused_for_now() && !full;
+  }
 
   ClientSeat seat(const std::string& name) {
     // Each client is a process of its own on one of two machines.
@@ -162,6 +165,7 @@ class BrokerSim {
     if (rng_.one_in(2)) set_out_retention(admin, process);
     if (rng_.one_in(2)) set_out(vandals_, "vandal");
     set_out(churns_, "churn", "churn");
+    if (rng_.one_in(3)) set_out(churns_, "churn2", "churn2");
   }
 
   /// A topic whose oldest records go all the time.
@@ -194,7 +198,9 @@ class BrokerSim {
     }
     start_may_fail_ = false;
     check_run(RunEnd::done);
-    if (fine() && !node_.running()) stage_.ledger.violation("the broker hangs while starting\n" + world_.describe());
+    if (fine() && !node_.running()) {
+      stage_.ledger.violation(fmt::format("the broker does not start: {}\n{}", node_.failure(), world_.describe()));
+    }
   }
 
   void crash_and_start(CrashMode mode, bool disk_is_cut) {
@@ -296,9 +302,41 @@ class BrokerSim {
     std::uint64_t refused = world_.probes().count("client.produce_error");
     host_.disk().set_total_bytes(host_.disk().used_bytes() + rng_.below(64 << 10));
     let(Millis(rng_.between(50, 1'500)));
+    if (fine() && rng_.one_in(3)) restart_on_full_disk();
     host_.disk().set_total_bytes(512_MiB);
+    if (!fine()) return;
     if (world_.probes().count("client.produce_error") > refused) stage_.hit("sim.full_disk_refused_a_produce");
+    if (!node_.running()) start_again();
     let(Millis(200));
+  }
+
+  /// Neither stop nor start may hang; a start may be refused, and works when there is room.
+  void restart_on_full_disk() {
+    note("restart on a full disk");
+    start_may_fail_ = true;
+    if (rng_.one_in(2)) {
+      node_.crash(some_mode());
+    } else {
+      node_.stop();
+      wait([&] { return node_.stopped(); }, seconds(120));
+    }
+    if (!node_.stopped())
+      stage_.ledger.violation("the broker hangs while stopping on a full disk\n" + world_.describe());
+    if (fine()) {
+      // What a crash left may be larger than the disk that the dead process had filled.
+      host_.disk().set_total_bytes(host_.disk().used_bytes() + rng_.below(16 << 10));
+      node_.start();
+      wait([&] { return node_.running() || !node_.failure().empty(); }, seconds(120));
+    }
+    if (fine() && !node_.running() && node_.failure().empty()) {
+      stage_.ledger.violation("the broker hangs while starting on a full disk\n" + world_.describe());
+    }
+    if (fine() && !node_.running() && !node_.failure().starts_with("disk_full") && !refused_for_now()) {
+      stage_.ledger.violation("on a full disk the broker does not start: " + node_.failure());
+    }
+    stage_.hit(node_.running() ? "sim.started_on_full_disk" : "sim.full_disk_refused_the_start");
+    if (!node_.running()) wait([&] { return node_.stopped(); }, seconds(120));
+    start_may_fail_ = false;
   }
 
   void jump_clock() {

@@ -52,6 +52,7 @@ const std::set<std::string> kExpectedProbes = {
     "sim.write_failed",
     "sim.accept_failed",
     "client.overtaken_by_retention",
+    "sim.started_on_full_disk",
     "client.vandal",
     "sim.hung_sync",
 };
