@@ -742,6 +742,8 @@ def leader_epochs(ctx):
 def internal(ctx):
     with ctx.broker.connect() as c:
         code = c.create_topic("__consumer_offsets", check=False)
+        if code == 0:
+            c.wait_for_topic("__consumer_offsets")
         p = c.produce("__consumer_offsets", rk.batch([b"x"], keys=[b"k"]))
         assert code != 0 or p["ErrorCode"] == rk.INVALID_TOPIC_EXCEPTION, (code, p["ErrorCode"])
         assert p["ErrorCode"] != 0, "a client wrote to an internal topic"
