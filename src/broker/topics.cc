@@ -19,10 +19,7 @@ Task<Result<void>> Broker::delete_topic(std::string name, TopicId id) {
 Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_only) {
   ShardState& control = *per_shard_[0];
   MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));
-  struct Release {
-    Semaphore& changes;
-    ~Release() { changes.release(1); }
-  } release{topic_changes_};
+  Semaphore::Held held(topic_changes_);
   if (!started_) co_return Errc::shutting_down;
 
   TopicLimits limits{.default_partitions = settings_.config.num_partitions,
@@ -83,10 +80,7 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
 Task<Result<void>> Broker::delete_on_control(std::string name, TopicId id) {
   ShardState& control = *per_shard_[0];
   MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));
-  struct Release {
-    Semaphore& changes;
-    ~Release() { changes.release(1); }
-  } release{topic_changes_};
+  Semaphore::Held held(topic_changes_);
   if (!started_) co_return Errc::shutting_down;
   TopicRef topic = control.topics->find(id);
   if (topic == nullptr || topic->name != name) co_return Errc::unknown_topic_id;

@@ -128,6 +128,16 @@ class Semaphore {
     free_ += permits;
     freed_.notify_all();
   }
+  /// One acquired permit, released at the end of the scope.
+  class Held {
+   public:
+    explicit Held(Semaphore& semaphore) : semaphore_(semaphore) {}
+    Held(const Held&) = delete;
+    ~Held() { semaphore_.release(1); }
+
+   private:
+    Semaphore& semaphore_;
+  };
   std::uint64_t available() const { return free_; }
 
  private:

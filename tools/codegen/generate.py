@@ -138,6 +138,10 @@ def differs(field, member):
     return f"{member} != {literal(field)}"
 
 
+# What Reader and Writer call the fixed-width types.
+CALL = {"bool": "boolean", "int8": "i8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32",
+        "int64": "i64", "float64": "f64", "uuid": "uuid"}
+
 # ---- smallest sizes, for the bound on array counts
 
 FIXED_SIZE = {"bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "float64": 8,
@@ -392,8 +396,7 @@ class Generator:
             return f"read(in, v, {target});"
         if wire in ("string", "bytes", "records"):
             return f"{target} = in.{wire}({flex});"
-        call = {"bool": "boolean", "int8": "i8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32",
-                "int64": "i64", "float64": "f64", "uuid": "uuid"}[wire]
+        call = CALL[wire]
         if field.held == "id":
             return f"{target}.v = in.{call}();"
         if field.held == "enum":
@@ -485,8 +488,7 @@ class Generator:
             return f"write(out, v, {value});"
         if wire in ("string", "bytes", "records"):
             return f"out.{wire}({value}, {flex});"
-        call = {"bool": "boolean", "int8": "i8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32",
-                "int64": "i64", "float64": "f64", "uuid": "uuid"}[wire]
+        call = CALL[wire]
         if field.held == "id":
             return f"out.{call}({value}.v);"
         if field.held == "enum":
