@@ -235,26 +235,27 @@ class Process final : public Shards {
 
 namespace detail {
 template <class T>
-Task<void> store(Task<T> task, std::optional<T>* into) {
+Task<void> store(Task<T> task, std::shared_ptr<std::optional<T>> into) {
   into->emplace(co_await std::move(task));
 }
-inline Task<void> mark(Task<void> task, bool* done) {
+inline Task<void> mark(Task<void> task, std::shared_ptr<bool> done) {
   co_await std::move(task);
   *done = true;
 }
 }  // namespace detail
 
+// The outcome is shared: a run that fails leaves its coroutine behind, which may end later and still writes there.
 template <class T>
 T World::run(Process& process, ShardId shard, Task<T> task, Duration limit) {
   if constexpr (std::is_void_v<T>) {
-    bool done = false;
-    process.spawn(shard, "test", detail::mark(std::move(task), &done));
-    if (RunEnd end = run_until([&] { return done; }, limit); end != RunEnd::done) fail_run(end);
+    auto done = std::make_shared<bool>(false);
+    process.spawn(shard, "test", detail::mark(std::move(task), done));
+    if (RunEnd end = run_until([&] { return *done; }, limit); end != RunEnd::done) fail_run(end);
   } else {
-    std::optional<T> value;
-    process.spawn(shard, "test", detail::store(std::move(task), &value));
-    if (RunEnd end = run_until([&] { return value.has_value(); }, limit); end != RunEnd::done) fail_run(end);
-    return std::move(*value);
+    auto value = std::make_shared<std::optional<T>>();
+    process.spawn(shard, "test", detail::store(std::move(task), value));
+    if (RunEnd end = run_until([&] { return value->has_value(); }, limit); end != RunEnd::done) fail_run(end);
+    return std::move(**value);
   }
 }
 
