@@ -4,7 +4,7 @@ find_program(CCACHE ccache)
 if(CCACHE)
   # Clang's precompiled headers and ccache agree only with these; see limits.md 9.7.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_SLOPPINESS=pch_defines,time_macros
       CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 set(CMAKE_LINKER_TYPE LLD)
