@@ -11,6 +11,7 @@
 #include "model/batch_header.h"
 #include "model/ids.h"
 #include "runtime/env.h"
+#include "storage/journal_format.h"
 
 namespace mr::storage {
 
@@ -66,7 +67,22 @@ struct SequenceVerdict {
 
 struct AppendResult {
   Offset base_offset;
-  Offset next_offset;  ///< log end offset after this append
+  Offset next_offset;          ///< log end offset after this append
+  Offset segment{0};           ///< base offset of the segment file it went to
+  std::uint64_t position = 0;  ///< in that file
+};
+
+/// What the commit journal of the last, unclean life knows of one partition. Runs are in the order they were written.
+struct CommitEvidence {
+  struct Carried {
+    JournalRun run;
+    std::vector<std::byte> frames;
+  };
+  std::vector<JournalRun> durable;
+  std::vector<Carried> carried;
+
+  /// Everything below was acknowledged, or could have been: bad bytes below are corruption, not a torn tail.
+  Offset end() const;
 };
 
 /// What one group-commit round must make durable, taken on the home shard, synced anywhere, handed back on the home
@@ -91,6 +107,7 @@ class Log {
                                ///< evidence in the directory itself (recovery.h)
     Offset log_start{0};       ///< from the log-start checkpoint
     WallMillis now = 0;
+    CommitEvidence evidence;  ///< empty after a clean stop
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
   /// and producer state, syncs the recovered tail. On return log end == durable end.

@@ -118,7 +118,7 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   changed_ = true;
   recent_->add(log_end_, position);
   bytes_ += batch.size();
-  AppendResult result{log_end_, stored.next_offset()};
+  AppendResult result{log_end_, stored.next_offset(), active().base(), position};
   if (epochs_.assign(epoch, log_end_)) ++epochs_version_;
   producers_.note(stored, now);
   log_end_ = result.next_offset;
