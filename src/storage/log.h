@@ -67,9 +67,8 @@ struct SequenceVerdict {
 
 struct AppendResult {
   Offset base_offset;
-  Offset next_offset;          ///< log end offset after this append
-  Offset segment{0};           ///< base offset of the segment file it went to
-  std::uint64_t position = 0;  ///< in that file
+  Offset next_offset;  ///< log end offset after this append
+  JournalRun run;      ///< the batch alone, as the commit journal names it
 };
 
 /// What the commit journal of the last, unclean life knows of one partition. Runs are in the order they were written.
@@ -85,11 +84,13 @@ struct CommitEvidence {
   Offset end() const;
 };
 
-/// What one group-commit round must make durable, taken on the home shard, synced anywhere, handed back on the home
-/// shard. The commit seam: appended end and durable end are different things (design decision 1).
+/// What one round must sync, taken on the home shard, synced anywhere, handed back on the home shard.
 struct SyncTicket {
-  Offset end;                                ///< everything below becomes durable when all files have synced
+  Offset end;                                ///< everything below is in its own file when all files have synced
   std::vector<std::shared_ptr<File>> files;  ///< normally the active segment; more right after a roll
+  /// What the round makes true of the active segment, for the commit journal: everything this Log has appended to it,
+  /// up to `end`. Earlier statements about the segment say less.
+  std::optional<JournalRun> run;
 };
 
 /// The log of one partition: segments, sparse indexes, epoch table, producer state. File formats are Kafka's.
@@ -110,7 +111,7 @@ class Log {
     CommitEvidence evidence;  ///< empty after a clean stop
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
-  /// and producer state, syncs the recovered tail. On return log end == durable end.
+  /// and producer state, syncs the recovered tail. On return log end == durable end == synced end.
   /// Errors: corrupt_data (a bad batch below the recovery point: nothing is cut), inconsistent_topic_id, newer_format,
   /// disk_failed, disk_full.
   static Result<std::unique_ptr<Log>> open(FileSystem& files, OpenOptions options);
@@ -119,7 +120,10 @@ class Log {
   // Offsets. All ends are exclusive.
   virtual Offset log_start() const = 0;
   virtual Offset log_end() const = 0;
+  /// Everything below survives a crash: it is in its own file, or carried by the commit journal. <= log_end().
   virtual Offset durable_end() const = 0;
+  /// Everything below is safe in its own files. <= durable_end().
+  virtual Offset synced_end() const = 0;
   /// Set once the log has failed for good: every later call answers with it.
   virtual const std::optional<Error>& failure() const = 0;
   virtual std::uint64_t bytes() const = 0;  ///< of all segment files
@@ -137,13 +141,20 @@ class Log {
   /// out_of_order_sequence, invalid_producer_epoch. Batches without producer id are always fresh.
   virtual Result<SequenceVerdict> check_sequence(const BatchHeader& header) const = 0;
 
-  // The commit seam. At most one round at a time: begin, sync each file of the ticket on the pool, end.
-  /// Empty when everything appended is durable already, when the log has failed (failure()), or when a file could not
+  // The commit seam: appended, durable and synced end are different things (design decision 1). At most one round at a
+  // time: begin, sync each file of the ticket on the pool, end.
+  /// Empty when everything appended is synced already, when the log has failed (failure()), or when a file could not
   /// be opened for want of descriptors (try again later).
   virtual std::optional<SyncTicket> begin_sync() = 0;
-  /// `outcome` of the syncs. On success durable_end() becomes ticket.end. resource_exhausted (a file beside the log
-  /// could not be opened) changes nothing: begin again later. Any other failure is final: disk_failed from then on.
+  /// `outcome` of the syncs. On success synced_end() becomes ticket.end and durable_end() at least that.
+  /// resource_exhausted (a file beside the log could not be opened) changes nothing: begin again later. Any other
+  /// failure is final: disk_failed from then on.
   virtual void end_sync(const SyncTicket& ticket, const Result<void>& outcome) = 0;
+  /// The commit journal has made everything below `end` durable; its own files may follow. `end` <= log_end(), and
+  /// what lies between durable_end() and `end` was appended while may_carry().
+  virtual void mark_carried(Offset end) = 0;
+  /// False while a roll waits for its round: the journal must not speak of a segment whose name is not durable.
+  virtual bool may_carry() const = 0;
 
   /// Whole batches from the one that contains `from` up to batches that start at or after `end` (exclusive; the
   /// caller passes the high watermark or last stable offset) and at most `bytes_max`, except that with
@@ -188,7 +199,7 @@ class Log {
   virtual std::vector<std::string> take_deleted_files() = 0;
 
   // Checkpoints and closing.
-  /// Offset below which recovery need not look: durable and segment-complete.
+  /// Offset below which recovery need not look: synced and segment-complete.
   virtual Offset recovery_point() const = 0;
   /// Pool. Everything appended is synced, indexes trimmed, producer snapshot written; for a clean stop.
   virtual Result<void> close() = 0;

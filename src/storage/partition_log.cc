@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "base/log.h"
 #include "storage/partition_metadata.h"
 #include "storage/segment_names.h"
@@ -23,7 +24,10 @@ Result<std::unique_ptr<Log>> Log::open(FileSystem& files, OpenOptions options) {
 }
 
 PartitionLog::PartitionLog(FileSystem& files, OpenOptions options)
-    : place_{files, std::move(options.directory)}, partition_(std::move(options.partition)), config_(options.config) {}
+    : place_{files, std::move(options.directory)},
+      partition_(std::move(options.partition)),
+      topic_(options.topic_id),
+      config_(options.config) {}
 
 Result<std::unique_ptr<PartitionLog>> PartitionLog::open(FileSystem& files, OpenOptions options) {
   std::unique_ptr<PartitionLog> log(new PartitionLog(files, options));
@@ -37,7 +41,7 @@ Result<void> PartitionLog::open_files(const OpenOptions& options) {
   epochs_ = std::move(found.epochs);
   producers_ = std::move(found.producers);
   log_start_ = segments_.front()->base();
-  log_end_ = durable_end_ = found.log_end;
+  log_end_ = durable_end_ = synced_end_ = found.log_end;
   recovery_point_ = active().base();
   for (const auto& segment : segments_) bytes_ += segment->size();
   return advance_log_start(std::max(found.log_start, log_start_));
@@ -87,6 +91,7 @@ Result<void> PartitionLog::roll() {
   note_use(active());
   segments_.push_back(std::move(next));
   if (recent_) recent_->count = 0;
+  run_ = {};
   log_debug("storage", "segment rolled", {{"partition", partition_.to_string()}, {"base", log_end_.v}});
   return {};
 }
@@ -118,25 +123,55 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   changed_ = true;
   recent_->add(log_end_, position);
   bytes_ += batch.size();
-  AppendResult result{log_end_, stored.next_offset(), active().base(), position};
+  AppendResult result{log_end_, stored.next_offset(), note_run(batch, stored, position)};
   if (epochs_.assign(epoch, log_end_)) ++epochs_version_;
   producers_.note(stored, now);
   log_end_ = result.next_offset;
   return result;
 }
 
+/// The batch as a run of its own; run_ grows by it.
+JournalRun PartitionLog::note_run(ByteView batch, const BatchHeader& stored, std::uint64_t position) {
+  ByteView header = batch.first(BatchHeader::kBytes);
+  JournalRun one{.topic = topic_,
+                 .partition = partition_.partition,
+                 .segment = active().base(),
+                 .position = position,
+                 .bytes = static_cast<std::uint32_t>(batch.size()),
+                 .base = Offset{stored.base_offset},
+                 .next = stored.next_offset(),
+                 .epoch = LeaderEpoch{stored.leader_epoch},
+                 .headers_crc = crc32c(header)};
+  if (run_.bytes == 0) {
+    run_ = one;
+    return one;
+  }
+  MR_CHECK(run_.segment == one.segment && run_.end() == one.position);
+  run_.bytes += one.bytes;
+  run_.next = one.next;
+  run_.epoch = one.epoch;
+  run_.headers_crc = crc32c(header, run_.headers_crc);
+  return one;
+}
+
+void PartitionLog::mark_carried(Offset end) {
+  MR_CHECK(end <= log_end_);
+  if (!failed_) durable_end_ = std::max(durable_end_, end);
+}
+
 std::optional<SyncTicket> PartitionLog::begin_sync() {
   MR_CHECK(!sync_running_);
-  if (failed_ || (log_end_ == durable_end_ && !seals_)) return std::nullopt;
-  SyncTicket ticket{log_end_, {}};
-  // The active segment holds whatever is not durable, unless the seal covers it all.
-  if (log_end_ > std::max(durable_end_, active().base())) {
+  if (failed_ || (log_end_ == synced_end_ && !seals_)) return std::nullopt;
+  SyncTicket ticket{.end = log_end_};
+  // The active segment holds whatever is not synced, unless the seal covers it all.
+  if (log_end_ > std::max(synced_end_, active().base())) {
     auto file = active().file();
     if (!file.ok()) {
       if (file.code() != Errc::resource_exhausted) (void)fail(std::move(file).error());
       return std::nullopt;
     }
     ticket.files.push_back(std::move(*file));
+    ticket.run = run_;
   }
   if (epochs_version_ != epochs_written_) {
     syncing_epochs_ = epochs_version_;
@@ -169,7 +204,8 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
     return;
   }
   if (failed_) return;
-  durable_end_ = ticket.end;
+  synced_end_ = ticket.end;
+  durable_end_ = std::max(durable_end_, ticket.end);
   if (sealed) recovery_point_ = sealed->next_base();
   if (epochs && !epoch_task->put_off()) epochs_written_ = *epochs;
 }
@@ -206,7 +242,7 @@ Result<void> PartitionLog::close() {
   };
   Result<void> outcome = all();
   if (!outcome.ok()) return harmless(outcome.error()) ? outcome : Result<void>(fail(std::move(outcome).error()));
-  durable_end_ = recovery_point_ = log_end_;
+  synced_end_ = durable_end_ = recovery_point_ = log_end_;
   for (auto& segment : segments_) segment->close_files();
   open_sealed_.clear();
   closed_ = true;

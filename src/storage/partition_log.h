@@ -23,6 +23,7 @@ class PartitionLog final : public Log {
   Offset log_start() const override { return log_start_; }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
+  Offset synced_end() const override { return synced_end_; }
   const std::optional<Error>& failure() const override { return failed_; }
   std::uint64_t bytes() const override { return bytes_; }
   std::size_t segments() const override { return segments_.size(); }
@@ -32,6 +33,8 @@ class PartitionLog final : public Log {
   Result<SequenceVerdict> check_sequence(const BatchHeader& header) const override { return producers_.check(header); }
   std::optional<SyncTicket> begin_sync() override;
   void end_sync(const SyncTicket& ticket, const Result<void>& outcome) override;
+  void mark_carried(Offset end) override;
+  bool may_carry() const override { return !seals_ && !syncing_seals_; }
 
   Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) override;
   Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
@@ -86,6 +89,7 @@ class PartitionLog final : public Log {
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);
   Result<void> roll();
   Error fail(Error error);
+  JournalRun note_run(ByteView batch, const BatchHeader& stored, std::uint64_t position);
   void note_use(Segment& segment);
 
   /// Index in segments_ of the segment that holds or would hold `offset`.
@@ -100,6 +104,7 @@ class PartitionLog final : public Log {
 
   LogPlace place_;
   TopicPartition partition_;
+  TopicId topic_;
   LogConfig config_;
   std::vector<std::unique_ptr<Segment>> segments_;  ///< by base offset; the last is the active one; never empty
   EpochTable epochs_;
@@ -108,6 +113,8 @@ class PartitionLog final : public Log {
   Offset log_start_{0};
   Offset log_end_{0};
   Offset durable_end_{0};
+  Offset synced_end_{0};
+  JournalRun run_;  ///< what we have appended to the active segment; empty before the first append to it
   Offset recovery_point_{0};
   std::uint64_t bytes_ = 0;
   std::shared_ptr<SealTask> seals_;          ///< waits for the next round

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "storage/log_fixture.h"
 
 namespace mr::storage::test {
@@ -67,6 +68,79 @@ TEST(PartitionLog, ByteLimitIsSoftForTheFirstBatchOnly) {
   EXPECT_EQ(f.log->read(Offset{0}, Offset{10}, 10, false)->bytes, 0u);
   EXPECT_EQ(f.log->read(Offset{0}, Offset{10}, one + 5, true)->bytes, one + 5);
   EXPECT_EQ(f.log->read(Offset{3}, Offset{5}, 1'000'000, true)->bytes, 2 * one);
+}
+
+// The commit seam. What the journal carries is durable, not synced: a round still has it to do, and close() too.
+TEST(PartitionLog, CarriedIsDurableAndStillToBeSynced) {
+  LogFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.append({.records = 2}).ok());
+  ASSERT_TRUE(f.append().ok());
+  f.log->mark_carried(Offset{2});
+  EXPECT_EQ(f.log->durable_end(), Offset{2});
+  EXPECT_EQ(f.log->synced_end(), Offset{0});
+  auto ticket = f.log->begin_sync();
+  ASSERT_TRUE(ticket);
+  f.log->mark_carried(Offset{3});
+  ASSERT_TRUE(f.append().ok());
+  f.log->mark_carried(Offset{4});
+  for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
+  f.log->end_sync(*ticket, {});
+  EXPECT_EQ(f.log->synced_end(), Offset{3});
+  EXPECT_EQ(f.log->durable_end(), Offset{4}) << "a round never takes back what the journal has";
+  ASSERT_TRUE(f.log->close().ok());
+  EXPECT_EQ(f.log->synced_end(), Offset{4});
+  f.disk.crash(sim::CrashMode::lose_unsynced);
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{4});
+}
+
+TEST(PartitionLog, RunsSayWhatWasAppendedToTheSegment) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  EXPECT_TRUE(f.log->may_carry());
+  auto header = [&](std::size_t i) { return ByteView(f.written[i]).first(BatchHeader::kBytes); };
+  auto first = f.append({.records = 2, .value_bytes = 100});
+  ASSERT_TRUE(first.ok());
+  JournalRun run{.topic = f.options.topic_id,
+                 .partition = PartitionIndex{0},
+                 .segment = Offset{0},
+                 .position = 0,
+                 .bytes = static_cast<std::uint32_t>(f.written[0].size()),
+                 .base = Offset{0},
+                 .next = Offset{2},
+                 .epoch = LeaderEpoch{0},
+                 .headers_crc = crc32c(header(0))};
+  EXPECT_EQ(first->run, run);
+  ASSERT_TRUE(f.sync().ok());
+  f.epoch = LeaderEpoch{3};
+  auto second = f.append({.value_bytes = 100});
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->run.position, f.written[0].size());
+  EXPECT_EQ(second->run.headers_crc, crc32c(header(1)));
+  // A statement covers what earlier ones did.
+  run.bytes += second->run.bytes;
+  run.next = Offset{3};
+  run.epoch = LeaderEpoch{3};
+  run.headers_crc = crc32c(header(1), crc32c(header(0)));
+  auto ticket = f.log->begin_sync();
+  ASSERT_TRUE(ticket);
+  EXPECT_EQ(ticket->run, run);
+  f.log->end_sync(*ticket, {});
+
+  auto rolled = f.append({.value_bytes = 900});
+  ASSERT_TRUE(rolled.ok());
+  EXPECT_EQ(rolled->run.segment, Offset{3});
+  EXPECT_EQ(rolled->run.position, 0u);
+  EXPECT_FALSE(f.log->may_carry());
+  ticket = f.log->begin_sync();
+  ASSERT_TRUE(ticket);
+  EXPECT_EQ(ticket->run, rolled->run);
+  EXPECT_FALSE(f.log->may_carry()) << "the new segment's name is not durable yet";
+  for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
+  f.log->end_sync(*ticket, {});
+  EXPECT_TRUE(f.log->may_carry());
 }
 
 TEST(PartitionLog, OffsetsOutsideAreRefused) {
