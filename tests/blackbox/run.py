@@ -13,7 +13,7 @@ import sys
 
 import harness
 
-SUITES = ["raw", "kcat", "python", "java", "crash", "robust", "serve", "cli", "readme"]
+SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "robust", "serve", "cli", "readme"]
 CLIENTS = ["kcat", "python", "java"]
 
 
@@ -46,7 +46,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "cli", "readme")]
+        suites = [s for s in suites if s.name not in ("serve", "cli", "readme", "crashfs")]
     else:
         def make():
             return harness.Broker(options.broker)

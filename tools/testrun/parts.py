@@ -112,8 +112,9 @@ def blackbox_runs(report, *runs):
 
 
 def blackbox(report, options):
-    build(report, "release", "millrace")
-    blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli", "readme"]), ("millrace", ["crash"]))
+    build(report, "release", "millrace", "crashfs")
+    blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli", "readme"]),
+                  ("millrace", ["crash", "crashfs"]))
 
 
 def clients(report, options):
