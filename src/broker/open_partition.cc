@@ -24,7 +24,8 @@ storage::LogConfig log_settings(const config::TopicConfig& topic, const config::
           .retention_bytes = topic.retention_bytes,
           .retention_ms = topic.retention_ms,
           .producer_expiration_ms = broker.producer_id_expiration_ms,
-          .delete_old = topic.deleted()};
+          .delete_old = topic.deleted(),
+          .compacted = topic.compacted()};
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct LogConfig {
   std::int64_t retention_ms = 7ll * 24 * 3600 * 1000;  ///< retention.ms; -1 no limit
   std::int64_t producer_expiration_ms = 86'400'000;    ///< producer.id.expiration.ms
   bool delete_old = true;                              ///< cleanup.policy has "delete"
+  bool compacted = false;                              ///< cleanup.policy has "compact"
 };
 
 /// Keeps the bytes of one read alive; gives them back to the home shard when destroyed (any shard may destroy it).

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "storage/compaction_recovery.h"
 #include "storage/partition_metadata.h"
 #include "storage/seal_task.h"
 #include "storage/segment_names.h"
@@ -50,6 +51,8 @@ class Recovery {
   Result<void> refill_producers();
   Result<void> remove_stray_snapshots();
   std::string snapshot_path(Offset offset) const { return segment_path(place_.directory, offset, kSnapshotSuffix); }
+  /// Nothing but a loss makes holes.
+  bool dense() const { return options_.config.delete_old && !options_.config.compacted; }
   bool indexes_there(Offset base) const { return offset_indexes_.contains(base) && time_indexes_.contains(base); }
 
   const LogPlace& place_;
@@ -64,6 +67,10 @@ class Recovery {
 
 Result<void> Recovery::list_directory() {
   MR_TRY(auto entries, place_.files.list(place_.directory));
+  if (has_unfinished_compaction(entries)) {
+    MR_TRY_VOID(settle_compaction(place_, entries));
+    MR_TRY(entries, place_.files.list(place_.directory));
+  }
   std::vector<std::string> given_up;
   std::set<Offset> given_up_bases;
   for (const DirEntry& entry : entries) {
@@ -87,16 +94,18 @@ Result<void> Recovery::list_directory() {
 }
 
 /// Segments are given up oldest first, but a crash may keep a later rename and lose an earlier one: what lies below a
-/// given-up segment goes with it, else the log would begin before a hole. Not so in a directory of Apache Kafka in
-/// which compaction was at work: it gives up the segments that it has rewritten, under names of which at least the
-/// first is in use again, and what lies below them is data.
+/// given-up segment goes with it, else the log would begin before a hole. Not so what compaction gave up: a segment
+/// that is there has replaced it, and what lies below is data. Apache Kafka may cut the end of that segment short, but
+/// then its first name is in use again.
 Result<void> Recovery::finish_deletion(const std::vector<std::string>& given_up,
                                        const std::set<Offset>& given_up_bases) {
   if (given_up.empty()) return {};
-  bool by_retention = options_.config.delete_old &&
-                      std::ranges::none_of(bases_, [&](Offset base) { return given_up_bases.contains(base); });
+  bool rewritten = std::ranges::any_of(bases_, [&](Offset base) { return given_up_bases.contains(base); });
   auto kept = bases_.begin();
-  if (by_retention && !given_up_bases.empty()) kept = std::ranges::upper_bound(bases_, *given_up_bases.rbegin());
+  if (options_.config.delete_old && !rewritten) {
+    MR_TRY(std::set<Offset> by_retention, given_up_by_retention(place_, bases_, given_up_bases));
+    if (!by_retention.empty()) kept = std::ranges::upper_bound(bases_, *by_retention.rbegin());
+  }
   for (auto base = bases_.begin(); base != kept; ++base) {
     for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
       auto removed = place_.files.remove(segment_path(place_.directory, *base, suffix));
@@ -175,7 +184,7 @@ Result<Recovery::ScanEnd> Recovery::scan(Segment& segment, BatchScanner::Depth d
     LeaderEpoch epoch{header.leader_epoch};
     // Only compaction makes holes, and never in what was appended since the evidence. Base offset and epoch lie outside
     // the checksum, so this is also what finds a damaged one.
-    bool hole = header.base_offset > end.next.v && options_.config.delete_old && end.next >= evidence_;
+    bool hole = header.base_offset > end.next.v && dense() && end.next >= evidence_;
     if (header.base_offset < end.next.v || hole || header.last_offset().v - segment.base().v > INT32_MAX ||
         epoch < scanned_epoch_) {
       end.bad = Error(Errc::corrupt_batch,
@@ -241,8 +250,7 @@ Result<void> Recovery::recover_segment(std::size_t index) {
   // A compacted topic may have holes between segments; elsewhere a hole is a lost tail, and what follows was never
   // answered for unless the evidence covers it.
   bool hole = next_base > end.next;
-  if (next_base < end.next || (hole && next_base > evidence_ && options_.config.delete_old))
-    return drop_segments_from(index + 1);
+  if (next_base < end.next || (hole && next_base > evidence_ && dense())) return drop_segments_from(index + 1);
   return {};
 }
 

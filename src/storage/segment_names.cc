@@ -28,13 +28,21 @@ std::optional<SegmentFileName> parse_segment_file_name(std::string_view name) {
     parsed.deleted = true;
     name.remove_suffix(kDeletedSuffix.size());
   }
-  if (name.size() <= kOffsetDigits) return std::nullopt;
+  auto base = parse_base_offset(name);
+  if (!base) return std::nullopt;
+  parsed.base = *base;
   parsed.suffix = name.substr(kOffsetDigits);
   if (!known_suffix(parsed.suffix)) return std::nullopt;
-  const char* end = name.data() + kOffsetDigits;
-  auto [stop, error] = std::from_chars(name.data(), end, parsed.base.v);
-  if (error != std::errc{} || stop != end || parsed.base.v < 0 || parsed.base.v > kBaseMax) return std::nullopt;
   return parsed;
+}
+
+std::optional<Offset> parse_base_offset(std::string_view name) {
+  if (name.size() <= kOffsetDigits) return std::nullopt;
+  Offset base;
+  const char* end = name.data() + kOffsetDigits;
+  auto [stop, error] = std::from_chars(name.data(), end, base.v);
+  if (error != std::errc{} || stop != end || base.v < 0 || base.v > kBaseMax) return std::nullopt;
+  return base;
 }
 
 std::optional<TopicPartition> parse_partition_directory(std::string_view name) {

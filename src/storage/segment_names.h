@@ -15,6 +15,9 @@ inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kTransactionIndexSuffix = ".txnindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr std::string_view kDeletedSuffix = ".deleted";
+/// Compaction's output: being written, and complete but not in its place yet (compaction_recovery.h).
+inline constexpr std::string_view kCleanedSuffix = ".cleaned";
+inline constexpr std::string_view kSwapSuffix = ".swap";
 
 /// "DIRECTORY/00000000000000000042.log".
 std::string segment_path(std::string_view directory, Offset base, std::string_view suffix);
@@ -27,6 +30,8 @@ struct SegmentFileName {
 };
 /// Empty when `name` is no file of a segment.
 std::optional<SegmentFileName> parse_segment_file_name(std::string_view name);
+/// The base offset in front of `name`, whatever follows it; empty when there is none.
+std::optional<Offset> parse_base_offset(std::string_view name);
 
 /// "topic-3" to its parts; empty when the topic is not a valid name or the partition not a plain number.
 std::optional<TopicPartition> parse_partition_directory(std::string_view name);
