@@ -117,7 +117,7 @@ class View final : public FileSystem {
       core_->done(volume_, DiskOp::open, path);
     } else {
       MR_TRY_VOID(struck(DiskOp::create, path));
-      if (!core_->fits(*volume_, Pages::kPage)) return Error(Errc::disk_full, path);
+      if (!core_->fits(*volume_, Pages::kPage, DiskOp::create)) return Error(Errc::disk_full, path);
       inode = std::make_shared<Inode>();
       link(*entry, inode);
     }
@@ -137,7 +137,7 @@ class View final : public FileSystem {
         continue;
       }
       MR_TRY_VOID(struck(DiskOp::make_directory, path));
-      if (!core_->fits(*volume_, Pages::kPage)) return Error(Errc::disk_full, path);
+      if (!core_->fits(*volume_, Pages::kPage, DiskOp::make_directory)) return Error(Errc::disk_full, path);
       auto made = std::make_shared<Inode>(Inode{.is_directory = true});
       link({at, part}, made);
       at = made;
@@ -340,6 +340,50 @@ void Disk::crash(CrashMode mode) {
   core_->restart();
 }
 
+namespace {
+/// All changes that are pending on files with a name in `directory` or below.
+void collect(const Inode& directory, const std::string& path, std::map<std::uint64_t, Disk::Unsynced>& into) {
+  for (const auto& [name, child] : directory.children) {
+    if (child->is_directory) {
+      collect(*child, path + "/" + name, into);
+      continue;
+    }
+    for (const PendingWrite& change : child->pending) {
+      into.try_emplace(change.order, Disk::Unsynced{.path = path + "/" + name, .sectors = sectors_of(change)});
+    }
+  }
+}
+}  // namespace
+
+void Disk::crash(const std::vector<Survival>& youngest) {
+  std::lock_guard guard(core_->mutex);
+  std::map<std::uint64_t, Unsynced> changes;
+  collect(*core_->volume->root, "", changes);
+  auto fate = youngest.rbegin();
+  for (auto at = changes.rbegin(); at != changes.rend() && fate != youngest.rend(); ++at, ++fate) {
+    core_->fates[at->first] = *fate;
+  }
+  crash(CrashMode::random);
+  core_->fates.clear();
+}
+
+std::vector<Disk::Unsynced> Disk::unsynced() const {
+  std::lock_guard guard(core_->mutex);
+  std::map<std::uint64_t, Unsynced> changes;
+  collect(*core_->volume->root, "", changes);
+  std::vector<Unsynced> all;
+  for (auto& [order, change] : changes) all.push_back(std::move(change));
+  return all;
+}
+
+std::unique_ptr<Disk> Disk::fork(std::uint64_t seed) const {
+  std::lock_guard guard(core_->mutex);
+  auto copy = std::make_unique<Disk>(seed, core_->total_bytes_start);
+  copy->core_->volume = copy_volume(*core_->volume);
+  copy->core_->next_order = core_->next_order;
+  return copy;
+}
+
 void Disk::crash_after(std::uint64_t operations, CrashMode mode) {
   std::lock_guard guard(core_->mutex);
   core_->crash_at = operations == 0 ? 0 : core_->changes + operations;
@@ -398,6 +442,7 @@ void Disk::flip_bit(const std::string& path, std::uint64_t position, unsigned bi
   std::lock_guard guard(core_->mutex);
   InodePtr inode = find(*core_->volume, split(path));
   MR_CHECK(inode && !inode->is_directory);
+  core_->tell("flipped_medium");
   inode->cached.flip_bit(position, bit);
   if (position < inode->durable.size()) inode->durable.flip_bit(position, bit);
 }
@@ -405,6 +450,11 @@ void Disk::flip_bit(const std::string& path, std::uint64_t position, unsigned bi
 void Disk::on_operation(std::function<void(const Operation&)> hook) {
   std::lock_guard guard(core_->mutex);
   core_->hooks.push_back(std::move(hook));
+}
+
+void Disk::on_fault(std::function<void(std::string_view)> hook) {
+  std::lock_guard guard(core_->mutex);
+  core_->fault_hooks.push_back(std::move(hook));
 }
 
 void Disk::on_wake(std::function<void()> hook) {

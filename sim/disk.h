@@ -15,7 +15,17 @@ namespace mr::sim {
 enum class CrashMode {
   lose_unsynced,  ///< nothing of them
   random,         ///< any subset, writes torn at 512-byte sectors; a later one may survive an earlier
-  keep_all,       ///< everything: the process died, the machine did not (kill -9)
+  keep_all,       ///< everything: the process died, the machine did not (kill -9). What was not synced still is not
+};
+
+/// What a crash leaves of one unsynced write, in sectors of 512 bytes counted from the one it begins in. A truncation
+/// happened when it keeps anything.
+struct Survival {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;  ///< exclusive
+
+  static Survival lost() { return {}; }
+  static Survival whole() { return {0, ~0ull}; }
 };
 
 enum class DiskOp : std::uint8_t {
@@ -43,6 +53,7 @@ struct Fault {
     delay,     ///< takes `delay` longer (World only)
     hang,      ///< does not return until heal() (World only; on the offload pool)
     flip_bit,  ///< reads: one bit of the answer is wrong, the medium is right
+    cut_read,  ///< reads: brings a part of what is there. Outside the contract of File: a device that returns less
     lie,       ///< sync, sync_directory: says ok and does nothing. Outside every contract: for mutation tests
   };
   Kind kind = Kind::fail;
@@ -101,6 +112,17 @@ class Disk final : public FileSystem {
   void crash_after(std::uint64_t operations, CrashMode mode);
   bool crashed() const;
   void restart();
+  /// As crash(random), but with chosen fates for the youngest changes of contents: the last of `youngest` is for the
+  /// last one. See unsynced().
+  void crash(const std::vector<Survival>& youngest);
+  struct Unsynced {
+    std::string path;
+    std::uint64_t sectors = 0;  ///< that it touches; 1 for a truncation
+  };
+  /// Changes of contents that no sync has covered, of files that have a name, oldest first.
+  std::vector<Unsynced> unsynced() const;
+  /// A disk in the state of this one, unsynced changes and all, without its faults and hooks.
+  std::unique_ptr<Disk> fork(std::uint64_t seed) const;
 
   void add_fault(Fault fault);
   /// Disarms all faults of one kind.
@@ -115,6 +137,9 @@ class Disk final : public FileSystem {
 
   /// Called after each operation (not of ghosts), with the disk's lock held: look, do not call back.
   void on_operation(std::function<void(const Operation&)> hook);
+  /// Called with the name of each fault that takes effect: "eio_read", "short_write", "enospc_create", "hung_sync", ...
+  /// Under the lock, too.
+  void on_fault(std::function<void(std::string_view)> hook);
   std::uint64_t changes() const;
   std::uint64_t faults_fired() const;
   /// Bytes of `path` that would survive crash(lose_unsynced); not_found when the name itself would not.

@@ -35,6 +35,7 @@ class SimFile final : public File {
     if (fault && fault->kind == Fault::Kind::flip_bit && count > 0) {
       into[core_->rng.below(count)] ^= std::byte(1u << core_->rng.below(8));
     }
+    if (fault && fault->kind == Fault::Kind::cut_read) count = core_->rng.below(count + 1);
     core_->done(volume_, DiskOp::read, path_, count);
     return count;
   }
@@ -49,11 +50,15 @@ class SimFile final : public File {
     const Fault* fault = core_->strike(*volume_, DiskOp::write, path_);
     std::optional<Error> error;
     if (fault && fault->kind == Fault::Kind::fail) error = Disk::Core::error_of(*fault, DiskOp::write, path_);
-    if (!error && !core_->fits(*volume_, growth(position + bytes.size()))) {
+    if (!error && !core_->fits(*volume_, growth(position + bytes.size()), DiskOp::write)) {
       error = Error(Errc::disk_full, path_);
     }
-    if (error) bytes.resize(core_->rng.below(bytes.size() + 1));
-    if (error && !core_->fits(*volume_, growth(position + bytes.size()))) bytes.clear();
+    if (error) {
+      std::size_t asked = bytes.size();
+      bytes.resize(core_->rng.below(bytes.size() + 1));
+      if (!core_->fits(*volume_, growth(position + bytes.size()), DiskOp::write)) bytes.clear();
+      if (!volume_->ghost && !bytes.empty() && bytes.size() < asked) core_->tell("short_write");
+    }
     std::uint64_t count = bytes.size();
     write(std::move(bytes), position);
     core_->done(volume_, DiskOp::write, path_, count);
@@ -84,14 +89,15 @@ class SimFile final : public File {
     if (size > kFileBytesMax) return Error(Errc::io_error, path_ + ": too large for a simulation");
     const Fault* fault = core_->strike(*volume_, DiskOp::truncate, path_);
     if (fault && fault->kind == Fault::Kind::fail) return Disk::Core::error_of(*fault, DiskOp::truncate, path_);
-    if (!core_->fits(*volume_, growth(size))) return Error(Errc::disk_full, path_);
+    if (!core_->fits(*volume_, growth(size), DiskOp::truncate)) return Error(Errc::disk_full, path_);
     std::uint64_t old_size = inode_->cached.size();
     inode_->cached.truncate(size);
     if (size < old_size) {
       mark_dirty(*inode_, size, old_size - size);
       inode_->allocated = std::min(inode_->allocated, size);
     }
-    if (!volume_->ghost) inode_->pending.push_back({.position = size, .bytes = {}, .is_truncate = true});
+    if (!volume_->ghost)
+      inode_->pending.push_back({.order = core_->next_order++, .position = size, .bytes = {}, .is_truncate = true});
     settle_charge(*volume_, *inode_);
     core_->done(volume_, DiskOp::truncate, path_);
     return {};
@@ -107,7 +113,7 @@ class SimFile final : public File {
     if (!writable_) return Error(Errc::permission_denied, path_);
     const Fault* fault = core_->strike(*volume_, DiskOp::allocate, path_);
     if (fault && fault->kind == Fault::Kind::fail) return Disk::Core::error_of(*fault, DiskOp::allocate, path_);
-    if (!core_->fits(*volume_, growth(size))) return Error(Errc::disk_full, path_);
+    if (!core_->fits(*volume_, growth(size), DiskOp::allocate)) return Error(Errc::disk_full, path_);
     inode_->allocated = std::max(inode_->allocated, size);
     settle_charge(*volume_, *inode_);
     core_->done(volume_, DiskOp::allocate, path_);
@@ -138,7 +144,7 @@ class SimFile final : public File {
     if (volume_->ghost) return;
     mark_dirty(*inode_, position, bytes.size());
     inode_->pending_bytes += bytes.size();
-    inode_->pending.push_back({.position = position, .bytes = std::move(bytes)});
+    inode_->pending.push_back({.order = core_->next_order++, .position = position, .bytes = std::move(bytes)});
     if (inode_->pending_bytes > kPendingBytesMax) write_back();
   }
 

@@ -97,6 +97,61 @@ TEST(SimDisk, DeathOfTheProcessAloneLosesNothing) {
   EXPECT_FALSE(disk.exists("/a").value());
 }
 
+TEST(SimDisk, DeathOfTheProcessSyncsNothingEither) {
+  Disk disk(1);
+  auto file = make_durable(disk, "/f", "synced");
+  ASSERT_TRUE(file->write_at(as_bytes("dirty!"), 0).ok());
+  make(disk, "/name", "x");
+  disk.crash(CrashMode::keep_all);
+  EXPECT_EQ(contents(disk, "/f"), "dirty!");
+  ASSERT_TRUE(file->sync().ok());  // by the dead process
+  disk.crash(CrashMode::lose_unsynced);
+  EXPECT_EQ(contents(disk, "/f"), "synced");
+  EXPECT_FALSE(disk.exists("/name").value());
+}
+
+TEST(SimDisk, ChosenFatesOfTheYoungestWrites) {
+  Disk disk(1);
+  auto file = make_durable(disk, "/f", std::string(2048, '.'));
+  ASSERT_TRUE(file->write_at(as_bytes(std::string(1024, 'A')), 0).ok());
+  ASSERT_TRUE(file->write_at(as_bytes(std::string(1000, 'B')), 1024).ok());
+  auto unsynced = disk.unsynced();
+  ASSERT_EQ(unsynced.size(), 2u);
+  EXPECT_EQ(unsynced[1].path, "/f");
+  EXPECT_EQ(unsynced[1].sectors, 2u);
+  auto left_by = [&](std::vector<Survival> fates) {
+    auto copy = disk.fork(7);
+    copy->crash(fates);
+    return contents(*copy, "/f");
+  };
+  std::string dots(2048, '.');
+  EXPECT_EQ(left_by({Survival::lost(), Survival::lost()}), dots);
+  EXPECT_EQ(left_by({Survival::whole(), Survival::lost()}), std::string(1024, 'A') + std::string(1024, '.'));
+  EXPECT_EQ(left_by({{.from = 1, .to = 2}, {.from = 0, .to = 1}}),
+            std::string(512, '.') + std::string(512, 'A') + std::string(512, 'B') + std::string(512, '.'));
+  EXPECT_EQ(contents(disk, "/f").substr(0, 3), "AAA");
+  disk.crash(CrashMode::lose_unsynced);
+  EXPECT_EQ(contents(disk, "/f"), dots);
+}
+
+TEST(SimDisk, SaysWhichFaultsTookEffect) {
+  Disk disk(1, 64_KiB);
+  std::multiset<std::string> seen;
+  disk.on_fault([&](std::string_view name) { seen.insert(std::string(name)); });
+  auto file = make(disk, "/f", std::string(8192, 'x'));
+  std::vector<std::byte> into(4096);
+  disk.add_fault({.kind = Fault::Kind::cut_read, .op = DiskOp::read});
+  std::size_t count = file->read_at(into, 0).value();
+  EXPECT_LE(count, into.size());
+  disk.add_fault({.op = DiskOp::open, .error = Errc::resource_exhausted});
+  EXPECT_EQ(disk.open("/f", OpenMode::read).code(), Errc::resource_exhausted);
+  EXPECT_EQ(file->write_at(as_bytes(std::string(65'536, 'y')), 4'096).code(), Errc::disk_full);
+  disk.flip_bit("/f", 0, 1);
+  for (const char* name : {"short_read", "emfile_open", "enospc_write", "flipped_medium"}) {
+    EXPECT_GE(seen.count(name), 1u) << name;
+  }
+}
+
 TEST(SimDisk, SyncedRenameTakesBothDirectoriesAlong) {
   Disk disk(1);
   ASSERT_TRUE(disk.make_directories("/from").ok());

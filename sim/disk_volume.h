@@ -18,6 +18,7 @@ namespace mr::sim {
 
 /// A change of contents that no sync has covered.
 struct PendingWrite {
+  std::uint64_t order = 0;  ///< over all files of the disk
   std::uint64_t position = 0;
   std::vector<std::byte> bytes;
   bool is_truncate = false;  ///< to `position`
@@ -82,8 +83,15 @@ void settle_charge(Volume& volume, Inode& inode);
 void mark_dirty(Inode& inode, std::uint64_t position, std::uint64_t length);
 void make_durable(Inode& inode);
 void apply_whole(Pages& to, const PendingWrite& change);
-/// What random pieces of the unsynced changes of `inode` leave on the medium.
-Pages torn_contents(const Inode& inode, Random& rng);
+/// Chosen fates of changes, by their order.
+using Fates = std::map<std::uint64_t, Survival>;
+/// Sectors that a change touches.
+std::uint64_t sectors_of(const PendingWrite& change);
+/// What random pieces of the unsynced changes of `inode` leave on the medium, where `fates` does not choose.
+Pages torn_contents(const Inode& inode, Random& rng, const Fates& fates = {});
+/// A copy of a volume with all that is cached and pending; nobody has a handle on it.
+VolumePtr copy_volume(const Volume& from);
+std::string name_of(const Fault& fault);
 
 struct Disk::Core {
   explicit Core(std::uint64_t seed, std::uint64_t bytes) : rng(seed), total_bytes(bytes), total_bytes_start(bytes) {}
@@ -105,7 +113,10 @@ struct Disk::Core {
   std::uint64_t faults_fired = 0;
   std::uint64_t crash_at = 0;
   CrashMode crash_mode = CrashMode::lose_unsynced;
+  std::uint64_t next_order = 1;
+  Fates fates;  ///< for the cut that is being made
   std::vector<std::function<void(const Operation&)>> hooks;
+  std::vector<std::function<void(std::string_view)>> fault_hooks;
   std::vector<std::function<void()>> wake_hooks;
   Stall stall;
 
@@ -121,6 +132,7 @@ struct Disk::Core {
       if (f.one_in > 1 && !rng.one_in(f.one_in)) continue;
       ++armed.fired;
       ++faults_fired;
+      tell(name_of(f));
       if (f.kind == Fault::Kind::delay) {
         stall.delay += f.delay;
       } else if (f.kind == Fault::Kind::hang) {
@@ -130,6 +142,9 @@ struct Disk::Core {
       }
     }
     return found;
+  }
+  void tell(std::string_view name) {
+    for (auto& hook : fault_hooks) hook(name);
   }
   static Error error_of(const Fault& fault, DiskOp op, std::string_view path) {
     return {fault.error, "injected fault: " + std::string(to_string(op)) + " " + std::string(path)};
@@ -148,13 +163,14 @@ struct Disk::Core {
 
   void cut(CrashMode mode) {
     if (next_volume) return;
-    if (mode == CrashMode::random) keep_some_names();
     if (mode == CrashMode::keep_all) {
-      for (const PendingName& name : volume->names) name.apply();
+      next_volume = copy_volume(*volume);
+    } else {
+      if (mode == CrashMode::random) keep_some_names();
+      next_volume = std::make_shared<Volume>();
+      copy_tree(*volume->root, *next_volume, *next_volume->root, mode);
     }
     volume->names.clear();
-    next_volume = std::make_shared<Volume>();
-    copy_tree(*volume->root, *next_volume, *next_volume->root, mode);
     volume->ghost = true;
   }
 
@@ -181,8 +197,7 @@ struct Disk::Core {
         continue;
       }
       if (mode == CrashMode::lose_unsynced) copy->durable = child->durable;
-      if (mode == CrashMode::keep_all) copy->durable = child->cached;
-      if (mode == CrashMode::random) copy->durable = torn_contents(*child, rng);
+      if (mode == CrashMode::random) copy->durable = torn_contents(*child, rng, fates);
       copy->cached = copy->durable;
       settle_charge(to_volume, *copy);
     }
@@ -194,7 +209,12 @@ struct Disk::Core {
     stall = {};
   }
 
-  bool fits(const Volume& v, std::uint64_t more) const { return v.ghost || v.used + more <= total_bytes; }
+  /// Tells of the fault when it does not.
+  bool fits(const Volume& v, std::uint64_t more, DiskOp op) {
+    if (v.ghost || v.used + more <= total_bytes) return true;
+    tell("enospc_" + std::string(to_string(op)));
+    return false;
+  }
 };
 
 }  // namespace mr::sim

@@ -169,6 +169,7 @@ Host::Host(World& world, std::string name, std::uint32_t number, std::uint64_t d
   disk_.on_operation([this](const Disk::Operation& operation) {
     world_.trace(static_cast<std::uint64_t>(operation.op) << 56 ^ operation.bytes << 32 ^ hash_text(operation.path));
   });
+  disk_.on_fault([this](std::string_view name) { world_.probes().hit("disk." + std::string(name)); });
   disk_.on_wake([this] {
     for (auto& process : processes_) {
       for (std::uint32_t i = 0; i < process->count(); ++i) {
