@@ -117,8 +117,9 @@ bool BrokerNode::running() const { return !lives_.empty() && lives_.back()->runn
 
 bool BrokerNode::stopped() const { return lives_.empty() || lives_.back()->ended || !lives_.back()->process.alive(); }
 
-std::string BrokerNode::failure() const {
-  if (lives_.empty() || !lives_.back()->process.alive()) return "";
+const std::string& BrokerNode::failure() const {
+  static const std::string kNone;
+  if (lives_.empty() || !lives_.back()->process.alive()) return kNone;
   return lives_.back()->failure;
 }
 

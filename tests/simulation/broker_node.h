@@ -37,7 +37,7 @@ class BrokerNode {
   bool running() const;
   bool stopped() const;
   /// Why the last start failed; empty when it did not.
-  std::string failure() const;
+  const std::string& failure() const;
   std::size_t lives() const { return lives_.size(); }
   std::size_t ghosts() const;
 

@@ -115,8 +115,9 @@ class BrokerSim {
     if (fine() && start_failed()) stage_.ledger.violation("the broker does not start: " + node_.failure());
   }
   bool start_failed() const {
+    if (node_.failure().empty()) return false;
     bool full = node_.failure().starts_with("disk_full");
-    return !node_.failure().empty() && !start_may_fail_ && !refused_for_now() && !full;
+    return !start_may_fail_ && !refused_for_now() && !full;
   }
 
   ClientSeat seat(const std::string& name) {
