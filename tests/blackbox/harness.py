@@ -113,13 +113,16 @@ class Millrace(Broker):
         return [self.binary, "serve", "--data-dir", self.data, "--kafka", self.address or "127.0.0.1:0",
                 "--http", self.http or "127.0.0.1:0", *self.args]
 
-    def start(self, seconds=30):
-        ready = os.path.join(self.data, "ready.json")
+    def launch(self):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(ready)
+            os.unlink(os.path.join(self.data, "ready.json"))
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.env} if self.env else None)
+
+    def start(self, seconds=30):
+        self.launch()
+        ready = os.path.join(self.data, "ready.json")
 
         def is_ready():
             code = self.process.poll()

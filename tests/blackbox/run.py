@@ -13,7 +13,7 @@ import sys
 
 import harness
 
-SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "robust", "serve", "cli", "readme"]
+SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "robust", "serve", "cli", "readme"]
 CLIENTS = ["kcat", "python", "java"]
 
 
@@ -25,6 +25,8 @@ def main():
     parser.add_argument("--filter", help="only scenarios whose name matches")
     parser.add_argument("--json", help="results file")
     parser.add_argument("--keep", action="store_true", help="keep directories of failed suites")
+    parser.add_argument("--rounds", type=int, help="of the scenarios that crash again and again")
+    parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance there")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
@@ -46,7 +48,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "cli", "readme", "crashfs")]
+        suites = [s for s in suites if s.name not in ("serve", "cli", "readme", "crashfs", "powercut")]
     else:
         def make():
             return harness.Broker(options.broker)
