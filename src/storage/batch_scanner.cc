@@ -54,6 +54,7 @@ Result<std::optional<BatchScanner::Item>> BatchScanner::next() {
   // Arithmetic on offsets must not overflow, whatever the bytes say.
   if (header->base_offset < 0 || header->base_offset > kOffsetMax)
     return bad(fmt::format("base offset {} is impossible", header->base_offset));
+  std::ranges::copy(fixed, header_.begin());
   Item item{*header, position_};
   if (item.end() > end_)
     return bad(fmt::format("batch of {} bytes reaches beyond the end at {}", header->total_bytes(), end_));

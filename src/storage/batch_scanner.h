@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -31,6 +32,8 @@ class BatchScanner {
   Result<std::optional<Item>> next();
   /// Where the next batch starts; after an error where the bad one starts.
   std::uint64_t position() const { return position_; }
+  /// The fixed part of the batch that next() gave, as stored; valid until the next call.
+  ByteView header_bytes() const { return header_; }
 
  private:
   /// Bytes [at, at + wanted) of the file, or fewer at its end; valid until the next call.
@@ -43,6 +46,7 @@ class BatchScanner {
   std::uint64_t end_;
   Depth depth_;
   std::size_t chunk_bytes_;
+  std::array<std::byte, BatchHeader::kBytes> header_{};
   std::vector<std::byte> chunk_;
   std::uint64_t chunk_at_ = 0;
 };

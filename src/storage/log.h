@@ -113,8 +113,8 @@ class Log {
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
   /// and producer state, syncs the recovered tail. On return log end == durable end == synced end.
-  /// Errors: corrupt_data (a bad batch below the recovery point: nothing is cut), inconsistent_topic_id, newer_format,
-  /// disk_failed, disk_full.
+  /// Damage below the evidence is no error: see recovery.h. Errors: inconsistent_topic_id, newer_format, disk_failed,
+  /// disk_full.
   static Result<std::unique_ptr<Log>> open(FileSystem& files, OpenOptions options);
   virtual ~Log() = default;
 

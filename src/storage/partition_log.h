@@ -84,6 +84,8 @@ class PartitionLog final : public Log {
   PartitionLog(FileSystem& files, OpenOptions options);
   Result<void> open_files(const OpenOptions& options);
 
+  /// Nothing but a loss makes holes in the offsets.
+  bool dense() const { return config_.delete_old && !config_.compacted; }
   Segment& active() { return *segments_.back(); }
   const Segment& active() const { return *segments_.back(); }
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);

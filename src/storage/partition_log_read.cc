@@ -62,13 +62,18 @@ Result<std::uint64_t> PartitionLog::position_of_end(std::size_t index, Offset en
   MR_TRY(std::uint64_t position, segment.offset_index().position_for(Offset{end.v - 1}));
   if (position >= limit) return limit;
   MR_TRY(auto file, segment.file());
-  BatchScanner scanner(*file, std::max(position, from_position), segment.corrupt_from(), BatchScanner::Depth::headers,
-                       kScanChunkBytes);
-  while (scanner.position() < limit) {
-    auto item = scanner.next();
-    if (!item.ok()) return in_file(segment.log_path(), std::move(item).error());
-    if (!*item) break;
-    if ((*item)->header.base_offset >= end.v) return std::min((*item)->position, limit);
+  const std::uint64_t readable = segment.readable_until(from_position);
+  for (std::uint64_t start : {std::max(position, from_position), from_position}) {
+    BatchScanner scanner(*file, start, readable, BatchScanner::Depth::headers, kScanChunkBytes);
+    while (scanner.position() < limit) {
+      auto item = scanner.next();
+      if (!item.ok() && (item.code() != Errc::corrupt_batch || start == from_position))
+        return in_file(segment.log_path(), std::move(item).error());
+      if (!item.ok()) break;  // the index led astray: once more from where we know a batch to be
+      if (!*item) return limit;
+      if ((*item)->header.base_offset >= end.v) return std::min((*item)->position, limit);
+    }
+    if (scanner.position() >= limit) return limit;
   }
   return limit;
 }
@@ -78,14 +83,18 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
   Segment& segment = *segments_[index];
   Slice slice;
   std::optional<std::uint64_t> known;
-  if (index + 1 == segments_.size() && recent_) known = recent_->find(from);
-  if (!known && from == segment.base() && segment.corrupt_from() > 0) known = 0;
+  if (segment.damage().empty()) {
+    if (index + 1 == segments_.size() && recent_) known = recent_->find(from);
+    if (!known && from == segment.base() && segment.size() > 0) known = 0;
+  }
   std::uint64_t first_bytes = 0;  // 0: not looked at yet
   if (known) {
     slice.position = *known;
     slice.first_base = from;
   } else {
     MR_TRY(auto item, segment.locate(from));
+    if (dense() && (!item || item->header.base_offset > from.v))
+      return Error(Errc::corrupt_batch, fmt::format("{}: offset {} is missing", segment.log_path(), from.v));
     if (!item || item->header.base_offset >= end.v) {
       slice.reaches_end = true;  // a compacted hole up to the next segment, or up to `end`
       return slice;
@@ -94,7 +103,8 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
     slice.first_base = Offset{item->header.base_offset};
     first_bytes = item->header.total_bytes();
   }
-  std::uint64_t limit = segment.corrupt_from();
+  const std::uint64_t readable = segment.readable_until(slice.position);
+  std::uint64_t limit = readable;
   if (limit - slice.position > bytes_max) {
     if (first_bytes == 0) {
       MR_TRY(auto file, segment.file());
@@ -108,7 +118,7 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
   }
   MR_TRY(std::uint64_t stop, position_of_end(index, end, slice.position, limit));
   slice.length = stop - slice.position;
-  slice.reaches_end = stop == segment.corrupt_from() && !segment.is_corrupt();
+  slice.reaches_end = stop == readable && segment.reads_to_end(readable);
   return slice;
 }
 

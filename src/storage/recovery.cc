@@ -10,6 +10,7 @@
 #include "storage/partition_metadata.h"
 #include "storage/seal_task.h"
 #include "storage/segment_names.h"
+#include "storage/segment_walk.h"
 #include "storage/small_file.h"
 
 namespace mr::storage {
@@ -32,22 +33,27 @@ class Recovery {
   struct ScanEnd {
     Offset next;
     std::uint64_t position = 0;
-    std::optional<Error> bad;
+    std::optional<std::string> torn;
   };
 
   Result<void> list_directory();
   Result<void> finish_deletion(const std::vector<std::string>& given_up, const std::set<Offset>& given_up_bases);
   Result<void> load_epochs();
   Result<void> load_newest_snapshot();
-  Result<bool> open_clean();
-  Result<void> open_after_crash();
+  std::size_t first_behind_snapshot() const;
+  Result<bool> looks_whole(std::size_t index);
+  Result<void> choose_after_clean_stop();
+  Result<void> open_segments();
   Result<void> load_segments(std::size_t count);
   Result<void> replay_producers();
-  Result<ScanEnd> scan(Segment& segment, BatchScanner::Depth depth);
+  Result<std::vector<std::uint64_t>> indexed_positions(Offset base);
+  std::vector<HeaderFact> facts_of(Offset base) const;
+  Result<ScanEnd> scan(std::size_t index);
   Result<void> recover_segment(std::size_t index);
+  Result<void> leave_damaged_segment();
   /// Forgets segments from `index` on: nothing in them was ever answered for.
   Result<void> drop_segments_from(std::size_t index);
-  Result<void> sync_scanned(std::size_t first);
+  Result<void> sync_scanned(const std::vector<std::size_t>& scanned);
   Result<void> refill_producers();
   Result<void> remove_stray_snapshots();
   std::string snapshot_path(Offset offset) const { return segment_path(place_.directory, offset, kSnapshotSuffix); }
@@ -59,8 +65,11 @@ class Recovery {
   const Log::OpenOptions& options_;
   std::vector<Offset> bases_;
   std::set<Offset> snapshots_, offset_indexes_, time_indexes_;
+  Offset snapshot_{0};  ///< of the newest valid producer snapshot
   Offset evidence_{0};
-  bool scan_all_ = false;  ///< something that only the batches can tell is missing
+  EpochTable known_epochs_;  ///< as the checkpoint says
+  std::vector<bool> look_;   ///< segments to scan, by index in bases_
+  bool scan_all_ = false;    ///< something that only the batches can tell is missing
   LeaderEpoch scanned_epoch_ = kNoLeaderEpoch;
   RecoveredLog log_;
 };
@@ -128,6 +137,7 @@ Result<void> Recovery::load_epochs() {
   }
   auto table = EpochTable::decode(as_text(*text));
   if (table.ok()) {
+    known_epochs_ = *table;
     log_.epochs = std::move(*table);
     return {};
   }
@@ -146,7 +156,7 @@ Result<void> Recovery::load_newest_snapshot() {
     auto table = ProducerTable::decode_snapshot(bytes, options_.now);
     if (table.ok()) {
       log_.producers = std::move(*table);
-      evidence_ = offset;
+      snapshot_ = offset;
       return {};
     }
     if (table.code() == Errc::newer_format) return in_file(snapshot_path(offset), std::move(table).error());
@@ -164,43 +174,78 @@ Result<void> Recovery::load_segments(std::size_t count) {
   return {};
 }
 
-Result<Recovery::ScanEnd> Recovery::scan(Segment& segment, BatchScanner::Depth depth) {
+/// Positions of the offset index as it is before the rebuild: where to look for batches behind damage.
+Result<std::vector<std::uint64_t>> Recovery::indexed_positions(Offset base) {
+  std::vector<std::uint64_t> positions;
+  auto bytes = read_whole_file(place_.files, segment_path(place_.directory, base, kOffsetIndexSuffix));
+  if (!bytes.ok()) return bytes.code() == Errc::disk_failed ? Result<decltype(positions)>(bytes.error()) : positions;
+  for (std::size_t at = 0; at + OffsetIndex::kEntryBytes <= bytes->size(); at += OffsetIndex::kEntryBytes)
+    positions.push_back(static_cast<std::uint32_t>(load_be<std::int32_t>(bytes->data() + at + 4)));
+  return positions;
+}
+
+std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
+  std::vector<HeaderFact> facts;
+  auto add = [&](const JournalRun& run) {
+    if (run.segment == base && run.bytes > 0)
+      facts.push_back({.position = run.position, .end = run.end(), .crc = run.headers_crc, .base = run.base});
+  };
+  for (const JournalRun& run : options_.evidence.durable) add(run);
+  for (const CommitEvidence::Carried& one : options_.evidence.carried) add(one.run);
+  std::ranges::sort(facts, {}, &HeaderFact::position);
+  return facts;
+}
+
+Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
+  Segment& segment = *log_.segments[index];
   MR_TRY(auto file, segment.file());
   std::uint64_t file_bytes = segment.size();
   // After a failed sync the page cache may hold what the device has not: look past it.
-  if (depth == BatchScanner::Depth::checksums) file->drop_cache();
+  file->drop_cache();
+  WalkInput input{.base = segment.base(),
+                  .evidence = evidence_,
+                  .holes_allowed = !dense(),
+                  .epoch = scanned_epoch_,
+                  .epochs = scan_all_ ? nullptr : &known_epochs_,
+                  .facts = facts_of(segment.base())};
+  // A name above the evidence says nothing for sure: it may be left over from what a crash took.
+  if (index + 1 < bases_.size() && bases_[index + 1] <= evidence_) input.next_base = bases_[index + 1];
+  MR_TRY(input.anchors, indexed_positions(segment.base()));
   MR_TRY_VOID(segment.reset_for_rebuild());
-  ScanEnd end{segment.base()};
-  BatchScanner scanner(*file, 0, std::min(file_bytes, Segment::kBytesMax), depth, kScanChunkBytes);
+  SegmentWalk walk(*file, std::min(file_bytes, Segment::kBytesMax), std::move(input), kScanChunkBytes);
   while (true) {
-    auto item = scanner.next();
-    if (!item.ok()) {
-      if (item.code() != Errc::corrupt_batch) return in_file(segment.log_path(), std::move(item).error());
-      end.bad = in_file(segment.log_path(), std::move(item).error());
-      break;
-    }
+    auto item = walk.next();
+    if (!item.ok()) return in_file(segment.log_path(), std::move(item).error());
     if (!*item) break;
     const BatchHeader& header = (*item)->header;
-    LeaderEpoch epoch{header.leader_epoch};
-    // Only compaction makes holes, and never in what was appended since the evidence. Base offset and epoch lie outside
-    // the checksum, so this is also what finds a damaged one.
-    bool hole = header.base_offset > end.next.v && dense() && end.next >= evidence_;
-    if (header.base_offset < end.next.v || hole || header.last_offset().v - segment.base().v > INT32_MAX ||
-        epoch < scanned_epoch_) {
-      end.bad = Error(Errc::corrupt_batch,
-                      fmt::format("{}: at position {}: offset {} epoch {} after offset {} epoch {}", segment.log_path(),
-                                  end.position, header.base_offset, epoch.v, end.next.v, scanned_epoch_.v));
-      break;
-    }
-    MR_TRY_VOID(segment.note(header, header.max_timestamp, end.position, options_.config.index_interval_bytes));
-    if (header.base_offset >= evidence_.v) log_.producers.note(header, options_.now);
-    log_.epochs.assign(epoch, Offset{header.base_offset});
-    scanned_epoch_ = epoch;
-    end.next = header.next_offset();
-    end.position = (*item)->end();
+    MR_TRY_VOID(segment.note(header, header.max_timestamp, (*item)->position, options_.config.index_interval_bytes));
+    if (header.base_offset >= snapshot_.v) log_.producers.note(header, options_.now);
+    log_.epochs.assign(LeaderEpoch{header.leader_epoch}, Offset{header.base_offset});
   }
-  if (!end.bad && end.position < file_bytes)
-    end.bad = Error(Errc::corrupt_batch, segment.log_path() + ": longer than 2 GiB");
+  scanned_epoch_ = walk.epoch();
+  ScanEnd end{walk.next_offset(), walk.position(), walk.torn()};
+  if (!end.torn && file_bytes > Segment::kBytesMax) end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
+  segment.set_damage(walk.damage(), end.torn ? end.position : file_bytes);
+  for (const DamagedRange& range : segment.damage()) {
+    log_error("storage", "damaged; nothing is cut, reads of these offsets answer corrupt_batch",
+              {{"file", segment.log_path()},
+               {"position", range.position},
+               {"end", range.end},
+               {"first_offset", range.first.v},
+               {"next_offset", range.next.v},
+               {"found", range.why}});
+  }
+  if (end.torn) {
+    log_warn("storage", "cutting a torn tail",
+             {{"file", segment.log_path()},
+              {"position", end.position},
+              {"bytes", file_bytes - end.position},
+              {"next_offset", end.next.v},
+              {"found", *end.torn}});
+    MR_TRY_VOID(segment.cut(end.position));
+    ++log_.counts.tails_cut;
+    log_.counts.bytes_cut += file_bytes - end.position;
+  }
   return end;
 }
 
@@ -213,74 +258,120 @@ Result<void> Recovery::drop_segments_from(std::size_t index) {
       if (!removed.ok() && removed.code() != Errc::not_found) return removed;
     }
   }
+  log_.counts.segments_dropped += bases_.size() - index;
   bases_.resize(index);
+  look_.resize(index);
   log_.segments.resize(std::min(index, log_.segments.size()));
   return {};
 }
 
 Result<void> Recovery::recover_segment(std::size_t index) {
   MR_TRY_VOID(load_segments(index + 1));
-  Segment& segment = *log_.segments[index];
-  std::uint64_t file_bytes = segment.size();
-  MR_TRY(ScanEnd end, scan(segment, BatchScanner::Depth::checksums));
-  log_.log_end = end.next;
-  bool last = index + 1 == bases_.size();
-  if (end.bad && end.next >= evidence_) {
-    log_warn("storage", "cutting a torn tail",
-             {{"file", segment.log_path()},
-              {"position", end.position},
-              {"bytes", file_bytes - end.position},
-              {"next_offset", end.next.v},
-              {"found", end.bad->message()}});
-    MR_TRY_VOID(segment.cut(end.position));
-    return drop_segments_from(index + 1);
+  MR_TRY(ScanEnd end, scan(index));
+  // A compacted topic may have holes between segments; elsewhere a hole that the evidence does not cover is a lost
+  // tail, and what follows was never answered for.
+  bool ends_here = end.torn.has_value();
+  if (!ends_here && index + 1 < bases_.size()) {
+    Offset next_base = bases_[index + 1];
+    bool hole = next_base > end.next;
+    ends_here = next_base < end.next || (hole && next_base > evidence_ && dense());
   }
-  if (end.bad) {
-    log_error("storage", "corrupt batch below what was synced; nothing is cut",
-              {{"file", segment.log_path()}, {"position", end.position}, {"found", end.bad->message()}});
-    if (last) return Error(Errc::corrupt_data, end.bad->detail());
-    segment.mark_corrupt(end.position, file_bytes);
-    return {};
-  }
-  if (last) return {};
-  Offset next_base = bases_[index + 1];
-  if (next_base < end.next && next_base < evidence_)
-    return Error(Errc::corrupt_data, fmt::format("{}: ends at offset {}, but the next segment starts at {}",
-                                                 segment.log_path(), end.next.v, next_base.v));
-  // A compacted topic may have holes between segments; elsewhere a hole is a lost tail, and what follows was never
-  // answered for unless the evidence covers it.
-  bool hole = next_base > end.next;
-  if (next_base < end.next || (hole && next_base > evidence_ && dense())) return drop_segments_from(index + 1);
+  if (ends_here) MR_TRY_VOID(drop_segments_from(index + 1));
+  if (index + 1 == bases_.size()) log_.log_end = end.next;
   return {};
 }
 
-Result<void> Recovery::open_after_crash() {
-  // First segment that can hold what the evidence does not cover.
-  auto above = std::ranges::upper_bound(bases_, evidence_);
-  std::size_t first = above == bases_.begin() ? 0 : static_cast<std::size_t>(above - bases_.begin()) - 1;
-  if (scan_all_) first = 0;
-  for (std::size_t i = 0; i < first; ++i)
-    if (!indexes_there(bases_[i])) first = i;  // a scan makes them again
-  log_.segments.clear();
-  MR_TRY_VOID(load_segments(first));
-  for (std::size_t i = first; i < bases_.size(); ++i) MR_TRY_VOID(recover_segment(i));
+/// A damaged segment stays as it is: the log goes on in a new one.
+Result<void> Recovery::leave_damaged_segment() {
+  if (log_.segments.back()->damage().empty()) return {};
+  MR_TRY(auto segment, Segment::create(place_, log_.log_end));
+  log_.segments.push_back(std::move(segment));
+  bases_.push_back(log_.log_end);
+  return {};
+}
+
+/// The segment that holds, or would hold, what comes behind the newest snapshot.
+std::size_t Recovery::first_behind_snapshot() const {
+  auto above = std::ranges::upper_bound(bases_, snapshot_);
+  return above == bases_.begin() ? 0 : static_cast<std::size_t>(above - bases_.begin()) - 1;
+}
+
+/// A sealed segment's last batch ends where the next segment begins.
+Result<bool> Recovery::looks_whole(std::size_t index) {
+  Segment& segment = *log_.segments[index];
+  auto end = segment.resume();
+  segment.close_files();
+  if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
+  return end.ok() && (dense() ? *end == bases_[index + 1] : *end <= bases_[index + 1]);
+}
+
+/// After a clean stop only what looks odd from outside is scanned.
+Result<void> Recovery::choose_after_clean_stop() {
+  MR_TRY_VOID(load_segments(bases_.size()));
+  scan_all_ = scan_all_ || (log_.epochs.lines().empty() && log_.segments.back()->size() > 0);
+  for (std::size_t i = 0; i < bases_.size(); ++i) look_[i] = scan_all_ || !indexes_there(bases_[i]);
+  for (std::size_t i = 0; i + 1 < bases_.size(); ++i) {
+    if (look_[i]) continue;
+    MR_TRY(bool whole, looks_whole(i));
+    look_[i] = !whole;
+  }
+  if (look_.back()) return {};
+  auto end = log_.segments.back()->resume();
+  if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
+  if (end.ok() && *end >= evidence_) {
+    log_.log_end = *end;
+    return {};
+  }
+  log_error(
+      "storage", "clean stop marker, but the newest segment is not as it was left; scanning",
+      {{"directory", place_.directory},
+       {"found", end.ok() ? fmt::format("it ends at offset {}, not {}", end->v, evidence_.v) : end.error().message()}});
+  look_.back() = true;
+  return {};
+}
+
+Result<void> Recovery::open_segments() {
+  look_.assign(bases_.size(), scan_all_);
+  if (options_.clean_stop) {
+    MR_TRY_VOID(choose_after_clean_stop());
+  } else {
+    for (std::size_t i = 0; i < bases_.size(); ++i)
+      if (i >= first_behind_snapshot() || !indexes_there(bases_[i])) look_[i] = true;  // a scan makes indexes again
+  }
+  // Producers are read in order, so behind the snapshot it is all or nothing.
+  std::size_t first = first_behind_snapshot();
+  auto behind = look_.begin() + static_cast<std::ptrdiff_t>(first);
+  if (std::find(behind, look_.end(), true) != look_.end()) std::fill(behind, look_.end(), true);
+  std::vector<std::size_t> scanned;
+  for (std::size_t i = 0; i < bases_.size(); ++i) {
+    if (look_[i]) {
+      scanned.push_back(i);
+      MR_TRY_VOID(recover_segment(i));
+    } else {
+      MR_TRY_VOID(load_segments(i + 1));
+      scanned_epoch_ = kNoLeaderEpoch;
+    }
+  }
   if (log_.log_end < evidence_)
     return Error(Errc::corrupt_data, fmt::format("{}: ends at offset {}, but everything below {} had been synced",
                                                  place_.directory, log_.log_end.v, evidence_.v));
-  log_.epochs.truncate_from_end(log_.log_end);
-  MR_TRY_VOID(sync_scanned(first));
+  MR_TRY_VOID(leave_damaged_segment());
+  if (!scanned.empty()) MR_TRY_VOID(sync_scanned(scanned));
+  if (!look_.back()) MR_TRY_VOID(replay_producers());
   return refill_producers();
 }
 
-Result<void> Recovery::sync_scanned(std::size_t first) {
-  for (std::size_t i = first; i < log_.segments.size(); ++i) {
+Result<void> Recovery::sync_scanned(const std::vector<std::size_t>& scanned) {
+  log_.epochs.truncate_from_end(log_.log_end);
+  for (std::size_t i : scanned) {
+    if (i >= log_.segments.size()) break;  // dropped behind a torn tail
     MR_TRY(auto files, log_.segments[i]->seal());
     for (auto& file : files) MR_TRY_VOID(file->sync());
     log_.segments[i]->close_files();
   }
   std::string epochs = log_.epochs.encode();
   MR_TRY_VOID(replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(epochs)));
-  if (log_.log_end > evidence_ || snapshots_.empty()) {
+  if (look_.back() && (log_.log_end > snapshot_ || snapshots_.empty())) {
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
     MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_.log_end, log_.producers.encode_snapshot()));
     snapshots_.insert(log_.log_end);
@@ -288,31 +379,12 @@ Result<void> Recovery::sync_scanned(std::size_t first) {
   return place_.files.sync_directory(place_.directory);
 }
 
-/// False when the tail does not read, so that the stop was not as clean as its marker says.
-Result<bool> Recovery::open_clean() {
-  MR_TRY_VOID(load_segments(bases_.size()));
-  Segment& active = *log_.segments.back();
-  auto end = active.resume();
-  if (!end.ok()) {
-    if (end.code() != Errc::corrupt_batch) return std::move(end).error();
-    log_warn("storage", "clean stop marker, but the tail does not read; scanning", {{"found", end.error().message()}});
-    return false;
-  }
-  log_.log_end = *end;
-  if (evidence_ > log_.log_end) return false;
-  scan_all_ = scan_all_ || (log_.epochs.lines().empty() && log_.log_end > bases_.front());
-  if (scan_all_ || !std::ranges::all_of(bases_, [&](Offset base) { return indexes_there(base); })) return false;
-  MR_TRY_VOID(replay_producers());
-  MR_TRY_VOID(refill_producers());
-  return true;
-}
-
 /// After a clean stop the newest snapshot ends where the log does, unless the directory comes from elsewhere.
 Result<void> Recovery::replay_producers() {
-  if (evidence_ == log_.log_end) return {};
+  if (snapshot_ == log_.log_end) return {};
   for (std::size_t i = 0; i < log_.segments.size(); ++i) {
     Offset next_base = i + 1 < bases_.size() ? bases_[i + 1] : log_.log_end;
-    if (next_base <= evidence_) continue;
+    if (next_base <= snapshot_) continue;
     Segment& segment = *log_.segments[i];
     MR_TRY(auto file, segment.file());
     BatchScanner scanner(*file, 0, segment.size(), BatchScanner::Depth::headers, kScanChunkBytes);
@@ -320,7 +392,7 @@ Result<void> Recovery::replay_producers() {
       auto item = scanner.next();
       if (!item.ok() && item.code() != Errc::corrupt_batch) return std::move(item).error();
       if (!item.ok() || !*item) break;  // a damaged stretch hides its producers, no more
-      if ((*item)->header.base_offset >= evidence_.v) log_.producers.note((*item)->header, options_.now);
+      if ((*item)->header.base_offset >= snapshot_.v) log_.producers.note((*item)->header, options_.now);
     }
     segment.close_files();
   }
@@ -371,6 +443,8 @@ Result<RecoveredLog> Recovery::run() {
   MR_TRY_VOID(list_directory());
   MR_TRY_VOID(load_epochs());
   MR_TRY_VOID(load_newest_snapshot());
+  evidence_ = std::max(snapshot_, options_.evidence.end());
+  if (options_.clean_stop) evidence_ = std::max(evidence_, options_.recovery_point);
   if (bases_.empty()) {
     Offset base = std::max(options_.log_start, evidence_);
     MR_TRY(auto segment, Segment::create(place_, base));
@@ -381,11 +455,7 @@ Result<RecoveredLog> Recovery::run() {
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   } else {
     if (named) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
-    bool clean = false;
-    if (options_.clean_stop) {
-      MR_TRY(clean, open_clean());
-    }
-    if (!clean) MR_TRY_VOID(open_after_crash());
+    MR_TRY_VOID(open_segments());
     MR_TRY_VOID(remove_stray_snapshots());
   }
   log_.log_start = std::clamp(options_.log_start, log_.segments.front()->base(), log_.log_end);

@@ -11,17 +11,24 @@
 
 /// Opening a partition's directory. What counts as damage:
 ///
-/// *Evidence* is the offset below which everything is known to be on disk: the recovery point of the checkpoint, or a
-/// valid producer snapshot, whichever is higher. A snapshot N is written only after all below N has been synced
-/// (seal_task.h, close()).
-/// - After a clean stop nothing is scanned but the batches behind the last index entry.
-/// - After a crash everything from the segment with the evidence on is scanned: framing, checksum, offsets dense
-///   (below the evidence and on compacted topics: growing), epochs not falling, no hole between two segments.
-/// - The first bad batch at or above the evidence is a torn tail: it and all behind it go.
-/// - One below the evidence is corruption: nothing is cut. In a sealed segment the log opens and reads of the range
-///   answer corrupt_batch; in the active one, which we could not continue, open fails with corrupt_data.
-/// The commit journal (design section 5 rule 2) will sharpen the evidence to the last answered frame; it enters here.
+/// *Evidence* is the offset below which everything is known to be on disk: the highest of a valid producer snapshot
+/// (N is written only after all below N has been synced: seal_task.h, close()), what the commit journal says, and after
+/// a clean stop the recovery point of the checkpoint.
+/// - After a clean stop nothing is scanned but the batches behind the last index entry, and segments that look odd from
+///   outside. After a crash everything from the segment with the newest snapshot on is.
+/// - Below the evidence nothing is ever cut. What does not read there becomes a damaged range (damage.h,
+///   segment_walk.h): reads of its offsets answer corrupt_batch, those before and behind are served. So do offsets that
+///   are missing where no compaction was at work. The newest segment stays as it is when it has damage, and the log
+///   goes on in a new one; it never ends below the evidence.
+/// - The first bad batch at or above the evidence is a torn tail: it and all behind it go, later segments too.
 namespace mr::storage {
+
+/// What one opening did, for metrics.
+struct RecoveryCounts {
+  std::uint64_t tails_cut = 0;
+  std::uint64_t bytes_cut = 0;
+  std::uint64_t segments_dropped = 0;
+};
 
 struct RecoveredLog {
   std::vector<std::unique_ptr<Segment>> segments;  ///< never empty
@@ -29,6 +36,7 @@ struct RecoveredLog {
   ProducerTable producers;
   Offset log_start{0};
   Offset log_end{0};
+  RecoveryCounts counts;
 };
 
 /// Pool. On return everything is synced. Errors: see Log::open.

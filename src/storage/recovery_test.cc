@@ -82,15 +82,68 @@ TEST(Recovery, DamageBelowWhatWasSealedIsNotCut) {
   EXPECT_EQ(f.headers_of(*f.log->read(Offset{2}, Offset{5}, 10'000, true)).size(), 3u);
 }
 
-TEST(Recovery, DamageInTheActiveSegmentBelowACleanStopRefusesToOpen) {
+// The newest segment has damage below what was synced: it stays as it is, and the log goes on behind it.
+TEST(Recovery, LogGoesOnBehindDamageInTheNewestSegment) {
   LogFixture f;
   f.must_open();
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append().ok());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(f.append({.value_bytes = 100}).ok());
   ASSERT_TRUE(f.log->close().ok());
-  f.disk.flip_bit(segment_path("/data/t-0", Offset{0}, kLogSuffix), 70, 1);
-  auto opened = f.open();
-  EXPECT_EQ(opened.code(), Errc::corrupt_data);
-  EXPECT_NE(opened.error().detail().find("00000000000000000000.log"), std::string::npos);
+  f.log.reset();
+  std::string path = segment_path("/data/t-0", Offset{0}, kLogSuffix);
+  f.disk.flip_bit(path, f.written[0].size() + 70, 1);
+  f.disk.flip_bit(path, 3 * f.written[0].size() + 70, 1);
+  for (int life = 0; life < 1; ++life) {
+    f.must_open();
+    EXPECT_EQ(f.log->log_end(), Offset{5 + life});
+    EXPECT_EQ(f.log->segments(), 2u);
+    for (std::int64_t at : {1, 3})
+      EXPECT_EQ(f.log->read(Offset{at}, Offset{5}, 10'000, true).code(), Errc::corrupt_batch) << at;
+    for (std::int64_t at : {0, 2}) {
+      auto headers = f.headers_of(*f.log->read(Offset{at}, Offset{5}, 10'000, true));
+      ASSERT_EQ(headers.size(), 1u) << "nothing behind the damage rides along";
+      EXPECT_EQ(headers[0].base_offset, at);
+    }
+    EXPECT_EQ(f.append()->base_offset, Offset{5 + life});
+    EXPECT_EQ(f.headers_of(*f.log->read(Offset{4}, f.log->log_end(), 10'000, true)).size(), 2u + life);
+    ASSERT_TRUE(f.sync().ok());
+  }
+}
+
+// A missing file in the middle, one cut short, and one of another partition: their offsets answer corrupt_batch, and no
+// read passes over them in silence.
+TEST(Recovery, MissingShortAndForeignFilesAreRanges) {
+  enum class Harm { missing, short_by_a_batch, empty, foreign };
+  for (Harm harm : {Harm::missing, Harm::short_by_a_batch, Harm::empty, Harm::foreign}) {
+    SCOPED_TRACE(static_cast<int>(harm));
+    LogFixture f;
+    f.options.config.segment_bytes = 1000;
+    f.must_open();
+    for (int i = 0; i < 6; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+    ASSERT_TRUE(f.log->close().ok());
+    f.log.reset();
+    std::string path = segment_path("/data/t-0", Offset{2}, kLogSuffix);
+    std::int64_t bad_from = 2;
+    if (harm == Harm::missing) {
+      ASSERT_TRUE(f.disk.remove(path).ok());
+    } else {
+      auto file = f.disk.open(path, OpenMode::read_write);
+      ASSERT_TRUE((*file)->truncate(harm == Harm::short_by_a_batch ? f.written[2].size() : 0).ok());
+      if (harm == Harm::short_by_a_batch) bad_from = 3;
+      if (harm == Harm::foreign) {
+        std::vector<std::byte> other = f.written[0];
+        patch_batch(other, Offset{700}, LeaderEpoch{0});
+        ASSERT_TRUE((*file)->write_at(other, 0).ok());
+      }
+    }
+    ASSERT_TRUE(f.disk.remove(segment_path("/data/t-0", Offset{2}, kOffsetIndexSuffix)).ok());
+    f.must_open(true);
+    EXPECT_EQ(f.log->log_end(), Offset{6});
+    for (std::int64_t at = bad_from; at < 4; ++at)
+      EXPECT_EQ(f.log->read(Offset{at}, Offset{6}, 10'000, true).code(), Errc::corrupt_batch) << at;
+    auto before = f.headers_of(*f.log->read(Offset{0}, Offset{6}, 10'000, true));
+    EXPECT_EQ(before.size(), static_cast<std::size_t>(bad_from));
+    EXPECT_EQ(f.headers_of(*f.log->read(Offset{4}, Offset{6}, 10'000, true)).size(), 2u);
+  }
 }
 
 // Apache Kafka's compaction gives up the segments it has rewritten under the same names. They say nothing about what

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/log.h"
 #include "storage/segment_names.h"
 #include "storage/small_file.h"
 
@@ -136,55 +139,105 @@ Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
   return synced;
 }
 
-Result<std::optional<BatchScanner::Item>> Segment::locate(Offset offset) {
-  if (size_ == 0) return std::optional<BatchScanner::Item>();
+void Segment::set_damage(Damage damage, std::uint64_t file_bytes) {
+  damage_ = std::move(damage);
+  size_ = file_bytes;
+}
+
+std::uint64_t Segment::readable_until(std::uint64_t position) const {
+  for (const DamagedRange& range : damage_)
+    if (range.position > position || (range.position == position && range.end > position)) return range.position;
+  return size_;
+}
+
+bool Segment::reads_to_end(std::uint64_t position) const {
+  return std::ranges::none_of(
+      damage_, [&](const DamagedRange& range) { return range.position >= position && range.first < range.next; });
+}
+
+Error Segment::unreadable(const DamagedRange& range) const {
+  return Error(Errc::corrupt_batch, fmt::format("{}: offsets {} to {} do not read: {}", log_path(), range.first.v,
+                                                range.next.v - 1, range.why));
+}
+
+template <class Visit>
+Result<void> Segment::walk(std::uint64_t position, Visit visit) {
   MR_TRY(auto log, file());
-  MR_TRY(std::uint64_t position, offset_index_.position_for(offset));
-  if (position >= size_) position = 0;  // an index that does not fit its log; slow but right
-  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
   while (true) {
-    auto item = scanner.next();
-    if (!item.ok()) return in_file(log_path(), std::move(item).error());
-    if (!*item) break;
-    if ((*item)->header.last_offset() >= offset) return std::move(*item);
+    for (const DamagedRange& range : damage_)
+      if (range.position <= position && position < range.end) position = range.end;
+    if (position >= size_) return {};
+    std::uint64_t until = readable_until(position);
+    BatchScanner scanner(*log, position, until, BatchScanner::Depth::headers, kLookupChunkBytes);
+    while (true) {
+      auto item = scanner.next();
+      if (!item.ok()) return in_file(log_path(), std::move(item).error());
+      if (!*item) break;
+      if (visit(**item)) return {};
+    }
+    position = until;
   }
-  if (is_corrupt())
-    return in_file(log_path(), Error(Errc::corrupt_batch, fmt::format("unreadable from position {}", corrupt_from())));
-  return std::optional<BatchScanner::Item>();
+}
+
+/// From a place that an index names; from the start when that place proves wrong: slow, but right.
+template <class Visit>
+Result<void> Segment::walk_indexed(std::uint64_t position, Visit visit) {
+  if (position >= size_) position = 0;
+  Result<void> walked = walk(position, visit);
+  if (walked.ok() || walked.code() != Errc::corrupt_batch || position == 0) return walked;
+  log_warn("storage", "an index entry leads to no batch", {{"file", log_path()}, {"position", position}});
+  return walk(0, visit);
+}
+
+Result<std::optional<BatchScanner::Item>> Segment::locate(Offset offset) {
+  std::optional<BatchScanner::Item> found;
+  if (const DamagedRange* range = find_damage(damage_, offset)) return unreadable(*range);
+  if (size_ == 0) return found;
+  MR_TRY(std::uint64_t position, offset_index_.position_for(offset));
+  std::uint64_t looked_at = 0;
+  auto holds = [&](const BatchScanner::Item& item) {
+    ++looked_at;
+    if (item.header.last_offset() < offset) return false;
+    found = item;
+    return true;
+  };
+  MR_TRY_VOID(walk_indexed(position, holds));
+  // The entry's own batch lies at or below `offset`, so what the first batch says shows whether the entry is right.
+  bool index_wrong = found && looked_at == 1 && found->header.base_offset > offset.v;
+  if (position == 0 || !index_wrong) return found;
+  found.reset();
+  MR_TRY_VOID(walk(0, holds));
+  return found;
 }
 
 Result<std::optional<BatchScanner::Item>> Segment::locate_timestamp(WallMillis timestamp, Offset end, Offset start) {
+  std::optional<BatchScanner::Item> found;
   MR_TRY(WallMillis largest, largest_timestamp());
-  if (size_ == 0 || largest < timestamp) return std::optional<BatchScanner::Item>();
-  MR_TRY(auto log, file());
+  if (size_ == 0 || largest < timestamp) return found;
   MR_TRY(TimeIndex::Entry before, time_index_.last_before(timestamp));
   MR_TRY(std::uint64_t position, offset_index_.position_for(before.offset));
-  if (position >= size_) position = 0;
-  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
-  while (true) {
-    auto item = scanner.next();
-    if (!item.ok()) return in_file(log_path(), std::move(item).error());
-    if (!*item || (*item)->header.base_offset >= end.v) return std::optional<BatchScanner::Item>();
-    if ((*item)->header.max_timestamp >= timestamp && (*item)->header.last_offset() >= start) return std::move(*item);
-  }
+  MR_TRY_VOID(walk_indexed(position, [&](const BatchScanner::Item& item) {
+    if (item.header.base_offset >= end.v) return true;
+    if (item.header.max_timestamp < timestamp || item.header.last_offset() < start) return false;
+    found = item;
+    return true;
+  }));
+  return found;
 }
 
 Result<std::optional<BatchScanner::Item>> Segment::locate_max_timestamp(Offset end, Offset start) {
-  if (size_ == 0) return std::optional<BatchScanner::Item>();
-  MR_TRY(auto log, file());
+  std::optional<BatchScanner::Item> best;
+  if (size_ == 0) return best;
   // The newest time index entry below `end` names the largest timestamp up to its offset; what follows is looked at.
   MR_TRY(TimeIndex::Entry known, time_index_.last_below(end));
   MR_TRY(std::uint64_t position, offset_index_.position_for(std::max(known.offset, start)));
-  if (position >= size_) position = 0;
-  std::optional<BatchScanner::Item> best;
-  BatchScanner scanner(*log, position, corrupt_from(), BatchScanner::Depth::headers, kLookupChunkBytes);
-  while (true) {
-    auto item = scanner.next();
-    if (!item.ok()) return in_file(log_path(), std::move(item).error());
-    if (!*item || (*item)->header.base_offset >= end.v) return best;
-    if ((*item)->header.last_offset() < start) continue;
-    if (!best || (*item)->header.max_timestamp > best->header.max_timestamp) best = **item;
-  }
+  MR_TRY_VOID(walk_indexed(position, [&](const BatchScanner::Item& item) {
+    if (item.header.base_offset >= end.v) return true;
+    if (item.header.last_offset() < start) return false;
+    if (!best || item.header.max_timestamp > best->header.max_timestamp) best = item;
+    return false;
+  }));
+  return best;
 }
 
 Result<WallMillis> Segment::largest_timestamp() {

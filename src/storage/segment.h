@@ -8,6 +8,7 @@
 #include "model/batch_header.h"
 #include "runtime/env.h"
 #include "storage/batch_scanner.h"
+#include "storage/damage.h"
 #include "storage/index_file.h"
 
 namespace mr::storage {
@@ -50,7 +51,7 @@ class Segment {
   Result<std::vector<std::shared_ptr<File>>> seal();
 
   /// Position of the first batch whose last offset is at or above `offset`, and its header; empty when there is none.
-  /// Errors: corrupt_batch.
+  /// Errors: corrupt_batch (also when `offset` lies in damage).
   Result<std::optional<BatchScanner::Item>> locate(Offset offset);
   /// First batch with a timestamp at or after `timestamp`, a base offset below `end` and records at or above `start`.
   Result<std::optional<BatchScanner::Item>> locate_timestamp(WallMillis timestamp, Offset end, Offset start);
@@ -71,25 +72,31 @@ class Segment {
   bool has_rest() const { return has_rest_; }
   OffsetIndex& offset_index() { return offset_index_; }
   TimeIndex& time_index() { return time_index_; }
-  /// From here on batches are unreadable (found by recovery); size() when all is well.
-  std::uint64_t corrupt_from() const { return corrupt_from_.value_or(size_); }
-  /// Bytes [position, size) stay in the file and count, but do not read.
-  void mark_corrupt(std::uint64_t position, std::uint64_t size) {
-    corrupt_from_ = position;
-    size_ = size;
-  }
-  bool is_corrupt() const { return corrupt_from_.has_value(); }
+  /// What of this segment does not read; its bytes stay in the file and count.
+  const Damage& damage() const { return damage_; }
+  /// `file_bytes`: all that the file has.
+  void set_damage(Damage damage, std::uint64_t file_bytes);
+  /// The stretch around the batch at `position` ends here: at damage, or at size().
+  std::uint64_t readable_until(std::uint64_t position) const;
+  /// No damaged offsets in what lies at or behind `position`.
+  bool reads_to_end(std::uint64_t position) const;
   /// Cuts everything from `position` on. Pool.
   Result<void> cut(std::uint64_t position);
 
  private:
   Segment(const LogPlace& place, Offset base);
   Result<void> load_newest_timestamp();
+  /// Gives the batches from the one at `position` on to `visit` until it returns true; steps over damage.
+  template <class Visit>
+  Result<void> walk(std::uint64_t position, Visit visit);
+  template <class Visit>
+  Result<void> walk_indexed(std::uint64_t position, Visit visit);
+  Error unreadable(const DamagedRange& range) const;
 
   const LogPlace* place_;
   Offset base_;
   std::uint64_t size_ = 0;
-  std::optional<std::uint64_t> corrupt_from_;
+  Damage damage_;
   std::uint64_t bytes_since_index_ = 0;
   /// Largest timestamp and the last offset of its batch; unknown until asked for after load().
   std::optional<TimeIndex::Entry> newest_;
