@@ -71,7 +71,9 @@ Task<Result<void>> Node::start() {
 }
 
 Task<Result<void>> Node::start_all() {
-  MR_CO_TRY(auto directories, co_await open_directories());
+  Directories directories;
+  std::vector<broker::UnopenedDirectory> unopened;
+  MR_CO_TRY_VOID(co_await open_directories(directories, unopened));
   co_await remove_ready_file();  // of a process that was killed
 
   auto journal = metastore::make_sqlite_journal(data_directory() + "/metadata.db");
@@ -81,8 +83,15 @@ Task<Result<void>> Node::start_all() {
                     fmt::format("{}/metadata.db cannot be opened: {}", data_directory(), metadata.error().message()));
   metadata_ = std::move(*metadata);
 
-  broker::BrokerDeps deps{
-      .shards = shards_, .metadata = *metadata_, .settings = settings_, .directories = std::move(directories)};
+  broker::BrokerDeps deps{.shards = shards_,
+                          .metadata = *metadata_,
+                          .settings = settings_,
+                          .directories = std::move(directories),
+                          .unopened = std::move(unopened),
+                          .all_failed = [this](Error why) {
+                            fatal_ = std::move(why);
+                            host_.request_stop();
+                          }};
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
   MR_CO_TRY_VOID(co_await broker_->start());
   MR_CO_TRY_VOID(co_await start_kafka());
@@ -91,24 +100,26 @@ Task<Result<void>> Node::start_all() {
   co_return Result<void>{};
 }
 
-Task<Result<std::vector<std::unique_ptr<storage::DataDir>>>> Node::open_directories() {
-  std::vector<std::unique_ptr<storage::DataDir>> directories;
+Task<Result<void>> Node::open_directories(Directories& opened_ones, std::vector<broker::UnopenedDirectory>& unopened) {
   for (const std::string& path : settings_.config.log_dirs) {
     auto opened = co_await offload(env_, [&] { return storage::DataDir::open(env_.files, path); });
-    if (!opened.ok()) {
-      if (opened.code() == Errc::in_use)
-        co_return Error(Errc::in_use, fmt::format("{} is used by another Millrace: stop that one, or choose another "
-                                                  "directory with --data-dir",
-                                                  path));
-      if (opened.code() == Errc::permission_denied)
-        co_return Error(
-            Errc::permission_denied,
-            fmt::format("{}: not allowed to write there; choose a directory of yours with --data-dir", path));
-      co_return Error(opened.code(), fmt::format("data directory {}: {}", path, opened.error().message()));
+    if (opened.ok()) {
+      opened_ones.push_back(std::move(*opened));
+      continue;
     }
-    directories.push_back(std::move(*opened));
+    if (opened.code() == Errc::in_use)
+      co_return Error(Errc::in_use, fmt::format("{} is used by another Millrace: stop that one, or choose another "
+                                                "directory with --data-dir",
+                                                path));
+    const bool holds_metadata = path == data_directory();
+    if (holds_metadata && opened.code() == Errc::permission_denied)
+      co_return Error(Errc::permission_denied,
+                      fmt::format("{}: not allowed to write there; choose a directory of yours with --data-dir", path));
+    if (holds_metadata || opened.code() == Errc::newer_format || opened.code() == Errc::disk_full)
+      co_return Error(opened.code(), fmt::format("data directory {}: {}", path, opened.error().message()));
+    unopened.push_back({path, opened.error()});
   }
-  co_return directories;
+  co_return Result<void>{};
 }
 
 Task<Result<void>> Node::start_kafka() {

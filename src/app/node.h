@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class Node {
   Task<Result<void>> start();
   /// Idempotent. Errors: the first that kept a data directory from being marked clean.
   Task<Result<void>> stop();
+  /// Why the broker asked to be stopped: its last log directory has failed. Empty when somebody else asked.
+  const std::optional<Error>& fatal() const { return fatal_; }
 
   /// Where clients on this machine connect; after start().
   const std::vector<Address>& kafka() const { return kafka_addresses_; }
@@ -37,7 +40,9 @@ class Node {
 
  private:
   Task<Result<void>> start_all();
-  Task<Result<std::vector<std::unique_ptr<storage::DataDir>>>> open_directories();
+  using Directories = std::vector<std::unique_ptr<storage::DataDir>>;
+  /// The first entry of log.dirs holds the metadata, so it must open; any other may be offline.
+  Task<Result<void>> open_directories(Directories& opened_ones, std::vector<broker::UnopenedDirectory>& unopened);
   Task<Result<void>> start_kafka();
   Task<Result<void>> start_http();
   Task<Result<void>> write_ready_file();
@@ -59,6 +64,7 @@ class Node {
   std::vector<Address> kafka_addresses_;
   Address http_address_;
   bool ready_written_ = false;
+  std::optional<Error> fatal_;
 };
 
 /// `host` is one that only this machine reaches.

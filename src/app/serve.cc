@@ -69,6 +69,10 @@ Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
   co_await host.stop_requested();
   log_info("app", "stopping");
   Result<void> stopped = co_await node.stop();
+  if (node.fatal()) {
+    say(fmt::format("millrace: stopped: {}\n", node.fatal()->detail()));
+    co_return kAllLogDirectoriesFailed;
+  }
   if (!stopped.ok()) {
     log_error("app", "stopped, but not cleanly: the next start will look through the logs",
               {{"why", stopped.error().message()}});

@@ -10,10 +10,23 @@ Broker::Broker(BrokerDeps deps)
       self_(BrokerId{settings_.config.node_id}),
       metadata_(deps.metadata),
       cluster_(deps.metadata),
-      directories_(std::move(deps.directories)) {
+      all_failed_(std::move(deps.all_failed)) {
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
     per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s})));
-  partitions_in_directory_.resize(directories_.size());
+  for (auto& data : deps.directories) {
+    LogDirectory& directory = directories_.emplace_back();
+    directory.path = data->path();
+    directory.data = std::move(data);
+    // On any thread, perhaps when this broker is about to go: only the bell is rung there.
+    directory.data->files().on_failure([bell = directory_alarm_, &executor = shards_.env(ShardId{0}).executor] {
+      executor.post([bell] { bell->notify_all(); });
+    });
+  }
+  for (UnopenedDirectory& unopened : deps.unopened) {
+    LogDirectory& directory = directories_.emplace_back();
+    directory.path = std::move(unopened.path);
+    directory.offline = std::move(unopened.why);
+  }
 }
 
 Broker::~Broker() { MR_CHECK(!started_); }

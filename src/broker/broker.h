@@ -1,17 +1,18 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "broker/create_topic.h"
+#include "broker/log_directory.h"
 #include "broker/shard_state.h"
 #include "broker/topic_table.h"
 #include "config/broker_settings.h"
 #include "config/topic_config.h"
 #include "metastore/cluster_state.h"
 #include "runtime/shards.h"
-#include "storage/data_dir.h"
 
 namespace mr::broker {
 
@@ -21,6 +22,10 @@ struct BrokerDeps {
   metastore::Metastore& metadata;
   config::BrokerSettings settings;
   std::vector<std::unique_ptr<storage::DataDir>> directories;  ///< opened and locked, at least one
+  std::vector<UnopenedDirectory> unopened = {};                ///< the rest of log.dirs
+  /// Called once, on shard 0, when the last log directory has failed: nothing is served any more, the broker should be
+  /// stopped.
+  std::function<void(Error)> all_failed = {};
 };
 
 /// What one broker can do, in no protocol's words. Requests run on the shard they came in on and cross to a partition's
@@ -32,11 +37,14 @@ class Broker {
   Broker(const Broker&) = delete;
   ~Broker();
 
-  /// Recovers every partition, raises the leader epochs, starts housekeeping. On shard 0.
-  /// Errors name the partition: corrupt_data, inconsistent_topic_id, newer_format, disk_full, disk_failed, ...
+  /// Recovers every partition, raises the leader epochs, starts housekeeping. On shard 0. Partitions that cannot be
+  /// opened, or whose log directory is not there, are offline; the rest is served.
+  /// Errors: conflict, newer_format (a directory that is not ours), disk_failed (no directory is left), the
+  /// metastore's.
   Task<Result<void>> start();
   /// Clean stop: refuses work, syncs and closes all logs, writes checkpoints and the clean-stop marker. On shard 0.
-  /// Errors: the first that kept a directory from being marked clean.
+  /// Every directory whose logs all closed is marked clean, whatever happened to the others. Errors: the first of this
+  /// stop that kept one from it; what was offline before is none.
   Task<Result<void>> stop();
 
   Shards& shards() { return shards_; }
@@ -101,9 +109,16 @@ class Broker {
 
  private:
   struct OpenJob;
+  struct Found;
+  struct Place;
   Task<Result<TopicRef>> create_on_control(TopicSpec spec, bool validate_only);
   Task<Result<void>> delete_on_control(std::string name, TopicId id);
+  Task<Result<void>> claim_directories();
   Task<Result<void>> open_partitions(const std::vector<metastore::TopicRecord>& topics);
+  /// What lies where. Directories that cannot be listed are offline from then on.
+  Task<Result<Found>> find_partitions();
+  /// Where a partition of the metastore lies, or why nobody can tell.
+  Place place(const metastore::TopicRecord& topic, const metastore::PartitionRecord& partition, Found& found) const;
   Task<Result<void>> open_log(OpenJob& job);
   Task<Result<void>> lead(OpenJob& job);
   /// Runs one step of every job; each job's outcome tells how it went.
@@ -125,10 +140,22 @@ class Broker {
   Task<void> finish_old_deletions();
   Task<void> retention_loop(ShardId shard);
   Task<void> checkpoint_loop();
-  Task<void> delete_files_later(ShardId shard, std::vector<std::string> files, Duration delay);
-  /// Where a new partition's directory goes: the healthy data directory with the fewest.
-  std::size_t pick_data_directory() const;
-  Task<Result<void>> close_shard(ShardId shard);
+  Task<void> delete_files_later(ShardId shard, std::size_t directory, std::vector<std::string> paths, Duration delay);
+  /// Where a new partition's directory goes: the healthy data directory with the fewest. Errors: disk_failed.
+  Result<std::size_t> pick_data_directory() const;
+  bool all_directories_online() const;
+  void forget_place(const PartitionKey& key);
+  /// Partitions that could not be closed, and why.
+  struct Unclosed {
+    PartitionKey key;
+    Error why;
+  };
+  Task<std::vector<Unclosed>> close_shard(ShardId shard);
+  Task<Result<void>> mark_clean(const std::vector<std::optional<Error>>& unclean);
+  /// Takes a directory that failed offline, on all shards, as soon as that is known.
+  Task<void> watch_directories();
+  Task<void> take_directory_offline(std::size_t directory, Error why);
+  void directory_failed(std::size_t directory, Error why);
 
   Shards& shards_;
   config::BrokerSettings settings_;
@@ -139,8 +166,9 @@ class Broker {
   std::vector<std::unique_ptr<ShardState>> per_shard_;
 
   // Shard 0 only.
-  std::vector<std::unique_ptr<storage::DataDir>> directories_;
-  std::vector<std::size_t> partitions_in_directory_;
+  std::vector<LogDirectory> directories_;
+  std::shared_ptr<Event> directory_alarm_ = std::make_shared<Event>();  ///< some directory has failed
+  std::function<void(Error)> all_failed_;
   std::unordered_map<PartitionKey, std::size_t> directory_of_;
   std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};

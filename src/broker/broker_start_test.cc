@@ -2,71 +2,10 @@
 // and the directory is not marked clean. Method: a whole broker over a simulated disk, stopped, damaged, started again.
 #include <gtest/gtest.h>
 
-#include "broker/broker.h"
-#include "broker/fetch.h"
-#include "broker/produce.h"
-#include "metastore/local_metastore.h"
-#include "model/batch_builder.h"
-#include "sim/world.h"
+#include "broker/broker_fixture.h"
 
 namespace mr::broker {
 namespace {
-
-/// A broker with everything below it; the metadata lives on over restarts.
-struct Running {
-  Running(sim::World& world, sim::Process& process, std::shared_ptr<metastore::Journal> journal)
-      : world(world), process(process) {
-    Env& env = process.env(ShardId{0});
-    auto store = run(metastore::LocalMetastore::open(process, ShardId{0}, env.pool, std::move(journal)));
-    MR_CHECK(store.ok());
-    metadata = std::move(*store);
-    std::vector<std::unique_ptr<storage::DataDir>> directories;
-    auto directory = run(offload(env, [&] { return storage::DataDir::open(env.files, "/data"); }));
-    MR_CHECK(directory.ok());
-    was_clean = (*directory)->was_clean();
-    directories.push_back(std::move(*directory));
-    auto settings = config::load_broker_settings({});
-    MR_CHECK(settings.ok());
-    broker = std::make_unique<Broker>(BrokerDeps{process, *metadata, std::move(*settings), std::move(directories)});
-    auto started = run(broker->start());
-    MR_CHECK(started.ok());
-  }
-  void stop() {
-    EXPECT_TRUE(run(broker->stop()).ok());
-    broker.reset();
-    run(metadata->stop());
-    metadata.reset();
-  }
-  template <class T>
-  T run(Task<T> task) {
-    return world.run(process, ShardId{0}, std::move(task));
-  }
-  TopicRef topic(const std::string& name) { return broker->topics(ShardId{0})->find(name); }
-
-  Result<Offset> append(const std::string& name, std::string value) {
-    BatchBuilder builder;
-    builder.add({.timestamp = 1, .value = as_bytes(value)});
-    std::vector<std::byte> batch = *builder.build();
-    auto work = [](Broker& broker, TopicRef topic, MutableBytes batch) -> Task<Result<Offset>> {
-      std::array<ProduceItem, 1> items;
-      items[0].topic = topic->id;
-      items[0].home = topic->partitions[0].home;
-      items[0].batch = batch;
-      Produce produce(broker, replication::Acks::all, true, kForever);
-      co_await produce.append(items);
-      co_await produce.committed();
-      if (!items[0].outcome) co_return items[0].outcome.error().error;
-      co_return items[0].outcome->base_offset;
-    };
-    return run(work(*broker, topic(name), batch));
-  }
-
-  sim::World& world;
-  sim::Process& process;
-  std::unique_ptr<metastore::LocalMetastore> metadata;
-  std::unique_ptr<Broker> broker;
-  bool was_clean = false;
-};
 
 TEST(BrokerStart, ADamagedLogTakesOnlyItsPartitionOffline) {
   sim::World world({.seed = 5});
@@ -78,7 +17,7 @@ TEST(BrokerStart, ADamagedLogTakesOnlyItsPartitionOffline) {
       ASSERT_TRUE(first.run(first.broker->create_topic({.name = name}, false)).ok());
     EXPECT_EQ(first.append("good", "a"), Offset{0});
     EXPECT_EQ(first.append("bad", "b"), Offset{0});
-    first.stop();
+    EXPECT_TRUE(first.stop().ok());
   }
   // partition.metadata of another topic: not ours to touch.
   Uuid foreign{77, 88};
@@ -91,12 +30,12 @@ TEST(BrokerStart, ADamagedLogTakesOnlyItsPartitionOffline) {
   }
   for (int round = 0; round < 2; ++round) {
     Running again(world, host.start(2), journal);
-    EXPECT_EQ(again.was_clean, round == 0) << "an unopened log forbids the clean-stop marker";
+    EXPECT_EQ(again.was_clean[0], round == 0) << "an unopened log forbids the clean-stop marker";
     auto refused = again.append("bad", "c");
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.code(), Errc::disk_failed);
     EXPECT_EQ(again.append("good", "c"), Offset{1 + round});
-    again.stop();
+    EXPECT_TRUE(again.stop().ok());
   }
 }
 
@@ -142,7 +81,7 @@ TEST(BrokerStart, ADeletedTopicsLogStartIsForgotten) {
 
     host.crash(sim::CrashMode::lose_unsynced);
     auto kept = std::make_shared<metastore::MemoryJournal>(*journal);
-    first->stop();
+    (void)first->stop();
     first.reset();
     Running again(world, host.start(6), kept);
     TopicRef topic = again.topic(name);
@@ -153,7 +92,7 @@ TEST(BrokerStart, ADeletedTopicsLogStartIsForgotten) {
     EXPECT_EQ(partition->log_start(), Offset{0}) << "seed " << seed;
     EXPECT_EQ(partition->log_end(), Offset{3}) << "seed " << seed;
     partition.reset();
-    again.stop();
+    EXPECT_TRUE(again.stop().ok());
   }
 }
 

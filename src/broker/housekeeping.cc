@@ -22,32 +22,41 @@ Task<void> Broker::retention_loop(ShardId id) {
 
 Task<void> Broker::apply_retention(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
-  std::vector<PartitionRef> partitions;  // the map may change while we wait
-  for (auto& [key, partition] : shard.partitions) partitions.push_back(partition);
-  for (PartitionRef& partition : partitions) {
-    co_await partition->apply_retention(shard.env.clock.wall());
-    std::vector<std::string> files = partition->log().take_deleted_files();
-    if (files.empty()) continue;
-    shard.scope.spawn("delete segments",
-                      delete_files_later(id, std::move(files), bounded(settings_.config.log_segment_delete_delay_ms)));
+  struct One {
+    PartitionKey key;
+    PartitionRef partition;
+    std::size_t directory;
+  };
+  std::vector<One> all;  // the maps may change while we wait
+  for (auto& [key, partition] : shard.partitions) all.push_back({key, partition, shard.directory_of.at(key)});
+  for (One& one : all) {
+    co_await one.partition->apply_retention(shard.env.clock.wall());
+    std::vector<std::string> files = one.partition->log().take_deleted_files();
+    TopicRef topic = shard.topics->find(one.key.topic);
+    if (files.empty() || topic == nullptr) continue;  // those of a deleted topic go with it
+    auto settings = topic_config(topic->configs);
+    Duration delay = bounded(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
+    shard.scope.spawn("delete segments", delete_files_later(id, one.directory, std::move(files), delay));
   }
 }
 
-/// Segments given up by retention stay for file.delete.delay.ms; files left over by a stop are removed at the next
-/// start.
-Task<void> Broker::delete_files_later(ShardId id, std::vector<std::string> files, Duration delay) {
+/// Segments given up by retention stay for the topic's file.delete.delay.ms; files left over by a stop are removed at
+/// the next start.
+Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::vector<std::string> paths,
+                                      Duration delay) {
   Env& env = per_shard_[id.v]->env;
+  FileSystem& files = directories_[directory].data->files();
   if (!(co_await sleep_until(env.now() + delay)).ok()) co_return;
   // Their new names first, or a crash could bring some of them back and others not.
-  auto synced = co_await offload(
-      env, [&] { return env.files.sync_directory(files.front().substr(0, files.front().rfind('/'))); });
+  auto synced =
+      co_await offload(env, [&] { return files.sync_directory(paths.front().substr(0, paths.front().rfind('/'))); });
   if (!synced.ok()) {
     if (synced.code() != Errc::not_found)  // deleted with its topic
       log_warn("broker", "old segment files stay until the next start", {{"error", synced.error().message()}});
     co_return;
   }
-  for (std::string& path : files) {
-    auto removed = co_await offload(env, [&] { return env.files.remove(path); });
+  for (std::string& path : paths) {
+    auto removed = co_await offload(env, [&] { return files.remove(path); });
     if (!removed.ok() && removed.code() != Errc::not_found)
       log_warn("broker", "an old segment file could not be removed",
                {{"path", path}, {"error", removed.error().message()}});
@@ -84,7 +93,7 @@ Task<void> Broker::write_checkpoints() {
       if (directory == directory_of_.end()) continue;  // being deleted
       storage::Checkpoints& c = per_directory[directory->second];
       if (line.offline) {
-        const storage::DataDir& dir = *directories_[directory->second];
+        const storage::DataDir& dir = *directories_[directory->second].data;
         line.log_start = dir.log_start(line.name);
         line.high_watermark = dir.high_watermark(line.name);
       }
@@ -95,10 +104,11 @@ Task<void> Broker::write_checkpoints() {
   }
   Env& env = per_shard_[0]->env;
   for (std::size_t d = 0; d < directories_.size(); ++d) {
-    auto written = co_await offload(env, [&] { return directories_[d]->write_checkpoints(per_directory[d]); });
+    if (!directories_[d].online()) continue;
+    auto written = co_await offload(env, [&] { return directories_[d].data->write_checkpoints(per_directory[d]); });
     if (!written.ok())
       log_warn("broker", "checkpoints could not be written",
-               {{"log_dir", directories_[d]->path()}, {"error", written.error().message()}});
+               {{"log_dir", directories_[d].path}, {"error", written.error().message()}});
   }
   directory_calls_.release(1);
 }

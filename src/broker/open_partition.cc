@@ -34,7 +34,8 @@ storage::LogConfig log_settings(const config::TopicConfig& topic, const config::
 Task<Result<void>> Broker::open_log(OpenJob& job) {
   Env& env = per_shard_[job.home().v]->env;
   TopicPartition name = job.name();
-  storage::Log::OpenOptions options{.directory = directories_[job.directory]->partition_path(name),
+  storage::DataDir& data = *directories_[job.directory].data;
+  storage::Log::OpenOptions options{.directory = data.partition_path(name),
                                     .partition = name,
                                     .topic_id = job.topic->id,
                                     .config = log_settings(*job.settings, config()),
@@ -42,7 +43,7 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
                                     .recovery_point = job.recovery_point,
                                     .log_start = job.log_start,
                                     .now = env.clock.wall()};
-  MR_CO_TRY(job.log, co_await offload(env, [&] { return storage::Log::open(env.files, options); }));
+  MR_CO_TRY(job.log, co_await offload(env, [&] { return storage::Log::open(data.files(), options); }));
   co_return Result<void>{};
 }
 
@@ -50,6 +51,9 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
 Task<Result<void>> Broker::lead(OpenJob& job) {
   ShardState& shard = *per_shard_[job.home().v];
   MR_CO_TRY_VOID(co_await offload(shard.env, [&] { return job.log->start_epoch(job.epoch); }));
+  // Failed meanwhile: whoever takes its partitions offline may have passed here already.
+  if (const Error* failed = directories_[job.directory].data->files().failed()) co_return *failed;
+  shard.directory_of[job.key()] = job.directory;
   shard.partitions[job.key()] = std::make_shared<replication::Partition>(
       shard.env, job.name(), job.topic->id, std::move(job.log), job.epoch, replica_settings(*job.settings));
   co_return Result<void>{};
@@ -64,7 +68,7 @@ Task<void> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broke
   auto work = [](Broker& broker, std::vector<OpenJob>& all, std::size_t& at, auto what) -> Task<void> {
     while (at < all.size()) {
       OpenJob& job = all[at++];
-      job.outcome = co_await broker.shards_.call(job.home(), [&] { return (broker.*what)(job); });
+      if (job.placed()) job.outcome = co_await broker.shards_.call(job.home(), [&] { return (broker.*what)(job); });
     }
   };
   for (std::size_t i = 0; i < std::min(kAtOnce, jobs.size()); ++i)
@@ -91,7 +95,8 @@ Task<void> Broker::take_offline(std::vector<OpenJob>& jobs) {
 /// Each leadership gets an epoch above all before it, the metastore's and the log's own (design section 5 rule 1).
 Task<Result<void>> Broker::raise_epochs(std::vector<OpenJob>& jobs) {
   std::vector<metastore::ClusterState::EpochBump> bumps;
-  for (const OpenJob& job : jobs) bumps.push_back({job.topic->name, job.index, job.log->latest_epoch()});
+  for (const OpenJob& job : jobs)
+    bumps.push_back({job.topic->name, job.index, job.log->latest_epoch(), job.directory_id});
   MR_CO_TRY(std::vector<LeaderEpoch> epochs, co_await cluster_.bump_epochs(bumps));
   MR_CHECK(epochs.size() == jobs.size());
   for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].epoch = epochs[i];

@@ -10,6 +10,7 @@ struct Broker::OpenJob {
   PartitionIndex index;
   const config::TopicConfig* settings = nullptr;
   std::size_t directory = 0;  ///< of directories_
+  Uuid directory_id;
   // As the directory's checkpoints say, of a partition that was there before. Filled in where nobody changes them: they
   // are written on the pool.
   Offset recovery_point{0};
@@ -19,6 +20,8 @@ struct Broker::OpenJob {
   LeaderEpoch epoch{0};
   Result<void> outcome;
 
+  /// The log can be opened: where it lies is known and there.
+  bool placed() const { return outcome.ok(); }
   PartitionKey key() const { return {topic->id, index}; }
   TopicPartition name() const { return {topic->name, index}; }
   ShardId home() const { return topic->partitions[static_cast<std::size_t>(index.v)].home; }

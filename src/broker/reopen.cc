@@ -42,6 +42,7 @@ Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
   job.index = waiting.key.partition;
   job.settings = &*settings;
   job.directory = waiting.directory;
+  job.directory_id = directories_[waiting.directory].data->directory_id();
   job.recovery_point = waiting.recovery_point;
   job.log_start = waiting.log_start;  // and no clean stop: the first try may have been half of a recovery
   ShardId home = job.home();

@@ -36,8 +36,9 @@ struct ShardState {
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
   std::unordered_map<PartitionKey, PartitionRef> partitions;
-  /// Partitions of ours whose log could not be opened, with the reason: served to nobody until a restart finds them
-  /// well or, when only room was lacking, until there is some (reopen.cc).
+  std::unordered_map<PartitionKey, std::size_t> directory_of;  ///< of each of `partitions`: which entry of log.dirs
+  /// Partitions of ours whose log could not be opened or whose directory has failed, with the reason: served to nobody
+  /// until a restart finds them well or, when only room was lacking, until there is some (reopen.cc).
   struct Offline {
     TopicPartition name;
     Error why;
@@ -49,6 +50,15 @@ struct ShardState {
   PartitionRef find(TopicId topic, PartitionIndex partition) const {
     auto it = partitions.find(PartitionKey{topic, partition});
     return it == partitions.end() ? nullptr : it->second;
+  }
+  /// Takes it out, if it is there.
+  PartitionRef take(const PartitionKey& key) {
+    auto it = partitions.find(key);
+    if (it == partitions.end()) return nullptr;
+    PartitionRef partition = std::move(it->second);
+    partitions.erase(it);
+    directory_of.erase(key);
+    return partition;
   }
   /// Why find() found nothing: the log is offline, or this shard does not own it.
   Error missing(TopicId topic, PartitionIndex partition) const {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/open_partition.h"
+#include "broker/place_partitions.h"
 
 namespace mr::broker {
 
@@ -11,11 +12,7 @@ Task<Result<void>> Broker::start() {
   Env& env = per_shard_[0]->env;
   Uuid fresh = Uuid::from_random(env.rng.next(), env.rng.next());
   MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(fresh));
-  for (auto& directory : directories_) {
-    Uuid id = Uuid::from_random(env.rng.next(), env.rng.next());
-    auto claimed = co_await offload(env, [&] { return directory->claim(cluster_id_, self_, id); });
-    MR_CO_TRY_VOID(std::move(claimed));
-  }
+  MR_CO_TRY_VOID(co_await claim_directories());
   co_await finish_old_deletions();
   MR_CO_TRY(std::vector<metastore::TopicRecord> topics, co_await cluster_.load_topics());
   MR_CO_TRY_VOID(co_await open_partitions(topics));
@@ -24,9 +21,32 @@ Task<Result<void>> Broker::start() {
     co_await shards_.call(ShardId{s},
                           [this, s] { per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s})); });
   }
+  per_shard_[0]->scope.spawn("log directories", watch_directories());
   per_shard_[0]->scope.spawn("checkpoints", checkpoint_loop());
   if (!waiting_for_space_.empty()) per_shard_[0]->scope.spawn("reopen", reopen_loop());
   co_return Result<void>{};
+}
+
+/// A directory of another cluster, node or version ends the start; one that does not work only itself.
+Task<Result<void>> Broker::claim_directories() {
+  Env& env = per_shard_[0]->env;
+  for (const LogDirectory& directory : directories_)
+    if (!directory.online())
+      log_error("broker", "a log directory could not be opened: its partitions are offline until the next start",
+                {{"log_dir", directory.path}, {"error", directory.offline->message()}});
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    if (!directories_[d].online()) continue;
+    Uuid id = Uuid::from_random(env.rng.next(), env.rng.next());
+    auto claimed = co_await offload(env, [&] { return directories_[d].data->claim(cluster_id_, self_, id); });
+    if (claimed.ok()) continue;
+    if (claimed.code() == Errc::disk_full || claimed.code() == Errc::conflict || claimed.code() == Errc::newer_format)
+      co_return claimed;
+    directory_failed(d, claimed.error());
+  }
+  auto any = pick_data_directory();
+  if (any.ok()) co_return Result<void>{};
+  co_return Error(Errc::disk_failed, fmt::format("no log directory can be used: {}: {}", directories_.front().path,
+                                                 directories_.front().offline->message()));
 }
 
 /// Removes what a crash left of deleted topics: only with the metastore's tombstone as evidence.
@@ -35,9 +55,10 @@ Task<void> Broker::finish_old_deletions() {
   auto deleted = co_await cluster_.deleted_topics();
   if (!deleted.ok()) co_return;
   for (TopicId id : *deleted) {
-    bool gone = true;
+    bool gone = all_directories_online();  // else some of it may lie where nobody can look
     for (auto& directory : directories_) {
-      auto removed = co_await offload(env, [&] { return directory->remove_topic_data(id); });
+      if (!directory.online()) continue;
+      auto removed = co_await offload(env, [&] { return directory.data->remove_topic_data(id); });
       if (!removed.ok()) {
         gone = false;
         log_warn("broker", "data of a deleted topic could not be removed", {{"error", removed.error().message()}});
@@ -48,22 +69,7 @@ Task<void> Broker::finish_old_deletions() {
 }
 
 Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRecord>& topics) {
-  Env& env = per_shard_[0]->env;
-  // What lies where. A directory that no topic claims is left alone: metadata may be older than data.
-  std::unordered_map<PartitionKey, std::size_t> found;
-  for (std::size_t d = 0; d < directories_.size(); ++d) {
-    MR_CO_TRY(auto listed, co_await offload(env, [&] { return directories_[d]->partitions(); }));
-    for (const storage::PartitionDir& entry : listed)
-      if (entry.topic_id) {
-        auto [at, first] = found.emplace(PartitionKey{*entry.topic_id, entry.name.partition}, d);
-        if (!first)
-          co_return Error(
-              Errc::corrupt_data,
-              fmt::format("{} lies in {} and in {}: move the one that is not to be served away", entry.name.to_string(),
-                          directories_[at->second]->path(), directories_[d]->path()));
-      }
-  }
-
+  MR_CO_TRY(Found found, co_await find_partitions());
   struct Opening {
     std::shared_ptr<TopicInfo> topic;
     config::TopicConfig settings;
@@ -84,31 +90,36 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
       opening.topic->partitions.push_back(
           {home_of(record.id, p.index, shards_.count()), p.leader, p.leader_epoch, p.replicas, p.isr});
     for (const metastore::PartitionRecord& p : record.partitions) {
-      PartitionKey key{record.id, p.index};
-      auto at = found.find(key);
-      if (at == found.end()) {
-        log_warn("broker", "a partition has no data directory; it starts empty",
-                 {{"topic", record.name}, {"partition", p.index.v}});
-      }
-      std::size_t directory = at != found.end() ? at->second : pick_data_directory();
-      ++partitions_in_directory_[directory];
-      directory_of_[key] = directory;
+      Place place = this->place(record, p, found);
       OpenJob& job = jobs.emplace_back();
       job.topic = opening.topic.get();
       job.index = p.index;
       job.settings = &opening.settings;
-      job.directory = directory;
-      job.recovery_point = directories_[directory]->recovery_point(job.name());
-      job.log_start = directories_[directory]->log_start(job.name());
-      job.clean_stop = directories_[directory]->was_clean();
-      found.erase(key);
+      if (place.unknown) {
+        job.outcome = *place.unknown;
+        continue;
+      }
+      if (place.is_new)
+        log_warn("broker", "a partition has no data directory; it starts empty",
+                 {{"topic", record.name}, {"partition", p.index.v}});
+      LogDirectory& directory = directories_[place.directory];
+      ++directory.partitions;
+      directory_of_[job.key()] = place.directory;
+      job.directory = place.directory;
+      job.directory_id = directory.data->directory_id();
+      job.recovery_point = directory.data->recovery_point(job.name());
+      job.log_start = directory.data->log_start(job.name());
+      job.clean_stop = directory.data->was_clean();
     }
   }
-  for (const auto& [key, directory] : found)
+  for (const auto& [key, directory] : found.by_id)
     log_warn("broker", "a partition directory belongs to no topic; it is left alone",
              {{"topic_id", key.topic.v.to_string()},
               {"partition", key.partition.v},
-              {"log_dir", directories_[directory]->path()}});
+              {"log_dir", directories_[directory].path}});
+  for (const auto& [name, directory] : found.unnamed)
+    log_warn("broker", "a partition directory does not say whose it is; it is left alone",
+             {{"partition", name.to_string()}, {"log_dir", directories_[directory].path}});
 
   co_await for_all(jobs, &Broker::open_log);
   co_await take_offline(jobs);
@@ -132,46 +143,67 @@ Task<Result<void>> Broker::stop() {
   MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));  // a change in progress ends first
   started_ = false;
   topic_changes_.release(1);
+  // The marker says "no recovery needed": only when every log of the directory was synced and closed, and none was left
+  // unopened. What happened in one directory does not concern the others.
+  std::vector<std::optional<Error>> unclean(directories_.size());
   Result<void> outcome;
+  for (std::size_t d = 0; d < directories_.size(); ++d) unclean[d] = directories_[d].offline;
+  auto note = [&](const PartitionKey& key, const Error& why) {
+    auto at = directory_of_.find(key);
+    if (at != directory_of_.end() && !unclean[at->second]) unclean[at->second] = why;
+  };
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
-    auto closed = co_await shards_.call(ShardId{s}, [this, s] { return close_shard(ShardId{s}); });
-    if (!closed.ok() && outcome.ok()) outcome = closed;
+    auto unclosed = co_await shards_.call(ShardId{s}, [this, s] { return close_shard(ShardId{s}); });
+    for (const Unclosed& one : unclosed) note(one.key, one.why);
+    if (!unclosed.empty() && outcome.ok()) outcome = unclosed.front().why;
   }
   co_await write_checkpoints();
-  for (std::uint32_t s = 0; s < shards_.count(); ++s)
-    co_await shards_.call(ShardId{s}, [this, s] { per_shard_[s]->partitions.clear(); });
-  // The marker says "no recovery needed": only when every log was synced and closed, and none was left unopened.
-  bool all_opened = true;
-  for (std::uint32_t s = 0; s < shards_.count(); ++s)
-    co_await shards_.call(ShardId{s}, [&, s] { all_opened = all_opened && per_shard_[s]->offline.empty(); });
-  if (outcome.ok() && all_opened) {
-    Env& env = per_shard_[0]->env;
-    for (auto& directory : directories_) {
-      auto marked = co_await offload(env, [&] { return directory->mark_clean(); });
-      if (!marked.ok() && outcome.ok()) outcome = marked;
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
+    auto offline = co_await shards_.call(ShardId{s}, [this, s] {
+      per_shard_[s]->partitions.clear();
+      per_shard_[s]->directory_of.clear();
+      return per_shard_[s]->offline;
+    });
+    for (const auto& [key, one] : offline) note(key, one.why);
+  }
+  Result<void> marked = co_await mark_clean(unclean);
+  co_return outcome.ok() ? marked : outcome;
+}
+
+Task<Result<void>> Broker::mark_clean(const std::vector<std::optional<Error>>& unclean) {
+  Env& env = per_shard_[0]->env;
+  Result<void> outcome;
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    std::optional<Error> why = unclean[d];
+    if (!why) {
+      auto marked = co_await offload(env, [&] { return directories_[d].data->mark_clean(); });
+      if (marked.ok()) continue;
+      why = marked.error();
+      if (outcome.ok()) outcome = marked;
     }
+    log_warn("broker", "a log directory is not marked clean; the next start looks through its logs",
+             {{"log_dir", directories_[d].path}, {"why", why->message()}});
   }
   co_return outcome;
 }
 
 /// On the shard itself. Partitions stop all at once, so that their syncs overlap.
-Task<Result<void>> Broker::close_shard(ShardId id) {
+Task<std::vector<Broker::Unclosed>> Broker::close_shard(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
   co_await shard.scope.stop();
-  Result<void> outcome;
+  std::vector<Unclosed> unclosed;
   Scope closing(shard.env.executor);
-  auto close = [](PartitionRef partition, Result<void>& first_error) -> Task<void> {
+  auto close = [](PartitionKey key, PartitionRef partition, std::vector<Unclosed>& failed) -> Task<void> {
     co_await partition->stop();
     auto closed = co_await partition->close_log();
-    if (!closed.ok()) {
-      log_error("broker", "a partition could not be closed cleanly",
-                {{"partition", partition->name().to_string()}, {"error", closed.error().message()}});
-      if (first_error.ok()) first_error = closed;
-    }
+    if (closed.ok()) co_return;
+    log_error("broker", "a partition could not be closed cleanly",
+              {{"partition", partition->name().to_string()}, {"error", closed.error().message()}});
+    failed.push_back({key, closed.error()});
   };
-  for (auto& [key, partition] : shard.partitions) closing.spawn("close partition", close(partition, outcome));
+  for (auto& [key, partition] : shard.partitions) closing.spawn("close partition", close(key, partition, unclosed));
   co_await closing.drained();
-  co_return outcome;
+  co_return unclosed;
 }
 
 }  // namespace mr::broker

@@ -40,24 +40,27 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
   topic->configs = spec.configs;
   metastore::TopicRecord record{
       .name = spec.name, .id = topic->id, .created = control.env.clock.wall(), .configs = spec.configs};
-  for (std::int32_t p = 0; p < partitions; ++p) {
-    PartitionIndex index{p};
-    LeaderEpoch first{0};
-    topic->partitions.push_back({home_of(topic->id, index, shards_.count()), self_, first, {self_}, {self_}});
-    record.partitions.push_back({index, self_, first, {self_}, {self_}});
-  }
-  if (validate_only) co_return TopicRef(topic);
-
-  MR_CO_TRY_VOID(co_await cluster_.create_topic(record));
   std::vector<OpenJob> jobs(static_cast<std::size_t>(partitions));
   for (std::int32_t p = 0; p < partitions; ++p) {
     OpenJob& job = jobs[static_cast<std::size_t>(p)];
     job.topic = topic.get();
     job.index = PartitionIndex{p};
     job.settings = &settings;
-    job.directory = pick_data_directory();
-    ++partitions_in_directory_[job.directory];
+    LeaderEpoch first{0};
+    topic->partitions.push_back({home_of(topic->id, job.index, shards_.count()), self_, first, {self_}, {self_}});
+    if (validate_only) continue;
+    MR_CO_TRY(job.directory, pick_data_directory());
+    job.directory_id = directories_[job.directory].data->directory_id();
+    ++directories_[job.directory].partitions;
     directory_of_[job.key()] = job.directory;
+    record.partitions.push_back({job.index, self_, first, {self_}, {self_}, job.directory_id});
+  }
+  if (validate_only) co_return TopicRef(topic);
+
+  auto created = co_await cluster_.create_topic(record);
+  if (!created.ok()) {
+    for (const OpenJob& job : jobs) forget_place(job.key());
+    co_return std::move(created).error();
   }
   auto failed = [&jobs] { return std::ranges::find_if(jobs, [](const OpenJob& job) { return !job.outcome.ok(); }); };
   co_await for_all(jobs, &Broker::open_log);
@@ -102,16 +105,15 @@ Task<void> Broker::remove_data(TopicRef topic) {
     co_await shards_.call(home, [this, home, key]() -> Task<void> {
       ShardState& shard = *per_shard_[home.v];
       shard.offline.erase(key);
-      PartitionRef partition = shard.find(key.topic, key.partition);
-      if (partition == nullptr) co_return;
-      shard.partitions.erase(key);
-      co_await partition->stop();
+      if (PartitionRef partition = shard.take(key)) co_await partition->stop();
     });
     auto directory = directory_of_.find(key);
-    if (directory == directory_of_.end()) continue;
-    storage::DataDir& dir = *directories_[directory->second];
-    --partitions_in_directory_[directory->second];
-    directory_of_.erase(directory);
+    if (directory == directory_of_.end()) {
+      all_gone = false;  // it lies where nobody can look now: the tombstone stays until that comes back
+      continue;
+    }
+    storage::DataDir& dir = *directories_[directory->second].data;
+    forget_place(key);
     TopicPartition name{topic->name, key.partition};
     Uuid unique = Uuid::from_random(env.rng.next(), env.rng.next());
     auto free = co_await directory_calls_.acquire(1);
@@ -130,9 +132,10 @@ Task<void> Broker::remove_data(TopicRef topic) {
   if (all_gone) (void)co_await cluster_.forget_deleted(topic->id);
 }
 
-std::size_t Broker::pick_data_directory() const {
-  return static_cast<std::size_t>(std::ranges::min_element(partitions_in_directory_) -
-                                  partitions_in_directory_.begin());
+void Broker::forget_place(const PartitionKey& key) {
+  auto directory = directory_of_.find(key);
+  --directories_[directory->second].partitions;
+  directory_of_.erase(directory);
 }
 
 }  // namespace mr::broker

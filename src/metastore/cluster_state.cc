@@ -225,6 +225,7 @@ Task<Result<std::vector<LeaderEpoch>>> ClusterState::bump_epochs(const std::vect
           co_return Error(Errc::unknown_partition, "no record of a partition of " + partitions[i].topic);
         MR_CO_TRY(PartitionRecord record, records::decode_partition(kv->value));
         record.leader_epoch.v = std::max(record.leader_epoch.v, partitions[i].floor.v) + 1;
+        if (!partitions[i].directory.is_zero()) record.directory = partitions[i].directory;
         epochs[i] = record.leader_epoch;
         write.compares.push_back(Compare::unchanged(*kv));
         write.success.push_back(Put{kv->key, records::encode_partition(record)});

@@ -21,6 +21,7 @@ struct PartitionRecord {
   LeaderEpoch leader_epoch;  ///< grows with each leadership, at least by one at every start of the leader
   std::vector<BrokerId> replicas;
   std::vector<BrokerId> isr;
+  Uuid directory;  ///< id of the leader's log directory that holds it (meta.properties); zero: not noted
 };
 
 /// What the metastore keeps of one topic.
@@ -61,7 +62,8 @@ class ClusterState {
   struct EpochBump {
     std::string topic;
     PartitionIndex partition;
-    LeaderEpoch floor;  ///< the log's own latest epoch
+    LeaderEpoch floor;    ///< the log's own latest epoch
+    Uuid directory = {};  ///< where the log lies: noted with the epoch; zero leaves what is noted
   };
   Task<Result<std::vector<LeaderEpoch>>> bump_epochs(const std::vector<EpochBump>& partitions);
   /// Errors: resource_exhausted when ids run out (they never do).

@@ -139,11 +139,13 @@ Result<TopicHead> decode_topic(std::string_view text) {
 }
 
 std::string encode_partition(const PartitionRecord& partition) {
-  return encode_fields({{"index", std::to_string(partition.index.v)},
-                        {"leader", std::to_string(partition.leader.v)},
-                        {"epoch", std::to_string(partition.leader_epoch.v)},
-                        {"replicas", join(partition.replicas)},
-                        {"isr", join(partition.isr)}});
+  Fields fields{{"index", std::to_string(partition.index.v)},
+                {"leader", std::to_string(partition.leader.v)},
+                {"epoch", std::to_string(partition.leader_epoch.v)},
+                {"replicas", join(partition.replicas)},
+                {"isr", join(partition.isr)}};
+  if (!partition.directory.is_zero()) fields["directory"] = partition.directory.to_string();
+  return encode_fields(fields);
 }
 
 Result<PartitionRecord> decode_partition(std::string_view text) {
@@ -154,6 +156,11 @@ Result<PartitionRecord> decode_partition(std::string_view text) {
   MR_TRY(partition.leader_epoch.v, number<std::int32_t>(fields, "epoch"));
   MR_TRY(partition.replicas, brokers(fields, "replicas"));
   MR_TRY(partition.isr, brokers(fields, "isr"));
+  if (auto at = fields.find("directory"); at != fields.end()) {
+    auto id = Uuid::parse(at->second);
+    if (!id) return Error(Errc::corrupt_data, "a metadata value has a bad directory");
+    partition.directory = *id;
+  }
   return partition;
 }
 

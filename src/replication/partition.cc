@@ -268,6 +268,11 @@ Task<void> Partition::stop() {
   env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));  // of a round that was put off
 }
 
+void Partition::fail() {
+  failed_ = true;
+  wake_all();
+}
+
 Task<Result<void>> Partition::close_log() {
   MR_CHECK(stopped_ && !syncing_);
   if (failed_) co_return Error(Errc::disk_failed, name_.to_string());

@@ -121,6 +121,8 @@ class Partition {
   Task<Result<void>> flush();
   /// Refuses new work, wakes all waiters with not_leader, waits for a running sync. The log stays open.
   Task<void> stop();
+  /// Its log directory has failed: from now on it answers disk_failed; stop() follows.
+  void fail();
   /// After stop(): syncs, writes snapshots and closes the log (pool). Errors: disk_failed.
   Task<Result<void>> close_log();
 

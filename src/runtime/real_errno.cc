@@ -14,6 +14,7 @@ Errc errc_of(int number) {
     case EDQUOT:
       return Errc::disk_full;
     case EIO:
+    case EROFS:  // a file system that met an error goes read-only
       return Errc::disk_failed;
     case EMFILE:
     case ENFILE:
@@ -28,7 +29,6 @@ Errc errc_of(int number) {
       return Errc::already_exists;
     case EACCES:
     case EPERM:
-    case EROFS:
       return Errc::permission_denied;
     case EADDRINUSE:
       return Errc::in_use;

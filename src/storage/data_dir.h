@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 #include "runtime/env.h"
+#include "storage/directory_files.h"
 #include "storage/text_checkpoint.h"
 
 namespace mr::storage {
@@ -41,6 +42,8 @@ class DataDir {
   Result<void> claim(std::string cluster_id, BrokerId node, Uuid fresh_directory_id);
 
   const std::string& path() const { return path_; }
+  /// What everything that lies in this directory must be opened through: knows whether the directory has failed.
+  DirectoryFiles& files() { return files_; }
   /// Zero before claim() of a new directory.
   Uuid directory_id() const { return identity_ ? identity_->directory_id : Uuid{}; }
   /// The last process stopped cleanly: logs need no recovery.
@@ -87,7 +90,7 @@ class DataDir {
   Result<void> settle_log_starts();
   std::string in(std::string_view name) const { return path_ + "/" + std::string(name); }
 
-  FileSystem& files_;
+  DirectoryFiles files_;
   std::string path_;
   std::unique_ptr<FileLock> lock_;
   std::optional<Identity> identity_;

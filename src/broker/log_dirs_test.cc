@@ -1,0 +1,171 @@
+// Aim: a log directory that fails, or cannot be opened, takes its own partitions offline and nothing else; nothing is
+// made again empty, nothing is deleted without evidence. Method: a whole broker over a simulated disk with two
+// directories, one of which meets faults, over several lives.
+#include "broker/broker_fixture.h"
+#include "storage/partition_metadata.h"
+
+namespace mr::broker {
+namespace {
+
+const std::vector<std::string> kBoth = {"/a", "/b"};
+
+struct TwoDirectories : testing::Test {
+  sim::World world{{.seed = 11}};
+  sim::Host& host = world.add_host("b");
+  std::shared_ptr<metastore::MemoryJournal> journal = std::make_shared<metastore::MemoryJournal>();
+
+  std::unique_ptr<Running> start() { return std::make_unique<Running>(world, host.start(3), journal, kBoth); }
+  /// A life that makes "t" with four partitions, two in each directory, one record in each.
+  void first_life() {
+    auto first = start();
+    ASSERT_TRUE(first->started.ok());
+    ASSERT_TRUE(first->run(first->broker->create_topic({.name = "t", .partitions = 4}, false)).ok());
+    for (int p = 0; p < 4; ++p) EXPECT_EQ(first->append("t", "one", p), Offset{0});
+    EXPECT_TRUE(first->stop().ok());
+  }
+  bool lies_in(const std::string& directory, const std::string& partition) {
+    return host.disk().exists(directory + "/" + partition).value();
+  }
+  std::string home_of(int partition) { return lies_in("/a", "t-" + std::to_string(partition)) ? "/a" : "/b"; }
+  void break_syncs(const std::string& where) {
+    host.disk().add_fault({.op = sim::DiskOp::sync, .path_contains = where, .times = sim::Fault::kAlways});
+  }
+  /// The directory does not open: its lock cannot be made.
+  void hide(const std::string& directory) {
+    for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
+      host.disk().add_fault(
+          {.op = op, .path_contains = directory + "/", .times = sim::Fault::kAlways, .error = Errc::permission_denied});
+  }
+};
+
+TEST_F(TwoDirectories, OneThatFailsTakesOnlyItsPartitions) {
+  first_life();
+  ASSERT_EQ(home_of(0), home_of(2));
+  ASSERT_NE(home_of(0), home_of(1));
+  const std::string bad = home_of(0), good = home_of(1);
+  auto running = start();
+  break_syncs(bad + "/");
+  EXPECT_EQ(running->append("t", "lost", 0).code(), Errc::disk_failed);
+  world.run_for(std::chrono::seconds(1));
+  std::uint64_t tried = host.disk().faults_fired();
+  EXPECT_EQ(tried, 1u);
+  // Its other partition too, for every kind of request; nothing is tried on the disk any more.
+  EXPECT_EQ(running->append("t", "no", 2).code(), Errc::disk_failed);
+  EXPECT_EQ(running->append("t", "no", 0).code(), Errc::disk_failed);
+  EXPECT_EQ(running->listed("t", 2).code(), Errc::disk_failed);
+  for (int p : {1, 3}) EXPECT_EQ(running->append("t", "two", p), Offset{1});
+  ASSERT_TRUE(running->run(running->broker->create_topic({.name = "later", .partitions = 3}, false)).ok());
+  for (int p = 0; p < 3; ++p) {
+    EXPECT_EQ(running->append("later", "x", p), Offset{0});
+    EXPECT_TRUE(lies_in(good, "later-" + std::to_string(p)));
+  }
+  running->run(running->broker->write_checkpoints());
+  EXPECT_FALSE(running->fatal);
+  EXPECT_TRUE(running->stop().ok());
+  EXPECT_EQ(host.disk().faults_fired(), tried) << "no sync is tried again";
+  host.disk().heal();
+
+  running = start();
+  EXPECT_EQ(running->was_clean, (std::vector<bool>{good == "/a", good == "/b"}));
+  EXPECT_EQ(running->listed("t", 1), Offset{2});
+  EXPECT_EQ(running->listed("t", 2), Offset{1});
+  EXPECT_GE(running->listed("t", 0).value(), Offset{1});
+  EXPECT_TRUE(running->append("t", "back", 0).ok());
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, TheLastOneThatFailsIsTold) {
+  first_life();
+  auto running = start();
+  break_syncs("/t-");
+  EXPECT_FALSE(running->append("t", "lost", 0).ok());
+  world.run_for(std::chrono::seconds(1));
+  EXPECT_FALSE(running->fatal);
+  EXPECT_FALSE(running->append("t", "lost", 1).ok());
+  world.run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(running->fatal);
+  EXPECT_EQ(running->run(running->broker->create_topic({.name = "later"}, false)).code(), Errc::disk_failed);
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, OneThatDoesNotOpenIsServedAroundAndComesBack) {
+  first_life();
+  const std::string hidden = home_of(0);
+  hide(hidden);
+  auto running = start();
+  ASSERT_TRUE(running->started.ok()) << running->started.error().message();
+  EXPECT_EQ(running->append("t", "no", 0).code(), Errc::disk_failed);
+  EXPECT_EQ(running->listed("t", 2).code(), Errc::disk_failed);
+  EXPECT_EQ(running->append("t", "two", 1), Offset{1});
+  ASSERT_TRUE(running->run(running->broker->create_topic({.name = "later", .partitions = 2}, false)).ok());
+  EXPECT_EQ(running->append("later", "x", 0), Offset{0});
+  EXPECT_TRUE(running->stop().ok());
+  host.disk().heal();
+
+  EXPECT_NE(home_of(0), hidden == "/a" ? "/b" : "/a") << "no empty twin";
+  running = start();
+  EXPECT_EQ(running->append("t", "two", 0), Offset{1});
+  EXPECT_EQ(running->append("t", "three", 1), Offset{2});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, WhatIsDeletedWhileItsDirectoryIsAwayGoesWhenThatComesBack) {
+  first_life();
+  const std::string hidden = home_of(0), seen = home_of(1);
+  hide(hidden);
+  auto running = start();
+  TopicRef old = running->topic("t");
+  ASSERT_TRUE(running->run(running->broker->delete_topic("t", old->id)).ok());
+  EXPECT_FALSE(lies_in(seen, "t-1"));
+  ASSERT_TRUE(running->run(running->broker->create_topic({.name = "t", .partitions = 1}, false)).ok());
+  EXPECT_EQ(running->append("t", "new", 0), Offset{0});
+  EXPECT_TRUE(running->stop().ok());
+  running = start();  // the evidence outlives another start without it
+  EXPECT_TRUE(running->stop().ok());
+  host.disk().heal();
+  EXPECT_TRUE(lies_in(hidden, "t-0"));
+
+  running = start();
+  EXPECT_FALSE(lies_in(hidden, "t-0"));
+  EXPECT_FALSE(lies_in(hidden, "t-2"));
+  EXPECT_EQ(running->append("t", "new", 0), Offset{1});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, ADirectoryThatDoesNotSayWhoseItIsGetsNoTwin) {
+  first_life();
+  const std::string mine = home_of(0), other = mine == "/a" ? "/b" : "/a";
+  {
+    auto file = host.disk().open(mine + "/t-0/" + std::string(storage::kPartitionMetadataName), OpenMode::read_write);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->truncate(0).ok());
+    ASSERT_TRUE((*file)->write_at(as_bytes("rubbish"), 0).ok());
+  }
+  auto running = start();
+  EXPECT_EQ(running->append("t", "no", 0).code(), Errc::disk_failed);
+  EXPECT_FALSE(lies_in(other, "t-0"));
+  EXPECT_TRUE(running->stop().ok());
+  // Without the file at all it is ours by its name, as Apache Kafka has it.
+  ASSERT_TRUE(host.disk().remove(mine + "/t-0/" + std::string(storage::kPartitionMetadataName)).ok());
+  running = start();
+  EXPECT_EQ(running->append("t", "two", 0), Offset{1});
+  EXPECT_FALSE(lies_in(other, "t-0"));
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, OneThatCannotBeClosedKeepsNoOtherFromBeingClean) {
+  first_life();
+  auto running = start();
+  for (int p = 0; p < 4; ++p) EXPECT_EQ(running->append("t", "two", p), Offset{1});
+  const std::string bad = home_of(0), good = home_of(1);
+  break_syncs(bad + "/");
+  EXPECT_FALSE(running->stop().ok());
+  host.disk().heal();
+  running = start();
+  EXPECT_EQ(running->was_clean, (std::vector<bool>{good == "/a", good == "/b"}));
+  for (int p = 0; p < 4; ++p) EXPECT_EQ(running->listed("t", p), Offset{2});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+}  // namespace
+}  // namespace mr::broker

@@ -1,0 +1,66 @@
+#include "broker/place_partitions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace mr::broker {
+
+Task<Result<Broker::Found>> Broker::find_partitions() {
+  Env& env = per_shard_[0]->env;
+  Found found;
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    LogDirectory& directory = directories_[d];
+    if (!directory.online()) continue;
+    auto listed = co_await offload(env, [&] { return directory.data->partitions(); });
+    if (!listed.ok()) {
+      directory_failed(d, listed.error());
+      continue;
+    }
+    for (const storage::PartitionDir& entry : *listed) {
+      if (!entry.topic_id) {
+        found.unnamed.emplace(entry.name, d);
+        continue;
+      }
+      auto [at, first] = found.by_id.emplace(PartitionKey{*entry.topic_id, entry.name.partition}, d);
+      if (!first)
+        co_return Error(Errc::corrupt_data,
+                        fmt::format("{} lies in {} and in {}: move the one that is not to be served away",
+                                    entry.name.to_string(), directories_[at->second].path, directory.path));
+    }
+  }
+  co_return found;
+}
+
+Broker::Place Broker::place(const metastore::TopicRecord& topic, const metastore::PartitionRecord& partition,
+                            Found& found) const {
+  if (auto at = found.by_id.find({topic.id, partition.index}); at != found.by_id.end()) {
+    Place place{.directory = at->second};
+    found.by_id.erase(at);
+    return place;
+  }
+  TopicPartition name{topic.name, partition.index};
+  if (auto at = found.unnamed.find(name); at != found.unnamed.end()) {
+    Place place{.directory = at->second};
+    found.unnamed.erase(at);
+    return place;
+  }
+  if (!partition.directory.is_zero()) {
+    for (std::size_t d = 0; d < directories_.size(); ++d) {
+      if (directories_[d].online() && directories_[d].data->directory_id() == partition.directory)
+        return {.directory = d, .is_new = true};
+    }
+    return {.unknown = Error(Errc::disk_failed, fmt::format("it lies in the log directory with directory.id {}, which "
+                                                            "is not there",
+                                                            partition.directory.to_string()))};
+  }
+  if (!all_directories_online())
+    return {.unknown = Error(Errc::disk_failed, "it may lie in a log directory that is offline")};
+  auto picked = pick_data_directory();
+  if (!picked.ok()) return {.unknown = picked.error()};
+  return {.directory = *picked, .is_new = true};
+}
+
+}  // namespace mr::broker
