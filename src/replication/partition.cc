@@ -23,18 +23,23 @@ void WatermarkWatcher::unwatch() {
 }
 
 Partition::Partition(Env& env, TopicPartition name, TopicId id, std::unique_ptr<storage::Log> log, LeaderEpoch epoch,
-                     PartitionConfig config)
+                     PartitionConfig config, std::shared_ptr<GroupCommit> group)
     : env_(env),
       name_(std::move(name)),
       id_(id),
       log_(std::move(log)),
       epoch_(epoch),
       config_(config),
+      group_(std::move(group)),
       high_watermark_(log_->durable_end()),  // recovery has synced the tail, so this is the log end
-      scope_(env.executor) {}
+      own_file_end_(log_->log_end()),
+      scope_(env.executor) {
+  if (group_) group_->join(id_, name_.partition, *this);
+}
 
 Partition::~Partition() {
   MR_CHECK(!syncing_);
+  leave_group(log_->synced_end() >= log_->durable_end());
   env_.executor.cancel_timer(flush_timer_);
   while (first_watcher_ != nullptr) first_watcher_->unwatch();
 }
@@ -97,12 +102,64 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
   }
   ++stats_.appended_batches;
   stats_.appended_bytes += batch.size();
-  unsynced_messages_ += header.last_offset_delta + 1;
-  after_append();
+  if (!carry(stored->run, batch)) {
+    own_file_end_ = stored->next_offset;
+    unsynced_messages_ += header.last_offset_delta + 1;
+    after_append();
+  }
   return Appended{.base_offset = stored->base_offset,
                   .end = stored->next_offset,
                   .log_append_time = config_.log_append_time ? now : -1,
                   .log_start = log_->log_start()};
+}
+
+/// True when the batch will be durable with the group's next block.
+bool Partition::carry(const storage::JournalRun& run, ByteView batch) {
+  if (!group_ || !config_.watermark_is_durable()) return false;
+  if (log_->durable_end() < own_file_end_ || !log_->may_carry()) {
+    group_->count_refusal(CommitStats::own_file_pending);
+    return false;
+  }
+  return group_->carry(*this, run, batch);
+}
+
+void Partition::on_carried(Offset begin, Offset end) {
+  // What lies before it may have been refused meanwhile; then its own file carries all of it.
+  if (failed_ || log_->durable_end() < begin) return;
+  log_->mark_carried(end);
+  advance_watermark();
+}
+
+void Partition::on_not_carried() {
+  own_file_end_ = log_->log_end();
+  start_sync();
+}
+
+void Partition::on_commit_failure(const Error&) {
+  failed_ = true;
+  wake_all();
+}
+
+CommitMember::Destaging Partition::destage(Offset end) {
+  if (failed_) return Destaging::failed;
+  if (stopped_) return Destaging::under_way;  // close_log() does it, or the data is deleted
+  if (log_->synced_end() >= end) return Destaging::synced;
+  if (!syncing_ && !put_off_) start_sync();
+  return Destaging::under_way;
+}
+
+std::optional<storage::JournalRun> Partition::statement() const {
+  if (!statement_ || statement_->segment < log_->recovery_point()) return std::nullopt;  // a snapshot knows more
+  return statement_;
+}
+
+void Partition::leave_group(bool safe) {
+  if (auto group = std::exchange(group_, nullptr)) group->leave(id_, name_.partition, *this, safe);
+}
+
+void Partition::forget_carried() {
+  MR_CHECK(stopped_ && !syncing_);
+  leave_group(true);
 }
 
 void Partition::after_append() {
@@ -140,7 +197,7 @@ Task<void> Partition::sync_rounds() {
     if (!ticket) {
       failed_ = log_->failure().has_value();
       // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
-      if (!failed_ && log_->durable_end() < log_->log_end()) put_off(Errc::resource_exhausted);
+      if (!failed_ && log_->synced_end() < log_->log_end()) put_off(Errc::resource_exhausted);
       break;
     }
     std::int64_t covered = unsynced_messages_;
@@ -163,12 +220,17 @@ Task<void> Partition::sync_rounds() {
     }
     put_off_.reset();
     unsynced_messages_ -= covered;
+    if (ticket->run && group_) {
+      statement_ = ticket->run;
+      group_->synced(*ticket->run);
+    }
     advance_watermark();
     if (!flush_wanted_ && unsynced_messages_ < config_.flush_messages) break;
   }
   syncing_ = false;
   if (failed_) wake_all();
   sync_idle_.notify_all();
+  if (group_) group_->progress();
 }
 
 void Partition::put_off(Error why) {
@@ -237,7 +299,7 @@ Task<void> Partition::apply_retention(WallMillis now) {
              {{"partition", name_.to_string()}, {"error", moved.error().message()}});
     co_return;
   }
-  start_sync();  // a roll made by retention has to be durable before the segment behind it goes
+  if (!log_->may_carry()) start_sync();  // a roll has to be durable before the segment behind it goes
   if (log_->log_start() == before) co_return;
   log_info("replication", "retention moved the log start", {{"partition", name_.to_string()}, {"log_start", start.v}});
 }
@@ -266,6 +328,7 @@ Task<void> Partition::stop() {
   wake_all();
   co_await scope_.drained();
   env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));  // of a round that was put off
+  if (group_) group_->disregard(*this);
 }
 
 void Partition::fail() {
@@ -276,7 +339,9 @@ void Partition::fail() {
 Task<Result<void>> Partition::close_log() {
   MR_CHECK(stopped_ && !syncing_);
   if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
-  co_return co_await offload(env_, [this] { return log_->close(); });
+  Result<void> closed = co_await offload(env_, [this] { return log_->close(); });
+  if (closed.ok()) leave_group(true);
+  co_return closed;
 }
 
 }  // namespace mr::replication

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "model/ids.h"
+#include "replication/group_commit.h"
 #include "runtime/env.h"
 #include "runtime/scope.h"
 #include "runtime/wait.h"
@@ -64,7 +65,7 @@ class WatermarkWatcher {
 };
 
 struct PartitionStats {
-  std::uint64_t syncs = 0;
+  std::uint64_t syncs = 0;  ///< of its own files
   std::uint64_t sync_failures = 0;
   std::uint64_t appended_batches = 0;
   std::uint64_t appended_bytes = 0;
@@ -72,11 +73,12 @@ struct PartitionStats {
 
 /// One replica of one partition; on one node always the leader and the whole ISR.
 /// Shard: home shard of the partition. Life: made by the broker around an open log; stop() before destruction.
+/// With a GroupCommit small batches become durable through the commit journal and their own file is synced later.
 /// Order: log_start <= high_watermark <= log_end; high_watermark <= durable_end unless the flush policy is weaker.
-class Partition {
+class Partition final : public CommitMember {
  public:
   Partition(Env& env, TopicPartition name, TopicId id, std::unique_ptr<storage::Log> log, LeaderEpoch epoch,
-            PartitionConfig config);
+            PartitionConfig config, std::shared_ptr<GroupCommit> group = nullptr);
   Partition(const Partition&) = delete;
   ~Partition();
 
@@ -116,7 +118,7 @@ class Partition {
 
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);
-  /// Syncs what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed;
+  /// Makes durable what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed;
   /// resource_exhausted when no descriptor comes free within seconds.
   Task<Result<void>> flush();
   /// Refuses new work, wakes all waiters with not_leader, waits for a running sync. The log stays open.
@@ -125,17 +127,28 @@ class Partition {
   void fail();
   /// After stop(): syncs, writes snapshots and closes the log (pool). Errors: disk_failed.
   Task<Result<void>> close_log();
+  /// After stop(): its data is about to be deleted, so the commit journal need not keep any of it.
+  void forget_carried();
+
+  // For the group commit.
+  void on_carried(Offset begin, Offset end) override;
+  void on_not_carried() override;
+  void on_commit_failure(const Error& why) override;
+  Destaging destage(Offset end) override;
+  std::optional<storage::JournalRun> statement() const override;
 
  private:
   friend class WatermarkWatcher;
   std::expected<Appended, AppendFailure> append_checked(MutableBytes batch, const BatchHeader& header,
                                                         WallMillis max_timestamp, WallMillis now);
+  bool carry(const storage::JournalRun& run, ByteView batch);
   void after_append();
   void start_sync();
   Task<void> sync_rounds();
   /// The round could not be finished for want of descriptors: once more, soon.
   void put_off(Error why);
   void advance_watermark();
+  void leave_group(bool safe);
   /// Everybody who waits looks again.
   void wake_all();
   void arm_flush_timer(Duration delay);
@@ -146,7 +159,10 @@ class Partition {
   std::unique_ptr<storage::Log> log_;
   LeaderEpoch epoch_;
   PartitionConfig config_;
+  std::shared_ptr<GroupCommit> group_;  ///< null: every append is synced in its own file
   Offset high_watermark_;
+  Offset own_file_end_;  ///< what is not durable below this waits for its own file; above it was handed to the group
+  std::optional<storage::JournalRun> statement_;  ///< the last one made
   bool stopped_ = false;
   bool failed_ = false;  ///< a sync failed: disk_failed for ever
   bool syncing_ = false;

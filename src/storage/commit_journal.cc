@@ -199,6 +199,9 @@ void CommitJournal::block_done(std::unique_ptr<Block> block, const Result<void>&
     written.position = block->position_;
     growth_refused_ = true;
     requeue(*block);
+    // What was added since may lie behind what this block did not carry: evidence above a hole.
+    filling_.clear();
+    carries_ = false;
   } else {
     failure_ = Error(Errc::disk_failed, outcome.error().message());
     statements_.clear();

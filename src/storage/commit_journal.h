@@ -116,8 +116,9 @@ class CommitJournal {
   std::unique_ptr<Block> take_block();
   /// What became of it: of write(), and of sync() when it was called. With success of sync() everything that was added
   /// before take_block() is durable. disk_full and resource_exhausted of write() are not final: what the block carried
-  /// is not durable (its own files have to be synced), its statements wait again, and no half grows until
-  /// retry_growth(). Any other error, and every error of sync(), is: disk_failed for ever.
+  /// is not durable, nor will be what has been added since (their own files have to be synced), its statements wait
+  /// again, and no half grows until retry_growth(). Any other error, and every error of sync(), is: disk_failed for
+  /// ever.
   void block_done(std::unique_ptr<Block> block, const Result<void>& outcome);
   /// There may be room on the disk again. Call it from time to time while growth_refused().
   void retry_growth() { growth_refused_ = false; }
