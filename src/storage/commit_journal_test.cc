@@ -3,89 +3,22 @@
 
 #include <gtest/gtest.h>
 
-#include "sim/disk.h"
-#include "storage/small_file.h"
+#include "storage/journal_fixture.h"
 
 namespace mr::storage {
 namespace {
 
-constexpr std::uint64_t kBlock = 4096;
-
-struct Writer {
-  Writer() { EXPECT_TRUE(disk.make_directories("/data").ok() && disk.sync_directory("/").ok()); }
-
-  /// A run of `bytes` that follows the one before in partition `p`.
-  JournalRun next_run(std::int32_t p, std::uint32_t bytes = 1000) {
-    Place& at = places[p];
-    JournalRun run{.topic = TopicId{Uuid{1, 2}},
-                   .partition = PartitionIndex{p},
-                   .segment = Offset{0},
-                   .position = at.position,
-                   .bytes = bytes,
-                   .base = Offset{at.next},
-                   .next = Offset{at.next + 1},
-                   .epoch = LeaderEpoch{1},
-                   .headers_crc = 0};
-    at.position += bytes;
-    ++at.next;
-    return run;
-  }
-  bool carry(std::int32_t p, std::uint32_t bytes = 1000) {
-    return journal.add_carried(next_run(p, bytes), std::vector<std::byte>(bytes, std::byte{1}));
-  }
-  /// One round as group commit does it.
-  Result<void> round() {
-    auto block = journal.take_block();
-    if (block == nullptr) return Error(Errc::not_found);
-    Result<void> outcome = block->write();
-    if (outcome.ok() && block->needs_sync()) outcome = block->sync();
-    journal.block_done(std::move(block), outcome);
-    return outcome;
-  }
-  /// The blocks of one file, as far as they follow one another.
-  std::vector<JournalBlockHeader> blocks(char half) {
-    auto bytes = read_whole_file(disk, journal_path("/data", 0, half));
-    std::vector<JournalBlockHeader> found;
-    if (!bytes.ok()) return found;
-    ByteView rest = *bytes;
-    while (true) {
-      auto block = decode_journal_block(rest);
-      if (!block.ok() || (!found.empty() && block->header.sequence != found.back().sequence + 1)) return found;
-      found.push_back(block->header);
-      rest = rest.subspan(block->bytes);
-    }
-  }
-  /// Fills the half in use with carried blocks.
-  void fill_half() {
-    while (!journal.wants_half()) {
-      ASSERT_TRUE(carry(0));
-      ASSERT_TRUE(round().ok());
-    }
-  }
-
-  struct Place {
-    std::uint64_t position = 0;
-    std::int64_t next = 0;
-  };
-  sim::Disk disk{1};
-  std::map<std::int32_t, Place> places;
-  CommitJournal journal{disk,
-                        {.directory = "/data",
-                         .session = Uuid{5, 6},
-                         .half_bytes = 4 * kBlock,
-                         .block_bytes_max = kBlock,
-                         .grow_bytes = 2 * kBlock}};
-};
+using test::JournalWriter;
 
 TEST(CommitJournal, IdleJournalTouchesNothing) {
-  Writer w;
-  EXPECT_FALSE(w.journal.has_work());
-  EXPECT_EQ(w.journal.take_block(), nullptr);
+  JournalWriter w;
+  EXPECT_FALSE(w.journal->has_work());
+  EXPECT_EQ(w.journal->take_block(), nullptr);
   EXPECT_EQ(*w.disk.exists(journal_path("/data", 0, 'a')), false);
 }
 
 TEST(CommitJournal, CarriedBytesSurviveOnceTheirBlockIsSynced) {
-  Writer w;
+  JournalWriter w;
   ASSERT_TRUE(w.carry(0));
   ASSERT_TRUE(w.carry(1));
   ASSERT_TRUE(w.round().ok());
@@ -100,14 +33,14 @@ TEST(CommitJournal, CarriedBytesSurviveOnceTheirBlockIsSynced) {
 }
 
 TEST(CommitJournal, StatementsNeedNoSyncAndTheNextSyncCoversThem) {
-  Writer w;
-  w.journal.add_durable(w.next_run(0));
-  auto block = w.journal.take_block();
+  JournalWriter w;
+  w.journal->add_durable(w.next_run(0));
+  auto block = w.journal->take_block();
   ASSERT_NE(block, nullptr);
   EXPECT_FALSE(block->needs_sync());
-  EXPECT_EQ(w.journal.take_block(), nullptr) << "one at a time";
+  EXPECT_EQ(w.journal->take_block(), nullptr) << "one at a time";
   ASSERT_TRUE(block->write().ok());
-  w.journal.block_done(std::move(block), {});
+  w.journal->block_done(std::move(block), {});
   ASSERT_TRUE(w.carry(0));
   ASSERT_TRUE(w.round().ok());
   ASSERT_TRUE(w.carry(0));
@@ -119,12 +52,12 @@ TEST(CommitJournal, StatementsNeedNoSyncAndTheNextSyncCoversThem) {
 }
 
 TEST(CommitJournal, ALaterStatementAboutTheSameReplacesTheOneThatWaits) {
-  Writer w;
+  JournalWriter w;
   JournalRun run = w.next_run(0, 100);
-  w.journal.add_durable(run);
+  w.journal->add_durable(run);
   run.bytes = 200;
   run.next = Offset{5};
-  w.journal.add_durable(run);
+  w.journal->add_durable(run);
   ASSERT_TRUE(w.round().ok());
   auto bytes = read_whole_file(w.disk, journal_path("/data", 0, 'a'));
   auto block = decode_journal_block(*bytes);
@@ -134,7 +67,7 @@ TEST(CommitJournal, ALaterStatementAboutTheSameReplacesTheOneThatWaits) {
 }
 
 TEST(CommitJournal, FullBlockRefusesAndTheNextTakesMore) {
-  Writer w;
+  JournalWriter w;
   ASSERT_TRUE(w.carry(0, 3000));
   EXPECT_FALSE(w.carry(1, 1000));
   ASSERT_TRUE(w.round().ok());
@@ -143,12 +76,12 @@ TEST(CommitJournal, FullBlockRefusesAndTheNextTakesMore) {
 
 // A half that carries something is not touched before its bytes are in their own files and a block on disk says so.
 TEST(CommitJournal, HalvesTakeTurns) {
-  Writer w;
+  JournalWriter w;
   w.fill_half();
   std::uint64_t last_of_a = w.blocks('a').back().sequence;
   JournalRun still_needed = w.next_run(7);
-  EXPECT_EQ(w.journal.begin_half({still_needed}), CommitJournal::Half::a);
-  auto carried = w.journal.carried_in(CommitJournal::Half::a);
+  EXPECT_EQ(w.journal->begin_half({still_needed}), CommitJournal::Half::a);
+  auto carried = w.journal->carried_in(CommitJournal::Half::a);
   ASSERT_EQ(carried.size(), 1u);
   EXPECT_EQ(carried[0].partition, PartitionIndex{0});
 
@@ -163,13 +96,13 @@ TEST(CommitJournal, HalvesTakeTurns) {
   EXPECT_EQ(first->entries[1].run, still_needed);
 
   while (w.carry(1)) ASSERT_TRUE(w.round().ok());
-  EXPECT_FALSE(w.journal.wants_half()) << "half a is not free";
-  w.journal.release(CommitJournal::Half::a);
-  EXPECT_FALSE(w.journal.wants_half()) << "no block says so yet";
+  EXPECT_FALSE(w.journal->wants_half()) << "half a is not free";
+  w.journal->release(CommitJournal::Half::a);
+  EXPECT_FALSE(w.journal->wants_half()) << "no block says so yet";
   ASSERT_TRUE(w.round().ok());
   EXPECT_EQ(w.blocks('b').back().floor, last_of_a + 1);
-  EXPECT_TRUE(w.journal.wants_half());
-  EXPECT_EQ(w.journal.begin_half({}), CommitJournal::Half::b);
+  EXPECT_TRUE(w.journal->wants_half());
+  EXPECT_EQ(w.journal->begin_half({}), CommitJournal::Half::b);
   ASSERT_TRUE(w.carry(2));
   ASSERT_TRUE(w.round().ok());
   std::vector<JournalBlockHeader> again = w.blocks('a');
@@ -179,12 +112,12 @@ TEST(CommitJournal, HalvesTakeTurns) {
 
 // The first block of a half says that all before it are on disk: those of the other file too.
 TEST(CommitJournal, FirstSyncOfAHalfCoversTheOtherFile) {
-  Writer w;
+  JournalWriter w;
   w.fill_half();
-  w.journal.add_durable(w.next_run(3));
+  w.journal->add_durable(w.next_run(3));
   ASSERT_TRUE(w.round().ok());  // not synced
-  ASSERT_TRUE(w.journal.wants_half());
-  (void)w.journal.begin_half({});
+  ASSERT_TRUE(w.journal->wants_half());
+  (void)w.journal->begin_half({});
   ASSERT_TRUE(w.carry(1));
   ASSERT_TRUE(w.round().ok());
   std::uint64_t last = w.blocks('b').back().sequence;
@@ -193,7 +126,7 @@ TEST(CommitJournal, FirstSyncOfAHalfCoversTheOtherFile) {
 }
 
 TEST(CommitJournal, AFullDiskRefusesUntilThereIsRoom) {
-  Writer w;
+  JournalWriter w;
   ASSERT_TRUE(w.carry(0));
   ASSERT_TRUE(w.round().ok());
   w.disk.set_total_bytes(w.disk.used_bytes());
@@ -201,17 +134,17 @@ TEST(CommitJournal, AFullDiskRefusesUntilThereIsRoom) {
   bool refused = false;
   for (int i = 0; i < 10 && !refused; ++i) {
     ASSERT_TRUE(w.carry(0, 3000)) << "there is room in the half";
-    w.journal.add_durable(statement);
+    w.journal->add_durable(statement);
     Result<void> outcome = w.round();
     refused = !outcome.ok();
     if (refused) EXPECT_EQ(outcome.code(), Errc::disk_full);
   }
   ASSERT_TRUE(refused);
-  EXPECT_EQ(w.journal.failure(), std::nullopt);
-  EXPECT_TRUE(w.journal.growth_refused());
+  EXPECT_EQ(w.journal->failure(), std::nullopt);
+  EXPECT_TRUE(w.journal->growth_refused());
   EXPECT_FALSE(w.carry(0, 3000));
   w.disk.heal();
-  w.journal.retry_growth();
+  w.journal->retry_growth();
   EXPECT_TRUE(w.carry(0, 3000));
   std::uint64_t before = w.blocks('a').back().sequence;
   ASSERT_TRUE(w.round().ok());
@@ -219,22 +152,22 @@ TEST(CommitJournal, AFullDiskRefusesUntilThereIsRoom) {
 }
 
 TEST(CommitJournal, AFailedSyncIsFinal) {
-  Writer w;
+  JournalWriter w;
   ASSERT_TRUE(w.carry(0));
   w.disk.add_fault({.op = sim::DiskOp::sync, .path_contains = "commit-journal"});
   EXPECT_EQ(w.round().code(), Errc::disk_failed);
-  ASSERT_TRUE(w.journal.failure().has_value());
+  ASSERT_TRUE(w.journal->failure().has_value());
   EXPECT_FALSE(w.carry(0));
-  w.journal.add_durable(w.next_run(0));
-  EXPECT_FALSE(w.journal.has_work());
-  EXPECT_EQ(w.journal.take_block(), nullptr);
+  w.journal->add_durable(w.next_run(0));
+  EXPECT_FALSE(w.journal->has_work());
+  EXPECT_EQ(w.journal->take_block(), nullptr);
 }
 
 TEST(CommitJournal, WaitingStatementsHaveABound) {
   sim::Disk disk(1);
   CommitJournal journal(disk, {.directory = "/data", .session = Uuid{5, 6}, .statements_max = 10});
   ASSERT_TRUE(disk.make_directories("/data").ok());
-  Writer w;
+  JournalWriter w;
   for (int i = 0; i < 20; ++i) journal.add_durable(w.next_run(i));
   auto block = journal.take_block();
   ASSERT_TRUE(block->write().ok());

@@ -100,6 +100,10 @@ Result<std::size_t> journal_block_bytes(ByteView bytes) {
   return journal_padded(length);
 }
 
+std::uint64_t journal_block_sequence(ByteView bytes) {
+  return journal_block_bytes(bytes).ok() ? load_be<std::uint64_t>(bytes.data() + kSequenceAt) : 0;
+}
+
 Result<JournalBlock> decode_journal_block(ByteView bytes) {
   JournalBlock block;
   MR_TRY(block.bytes, journal_block_bytes(bytes));

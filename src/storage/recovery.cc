@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "storage/compaction_recovery.h"
+#include "storage/journal_restore.h"
 #include "storage/partition_metadata.h"
 #include "storage/seal_task.h"
 #include "storage/segment_names.h"
@@ -187,7 +188,8 @@ Result<std::vector<std::uint64_t>> Recovery::indexed_positions(Offset base) {
 std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
   std::vector<HeaderFact> facts;
   auto add = [&](const JournalRun& run) {
-    if (run.segment == base && run.bytes > 0)
+    // Below the snapshot compaction may have replaced the file since.
+    if (run.segment == base && run.bytes > 0 && (dense() || run.next > snapshot_))
       facts.push_back({.position = run.position, .end = run.end(), .crc = run.headers_crc, .base = run.base});
   };
   for (const JournalRun& run : options_.evidence.durable) add(run);
@@ -455,6 +457,9 @@ Result<RecoveredLog> Recovery::run() {
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   } else {
     if (named) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
+    MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front()));
+    log_.counts.batches_put_back = restored.batches;
+    log_.counts.runs_not_put_back = restored.conflicts;
     MR_TRY_VOID(open_segments());
     MR_TRY_VOID(remove_stray_snapshots());
   }

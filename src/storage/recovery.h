@@ -28,6 +28,8 @@ struct RecoveryCounts {
   std::uint64_t tails_cut = 0;
   std::uint64_t bytes_cut = 0;
   std::uint64_t segments_dropped = 0;
+  std::uint64_t batches_put_back = 0;   ///< that only the commit journal had
+  std::uint64_t runs_not_put_back = 0;  ///< carried ones in whose place something else stands
 };
 
 struct RecoveredLog {
