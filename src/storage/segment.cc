@@ -58,6 +58,7 @@ Result<std::shared_ptr<File>> Segment::file() {
 Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
                              std::uint64_t index_interval_bytes) {
   if (!file_) MR_TRY_VOID(file());
+  if (!chain_ && !chain_unknown_) prepare_chain();
   Result<void> written = file_->write_at(batch, size_);
   if (!written.ok()) {
     has_rest_ = true;
@@ -66,7 +67,26 @@ Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMill
   }
   Result<void> noted = note(header, max_timestamp, size_, index_interval_bytes);
   if (!noted.ok()) has_rest_ = true;
+  if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
   return noted;
+}
+
+void Segment::prepare_chain() {
+  if (size_ == 0) {
+    chain_ = std::make_unique<HeaderChain>();
+    return;
+  }
+  auto seal = read_seal(place_->files, place_->directory, base_);
+  bool fits = seal.ok() && *seal && (*seal)->bytes == size_ && (*seal)->batches > 0;
+  if (fits) set_chain(HeaderChain::resume(**seal));
+  chain_unknown_ = !fits;
+}
+
+std::optional<SegmentSeal> Segment::seal_facts(Offset end) const {
+  if (!chain_ || chain_->bytes() != size_) return std::nullopt;
+  SegmentSeal seal = chain_->seal(base_, end);
+  seal.damaged = !damage_.empty();
+  return seal;
 }
 
 Result<void> Segment::note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
@@ -267,7 +287,9 @@ void Segment::close_files() {
 }
 
 std::size_t Segment::memory_bytes() const {
-  return sizeof *this + offset_index_.file().memory_bytes() + time_index_.file().memory_bytes();
+  return sizeof *this + (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
+         damage_.capacity() * sizeof(DamagedRange) + offset_index_.file().memory_bytes() +
+         time_index_.file().memory_bytes();
 }
 
 Result<void> Segment::cut(std::uint64_t position) {
@@ -275,6 +297,10 @@ Result<void> Segment::cut(std::uint64_t position) {
   MR_TRY_VOID(log->truncate(position));
   size_ = position;
   has_rest_ = false;
+  if (chain_ && chain_->bytes() != size_) {
+    chain_.reset();
+    chain_unknown_ = true;
+  }
   return {};
 }
 

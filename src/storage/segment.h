@@ -10,6 +10,7 @@
 #include "storage/batch_scanner.h"
 #include "storage/damage.h"
 #include "storage/index_file.h"
+#include "storage/segment_seal.h"
 
 namespace mr::storage {
 
@@ -80,6 +81,11 @@ class Segment {
   std::uint64_t readable_until(std::uint64_t position) const;
   /// No damaged offsets in what lies at or behind `position`.
   bool reads_to_end(std::uint64_t position) const;
+  /// What the seal of this segment says once everything in it is synced; empty when its beginning is not known. `end`:
+  /// behind its last batch.
+  std::optional<SegmentSeal> seal_facts(Offset end) const;
+  /// The chain over all batches in the file, from a scan.
+  void set_chain(HeaderChain chain) { chain_ = std::make_unique<HeaderChain>(std::move(chain)); }
   /// Cuts everything from `position` on. Pool.
   Result<void> cut(std::uint64_t position);
 
@@ -91,6 +97,8 @@ class Segment {
   Result<void> walk(std::uint64_t position, Visit visit);
   template <class Visit>
   Result<void> walk_indexed(std::uint64_t position, Visit visit);
+  /// Takes up the chain over what is in the file already.
+  void prepare_chain();
   Error unreadable(const DamagedRange& range) const;
 
   const LogPlace* place_;
@@ -105,6 +113,8 @@ class Segment {
   mutable OffsetIndex offset_index_;
   mutable TimeIndex time_index_;
   bool has_rest_ = false;
+  std::unique_ptr<HeaderChain> chain_;  ///< made when first needed: idle segments stay small
+  bool chain_unknown_ = false;          ///< the segment was begun without one
 };
 
 }  // namespace mr::storage
