@@ -35,6 +35,7 @@ Result<std::unique_ptr<Segment>> Segment::create(const LogPlace& place, Offset b
   }
   segment->file_ = std::move(file);
   segment->newest_ = TimeIndex::Entry{-1, base};
+  segment->appended_from_ = 0;
   return segment;
 }
 
@@ -65,9 +66,11 @@ Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMill
     if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
     return written;
   }
-  Result<void> noted = note(header, max_timestamp, size_, index_interval_bytes);
+  std::uint64_t position = size_;
+  Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
   if (!noted.ok()) has_rest_ = true;
   if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
+  if (noted.ok() && !appended_from_) appended_from_ = position;
   return noted;
 }
 
@@ -280,6 +283,28 @@ bool Segment::index_full(std::uint64_t index_bytes_max) {
          (time_index_.file().entries() + 1) * TimeIndex::kEntryBytes > index_bytes_max;
 }
 
+void Segment::add_damage(Damage more) {
+  std::ranges::move(more, std::back_inserter(damage_));
+  damage_ = normalized(std::move(damage_));
+}
+
+std::uint64_t Segment::checked_to(std::uint64_t position) const {
+  std::uint64_t appended = appended_from_.value_or(size_);
+  if (position < appended) position = checked_.covered_to(position);
+  return position >= appended ? size_ : position;
+}
+
+void Segment::forget_checks() {
+  if (read_since_) {
+    checked_.add(appended_from_.value_or(old_size_), old_size_);
+  } else {
+    checked_.clear();
+  }
+  if (appended_from_) appended_from_ = std::max(*appended_from_, old_size_);
+  old_size_ = size_;
+  read_since_ = false;
+}
+
 void Segment::close_files() {
   file_.reset();
   offset_index_.file().close_file();
@@ -288,7 +313,7 @@ void Segment::close_files() {
 
 std::size_t Segment::memory_bytes() const {
   return sizeof *this + (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
-         damage_.capacity() * sizeof(DamagedRange) + offset_index_.file().memory_bytes() +
+         damage_.capacity() * sizeof(DamagedRange) + checked_.memory_bytes() + offset_index_.file().memory_bytes() +
          time_index_.file().memory_bytes();
 }
 

@@ -8,6 +8,7 @@
 #include "model/batch_header.h"
 #include "runtime/env.h"
 #include "storage/batch_scanner.h"
+#include "storage/byte_ranges.h"
 #include "storage/damage.h"
 #include "storage/index_file.h"
 #include "storage/segment_seal.h"
@@ -86,6 +87,15 @@ class Segment {
   std::optional<SegmentSeal> seal_facts(Offset end) const;
   /// The chain over all batches in the file, from a scan.
   void set_chain(HeaderChain chain) { chain_ = std::make_unique<HeaderChain>(std::move(chain)); }
+  /// Adds what was found since.
+  void add_damage(Damage more);
+
+  /// Up to where this process has written or checked the bytes from `position` on; `position` when it has not.
+  std::uint64_t checked_to(std::uint64_t position) const;
+  void note_checked(std::uint64_t from, std::uint64_t to) { checked_.add(from, to); }
+  void note_read() { read_since_ = true; }
+  /// Half-forgets: see Log::forget_checks.
+  void forget_checks();
   /// Cuts everything from `position` on. Pool.
   Result<void> cut(std::uint64_t position);
 
@@ -115,6 +125,11 @@ class Segment {
   bool has_rest_ = false;
   std::unique_ptr<HeaderChain> chain_;  ///< made when first needed: idle segments stay small
   bool chain_unknown_ = false;          ///< the segment was begun without one
+  ByteRanges checked_;
+  /// Appended by this process and so checked, while it is young: [appended_from_, size_).
+  std::optional<std::uint64_t> appended_from_;
+  std::uint64_t old_size_ = 0;  ///< at the last forget_checks()
+  bool read_since_ = false;     ///< then
 };
 
 }  // namespace mr::storage
