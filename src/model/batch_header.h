@@ -23,7 +23,9 @@ struct BatchHeader {
   static constexpr std::size_t kMagicAt = 16;
   static constexpr std::size_t kCrcAt = 17;
   static constexpr std::size_t kAttributesAt = 21;
+  static constexpr std::size_t kBaseTimestampAt = 27;
   static constexpr std::size_t kMaxTimestampAt = 35;
+  static constexpr std::size_t kRecordsCountAt = 57;
 
   std::int64_t base_offset = 0;
   std::int32_t batch_length = 0;
