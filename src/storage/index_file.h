@@ -56,6 +56,8 @@ class IndexFile {
   }
   bool is_open() const { return file_ != nullptr; }
   std::string path() const;
+  /// The file has been renamed: so it is called when it is opened next.
+  void set_suffix(std::string_view suffix) { suffix_ = suffix; }
   std::size_t memory_bytes() const { return pending_.capacity() + block_.capacity(); }
 
  private:

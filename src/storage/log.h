@@ -11,7 +11,7 @@
 #include "model/batch_header.h"
 #include "model/ids.h"
 #include "runtime/env.h"
-#include "storage/batch_check.h"
+#include "storage/compaction_plan.h"
 #include "storage/journal_format.h"
 
 namespace mr::storage {
@@ -27,7 +27,11 @@ struct LogConfig {
   std::int64_t producer_expiration_ms = 86'400'000;    ///< producer.id.expiration.ms
   bool delete_old = true;                              ///< cleanup.policy has "delete"
   bool compacted = false;                              ///< cleanup.policy has "compact"
+  CompactionConfig compaction;
 };
+
+struct CleanedGroup;
+struct LogPlace;
 
 /// Keeps the bytes of one read alive; gives them back to the home shard when destroyed (any shard may destroy it).
 /// A pinned segment is neither recycled nor truncated; its file stays open after deletion.
@@ -42,8 +46,6 @@ struct Fragment {
   File* file = nullptr;
   std::uint64_t position = 0;
   std::uint64_t length = 0;
-  Offset segment{-1};         ///< whose file it is
-  std::uint64_t checked = 0;  ///< so many of the bytes this process has lately written or checked
 };
 
 struct ReadResult {
@@ -51,7 +53,6 @@ struct ReadResult {
   std::uint64_t bytes = 0;
   std::unique_ptr<Pin> pin;
   Offset first_batch_base{-1};  ///< base offset of the first batch returned; -1 when empty
-  bool unchecked = false;       ///< of some fragment not every byte is `checked`
 };
 
 /// One producer's recent batches in one partition (traps.md 54): enough to tell a repeat from a gap.
@@ -112,6 +113,7 @@ class Log {
     Offset recovery_point{0};  ///< from the recovery-point checkpoint; kept for Kafka's tools: recovery goes by the
                                ///< evidence in the directory itself (recovery.h)
     Offset log_start{0};       ///< from the log-start checkpoint
+    Offset cleaned_end{0};     ///< from the cleaner checkpoint
     WallMillis now = 0;
     CommitEvidence evidence;  ///< empty after a clean stop
   };
@@ -167,21 +169,6 @@ class Log {
   /// Errors: offset_out_of_range (below log start, above log end), corrupt_batch, disk_failed.
   virtual Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) = 0;
 
-  // Checking what was read (design section 5 rule 4). What this process appended it has checked; of the rest the log
-  // remembers, within bounds, what was checked lately.
-  /// What to look at before `fragment` of a read is believed: from its first unchecked batch on, or `all`.
-  /// Empty when retention took the segment since.
-  virtual std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const = 0;
-  /// Hands back what check_batches() said of `range` in `segment`, which may be gone. Good bytes are remembered for a
-  /// while. A disk_failed is final.
-  virtual void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) = 0;
-  /// Hands back what survey_damage() found in `segment`: reads of those offsets answer corrupt_batch from now on. What
-  /// was not known is told as an event. Returns how many ranges that were.
-  virtual std::size_t note_damage(Offset segment, Damage damage) = 0;
-  /// Called every few minutes: what was not read since the call before is no longer known to be good (it may have left
-  /// the page cache).
-  virtual void forget_checks() = 0;
-
   /// First batch whose largest timestamp is at or after `timestamp` and that lies below `end`: its file range, so that
   /// the caller can look for the exact record inside (traps.md 72). Empty when none.
   struct TimestampHit {
@@ -217,6 +204,26 @@ class Log {
   /// Files given up (renamed with the suffix ".deleted", still readable through pins), for the caller to delete on the
   /// pool after file.delete.delay.ms; first sync the log's directory, so that a crash brings no older segment back.
   virtual std::vector<std::string> take_deleted_files() = 0;
+
+  // Compaction (compactor.h). Decisions and the swap on the shard, reading and writing on the pool.
+  /// The sealed segments that lie below `limit` (the last stable offset) and are durable in their own files. Timestamps
+  /// are looked up only for what lies above cleaned_end(), and only those that the config asks for.
+  virtual std::vector<SegmentFacts> sealed_segments(Offset limit) = 0;
+  /// Where its files are; lives as long as the log.
+  virtual const LogPlace& place() const = 0;
+  virtual const LogConfig& config() const = 0;
+  /// Below it every key has one record left. A hint that may be lost: then compaction looks at more.
+  virtual Offset cleaned_end() const = 0;
+  virtual void set_cleaned_end(Offset end) = 0;
+  /// The segments from the one at `first` up to `end` are about to be replaced: until end_replacement() none is given
+  /// up. Errors: conflict (they are not all there any more), disk_failed.
+  virtual Result<void> begin_replacement(Offset first, Offset end) = 0;
+  /// From here on reads see the new segment; pins keep the old files.
+  virtual void replace_segments(CleanedGroup group) = 0;
+  /// The new files have their names, or nothing came of it. An error is final: disk_failed from then on.
+  virtual void end_replacement(const Result<void>& outcome) = 0;
+  /// Compaction shall leave the segment at `base` alone: it does not read.
+  virtual void leave_uncompacted(Offset base) = 0;
 
   // Checkpoints and closing.
   /// Offset below which recovery need not look: synced and segment-complete.

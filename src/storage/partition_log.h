@@ -15,7 +15,7 @@
 namespace mr::storage {
 
 /// The Log. One file per concern: partition_log.cc (open, append, sync, close), partition_log_read.cc,
-/// partition_log_check.cc, partition_log_retention.cc.
+/// partition_log_retention.cc, partition_log_compaction.cc.
 class PartitionLog final : public Log {
  public:
   static Result<std::unique_ptr<PartitionLog>> open(FileSystem& files, OpenOptions options);
@@ -37,10 +37,6 @@ class PartitionLog final : public Log {
   bool may_carry() const override { return !seals_ && !syncing_seals_; }
 
   Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) override;
-  std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const override;
-  void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) override;
-  std::size_t note_damage(Offset segment, Damage damage) override;
-  void forget_checks() override;
   Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
 
@@ -52,6 +48,16 @@ class PartitionLog final : public Log {
   Offset retention_start(WallMillis now, Offset limit) override;
   Result<void> advance_log_start(Offset offset) override;
   std::vector<std::string> take_deleted_files() override { return std::exchange(deleted_files_, {}); }
+
+  std::vector<SegmentFacts> sealed_segments(Offset limit) override;
+  const LogPlace& place() const override { return place_; }
+  const LogConfig& config() const override { return config_; }
+  Offset cleaned_end() const override { return cleaned_end_; }
+  void set_cleaned_end(Offset end) override { cleaned_end_ = end; }
+  Result<void> begin_replacement(Offset first, Offset end) override;
+  void replace_segments(CleanedGroup group) override;
+  void end_replacement(const Result<void>& outcome) override;
+  void leave_uncompacted(Offset base) override { uncompacted_.push_back(base); }
 
   Offset recovery_point() const override { return recovery_point_; }
   Result<void> close() override;
@@ -85,7 +91,13 @@ class PartitionLog final : public Log {
     bool reaches_end = false;  ///< nothing of this segment below `end` is left behind
   };
 
+  struct SegmentRange {
+    Offset first, end;
+  };
+
   PartitionLog(FileSystem& files, OpenOptions options);
+  /// Indexes [first, last) in segments_ of exactly these segments; empty when they are not all there.
+  std::optional<std::pair<std::size_t, std::size_t>> find_range(const SegmentRange& range) const;
   Result<void> open_files(const OpenOptions& options);
 
   /// Nothing but a loss makes holes in the offsets.
@@ -107,8 +119,6 @@ class PartitionLog final : public Log {
                                         std::uint64_t limit);
   Result<TimestampHit> load_hit(Segment& segment, const BatchScanner::Item& item);
   Result<void> give_up_segment(Segment& segment);
-  /// Null when retention has taken it.
-  Segment* find_segment(Offset base);
 
   LogPlace place_;
   TopicPartition partition_;
@@ -138,6 +148,10 @@ class PartitionLog final : public Log {
   /// Sealed segments that have open files, oldest use first.
   std::vector<Segment*> open_sealed_;
   std::vector<std::string> deleted_files_;
+  Offset cleaned_end_{0};
+  std::vector<Offset> uncompacted_;          ///< bases of segments that compaction could not read
+  std::optional<SegmentRange> replacement_;  ///< being replaced: stays as it is
+  Segment* unnamed_ = nullptr;               ///< replaced already, its files have no final names yet
 };
 
 }  // namespace mr::storage

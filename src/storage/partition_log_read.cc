@@ -85,7 +85,8 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
   std::optional<std::uint64_t> known;
   if (segment.damage().empty()) {
     if (index + 1 == segments_.size() && recent_) known = recent_->find(from);
-    if (!known && from == segment.base() && segment.size() > 0) known = 0;
+    // A compacted segment may begin with a hole.
+    if (!known && from == segment.base() && segment.size() > 0 && !config_.compacted) known = 0;
   }
   std::uint64_t first_bytes = 0;  // 0: not looked at yet
   if (known) {
@@ -135,7 +136,6 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
   for (std::size_t touched = 0; touched < kSegmentsPerRead && index < segments_.size(); ++touched, ++index) {
     Segment& segment = *segments_[index];
     if (segment.base() >= end) break;
-    segment.note_read();
     if (result.bytes >= bytes_max && result.bytes > 0) break;
     bool first = result.bytes == 0;
     auto part = slice(index, std::max(from, segment.base()), end, bytes_max - result.bytes, first && first_whole);
@@ -148,10 +148,8 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
     if (part->length > 0) {
       MR_TRY(auto file, segment.file());
       if (first) result.first_batch_base = part->first_base;
-      std::uint64_t checked = std::min(segment.checked_to(part->position) - part->position, part->length);
-      result.fragments.push_back({{}, file.get(), part->position, part->length, segment.base(), checked});
+      result.fragments.push_back({{}, file.get(), part->position, part->length});
       result.bytes += part->length;
-      if (checked < part->length) result.unchecked = true;
       pin->add(std::move(file));
     }
     if (!part->reaches_end) break;

@@ -49,7 +49,7 @@ Result<void> PartitionLog::advance_log_start(Offset offset) {
   // A segment goes only when the name of its successor is durable, else a crash could leave neither, and offsets that
   // were answered for would be given out again.
   Offset goes_below = std::min(log_start_, recovery_point_);
-  while (given_up + 1 < segments_.size() && segments_[given_up + 1]->base() <= goes_below) {
+  while (!replacement_ && given_up + 1 < segments_.size() && segments_[given_up + 1]->base() <= goes_below) {
     Result<void> renamed = give_up_segment(*segments_[given_up]);
     if (!renamed.ok()) break;  // still there, unreadable; the next call tries again
     ++given_up;
@@ -59,9 +59,8 @@ Result<void> PartitionLog::advance_log_start(Offset offset) {
 }
 
 Result<void> PartitionLog::give_up_segment(Segment& segment) {
-  constexpr std::string_view kAll[] = {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix,
-                                       kSnapshotSuffix,    kSealSuffix,      kLogSuffix};
-  for (std::string_view suffix : kAll) {
+  for (std::string_view suffix :
+       {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
     std::string path = segment_path(place_.directory, segment.base(), suffix);
     std::string given_up = path + std::string(kDeletedSuffix);
     Result<void> renamed = place_.files.rename(path, given_up);

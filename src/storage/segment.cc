@@ -14,6 +14,10 @@ namespace {
 /// One read finds the header sought for in most look-ups: the index has an entry each 4 KiB.
 constexpr std::size_t kLookupChunkBytes = 4096;
 
+constexpr std::string_view kCleanedLogSuffix = ".log.cleaned";
+constexpr std::string_view kCleanedOffsetIndexSuffix = ".index.cleaned";
+constexpr std::string_view kCleanedTimeIndexSuffix = ".timeindex.cleaned";
+
 }  // namespace
 
 Segment::Segment(const LogPlace& place, Offset base)
@@ -22,7 +26,9 @@ Segment::Segment(const LogPlace& place, Offset base)
       offset_index_(place, base, kOffsetIndexSuffix),
       time_index_(place, base, kTimeIndexSuffix) {}
 
-std::string Segment::log_path() const { return segment_path(place_->directory, base_, kLogSuffix); }
+std::string Segment::log_path() const {
+  return segment_path(place_->directory, base_, cleaned_ ? kCleanedLogSuffix : kLogSuffix);
+}
 
 Result<std::unique_ptr<Segment>> Segment::create(const LogPlace& place, Offset base) {
   std::unique_ptr<Segment> segment(new Segment(place, base));
@@ -35,8 +41,27 @@ Result<std::unique_ptr<Segment>> Segment::create(const LogPlace& place, Offset b
   }
   segment->file_ = std::move(file);
   segment->newest_ = TimeIndex::Entry{-1, base};
-  segment->appended_from_ = 0;
   return segment;
+}
+
+Result<std::unique_ptr<Segment>> Segment::create_cleaned(const LogPlace& place, Offset base) {
+  std::unique_ptr<Segment> segment(new Segment(place, base));
+  segment->cleaned_ = true;
+  segment->offset_index_.file().set_suffix(kCleanedOffsetIndexSuffix);
+  segment->time_index_.file().set_suffix(kCleanedTimeIndexSuffix);
+  MR_TRY(std::unique_ptr<File> file, place.files.open(segment->log_path(), OpenMode::create));
+  MR_TRY_VOID(file->truncate(0));
+  MR_TRY_VOID(segment->offset_index_.file().reset());
+  MR_TRY_VOID(segment->time_index_.file().reset());
+  segment->file_ = std::move(file);
+  segment->newest_ = TimeIndex::Entry{-1, base};
+  return segment;
+}
+
+void Segment::adopt_names() {
+  cleaned_ = false;
+  offset_index_.file().set_suffix(kOffsetIndexSuffix);
+  time_index_.file().set_suffix(kTimeIndexSuffix);
 }
 
 Result<std::unique_ptr<Segment>> Segment::load(const LogPlace& place, Offset base) {
@@ -59,37 +84,15 @@ Result<std::shared_ptr<File>> Segment::file() {
 Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
                              std::uint64_t index_interval_bytes) {
   if (!file_) MR_TRY_VOID(file());
-  if (!chain_ && !chain_unknown_) prepare_chain();
   Result<void> written = file_->write_at(batch, size_);
   if (!written.ok()) {
     has_rest_ = true;
     if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
     return written;
   }
-  std::uint64_t position = size_;
-  Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
+  Result<void> noted = note(header, max_timestamp, size_, index_interval_bytes);
   if (!noted.ok()) has_rest_ = true;
-  if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
-  if (noted.ok() && !appended_from_) appended_from_ = position;
   return noted;
-}
-
-void Segment::prepare_chain() {
-  if (size_ == 0) {
-    chain_ = std::make_unique<HeaderChain>();
-    return;
-  }
-  auto seal = read_seal(place_->files, place_->directory, base_);
-  bool fits = seal.ok() && *seal && (*seal)->bytes == size_ && (*seal)->batches > 0;
-  if (fits) set_chain(HeaderChain::resume(**seal));
-  chain_unknown_ = !fits;
-}
-
-std::optional<SegmentSeal> Segment::seal_facts(Offset end) const {
-  if (!chain_ || chain_->bytes() != size_) return std::nullopt;
-  SegmentSeal seal = chain_->seal(base_, end);
-  seal.damaged = !damage_.empty();
-  return seal;
 }
 
 Result<void> Segment::note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
@@ -241,6 +244,7 @@ Result<std::optional<BatchScanner::Item>> Segment::locate_timestamp(WallMillis t
   MR_TRY(std::uint64_t position, offset_index_.position_for(before.offset));
   MR_TRY_VOID(walk_indexed(position, [&](const BatchScanner::Item& item) {
     if (item.header.base_offset >= end.v) return true;
+    if (item.header.records_count == 0) return false;  // emptied by compaction, which leaves it the time it had
     if (item.header.max_timestamp < timestamp || item.header.last_offset() < start) return false;
     found = item;
     return true;
@@ -254,12 +258,20 @@ Result<std::optional<BatchScanner::Item>> Segment::locate_max_timestamp(Offset e
   // The newest time index entry below `end` names the largest timestamp up to its offset; what follows is looked at.
   MR_TRY(TimeIndex::Entry known, time_index_.last_below(end));
   MR_TRY(std::uint64_t position, offset_index_.position_for(std::max(known.offset, start)));
-  MR_TRY_VOID(walk_indexed(position, [&](const BatchScanner::Item& item) {
+  bool emptied = false;
+  auto look = [&](const BatchScanner::Item& item) {
     if (item.header.base_offset >= end.v) return true;
     if (item.header.last_offset() < start) return false;
+    emptied = emptied || item.header.records_count == 0;
+    if (item.header.records_count == 0) return false;
     if (!best || item.header.max_timestamp > best->header.max_timestamp) best = item;
     return false;
-  }));
+  };
+  MR_TRY_VOID(walk_indexed(position, look));
+  if (emptied && position > 0) {  // the batch that the entry names may have lost its records: then look before it
+    best.reset();
+    MR_TRY_VOID(walk(0, look));
+  }
   return best;
 }
 
@@ -283,38 +295,15 @@ bool Segment::index_full(std::uint64_t index_bytes_max) {
          (time_index_.file().entries() + 1) * TimeIndex::kEntryBytes > index_bytes_max;
 }
 
-void Segment::add_damage(Damage more) {
-  std::ranges::move(more, std::back_inserter(damage_));
-  damage_ = normalized(std::move(damage_));
-}
-
-std::uint64_t Segment::checked_to(std::uint64_t position) const {
-  std::uint64_t appended = appended_from_.value_or(size_);
-  if (position < appended) position = checked_.covered_to(position);
-  return position >= appended ? size_ : position;
-}
-
-void Segment::forget_checks() {
-  if (read_since_) {
-    checked_.add(appended_from_.value_or(old_size_), old_size_);
-  } else {
-    checked_.clear();
-  }
-  if (appended_from_) appended_from_ = std::max(*appended_from_, old_size_);
-  old_size_ = size_;
-  read_since_ = false;
-}
-
 void Segment::close_files() {
+  if (cleaned_) return;
   file_.reset();
   offset_index_.file().close_file();
   time_index_.file().close_file();
 }
 
 std::size_t Segment::memory_bytes() const {
-  return sizeof *this + (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
-         damage_.capacity() * sizeof(DamagedRange) + checked_.memory_bytes() + offset_index_.file().memory_bytes() +
-         time_index_.file().memory_bytes();
+  return sizeof *this + offset_index_.file().memory_bytes() + time_index_.file().memory_bytes();
 }
 
 Result<void> Segment::cut(std::uint64_t position) {
@@ -322,10 +311,6 @@ Result<void> Segment::cut(std::uint64_t position) {
   MR_TRY_VOID(log->truncate(position));
   size_ = position;
   has_rest_ = false;
-  if (chain_ && chain_->bytes() != size_) {
-    chain_.reset();
-    chain_unknown_ = true;
-  }
   return {};
 }
 

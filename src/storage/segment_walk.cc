@@ -98,7 +98,7 @@ Result<bool> SegmentWalk::judge(const Item& item, std::string& why) {
   }
   if (base > next_) {
     why = fmt::format("at position {}: offsets {} to {} are missing", item.position, next_.v, base.v - 1);
-    if (input_.holes_allowed) {
+    if (input_.holes_allowed && next_ < input_.holes_end) {
       auto following = header_at(item.end());
       if (following && following->base_offset < header.next_offset().v) return false;
     } else {

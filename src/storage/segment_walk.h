@@ -30,7 +30,8 @@ struct WalkInput {
   Offset base;                         ///< from the file's name
   std::optional<Offset> next_base;     ///< where the next segment begins; none: the newest segment
   Offset evidence{0};                  ///< below it everything was synced: what is bad there was damaged
-  bool holes_allowed = false;          ///< a compacted topic: offsets may be missing
+  bool holes_allowed = false;          ///< compaction was here: offsets may be missing
+  Offset holes_end{INT64_MAX};         ///< but not at or above this: compaction did not come so far
   LeaderEpoch epoch = kNoLeaderEpoch;  ///< of the last batch before this segment
   const EpochTable* epochs = nullptr;  ///< as the checkpoint says; a hint, it has no checksum
   std::vector<std::uint64_t> anchors;  ///< where batches probably begin (index entries), in order
