@@ -43,7 +43,7 @@ Task<Result<ProducerId>> Broker::next_producer_id() {
     MR_CO_TRY_VOID(co_await producer_ids_.acquire(1));
     Result<ProducerId> answer = Errc::internal;
     if (next_producer_id_ == producer_ids_end_) {
-      auto block = co_await cluster_.allocate_producer_ids(kBlock);
+      auto block = co_await cluster_.allocate_producer_ids(kBlock, producer_id_floor_);
       if (block.ok()) {
         next_producer_id_ = block->first;
         producer_ids_end_ = block->end;
@@ -55,6 +55,12 @@ Task<Result<ProducerId>> Broker::next_producer_id() {
     producer_ids_.release(1);
     co_return answer;
   });
+}
+
+/// A directory of Apache Kafka brings producers with ids that this metastore has not given out (design decision 3).
+void Broker::keep_clear_of_producers(const storage::Log& log) {
+  for (const storage::Log::ProducerInfo& producer : log.producers())
+    producer_id_floor_ = std::max(producer_id_floor_, producer.id.v + 1);
 }
 
 Result<config::TopicConfig> Broker::topic_config(const std::map<std::string, std::string>& overrides) const {

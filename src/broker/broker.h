@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "broker/create_topic.h"
@@ -138,6 +139,9 @@ class Broker {
   Task<void> publish(std::shared_ptr<const TopicTable> table);
   Task<void> remove_data(TopicRef topic);
   Task<void> finish_old_deletions();
+  std::string cluster_id_to_begin_with();
+  Task<Result<void>> adopt_topics();
+  void keep_clear_of_producers(const storage::Log& log);
   Task<void> retention_loop(ShardId shard);
   Task<void> checkpoint_loop();
   Task<void> delete_files_later(ShardId shard, std::size_t directory, std::vector<std::string> paths, Duration delay);
@@ -172,8 +176,10 @@ class Broker {
   std::unordered_map<PartitionKey, std::size_t> directory_of_;
   std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};
-  Semaphore directory_calls_{1};  ///< a DataDir takes one call at a time
+  Semaphore directory_calls_{1};         ///< a DataDir takes one call at a time
+  std::unordered_set<TopicId> adopted_;  ///< at this start: their logs are looked through, whoever says they are clean
   std::int64_t next_producer_id_ = 0;
+  std::int64_t producer_id_floor_ = 0;  ///< above every producer that the logs know of, whoever gave it its id
   std::int64_t producer_ids_end_ = 0;
   Semaphore producer_ids_{1};
   bool started_ = false;

@@ -96,5 +96,40 @@ TEST(BrokerStart, ADeletedTopicsLogStartIsForgotten) {
   }
 }
 
+// A directory without its metadata: another owner's, or this one's whose metadata.db is gone. Left alone until somebody
+// asks for it; then its records, producers and epochs go on.
+TEST(BrokerStart, TopicsOfADirectoryAreAdopted) {
+  sim::World world({.seed = 11});
+  sim::Host& host = world.add_host("b");
+  TopicId id;
+  std::string cluster;
+  LeaderEpoch epoch;
+  {
+    Running first(world, host.start(2), std::make_shared<metastore::MemoryJournal>());
+    ASSERT_TRUE(first.run(first.broker->create_topic({.name = "t", .partitions = 2}, false)).ok());
+    EXPECT_EQ(first.append("t", "a"), Offset{0});
+    id = first.topic("t")->id;
+    epoch = first.topic("t")->partitions[0].leader_epoch;
+    cluster = first.broker->cluster_id();
+    EXPECT_TRUE(first.stop().ok());
+  }
+  auto journal = std::make_shared<metastore::MemoryJournal>();
+  {
+    const std::vector<config::SettingInput> adopt = {{config::Origin::flag, "test", "adopt.topics", "true"}};
+    Running again(world, host.start(2), journal, {"/data"}, adopt);
+    EXPECT_EQ(again.broker->cluster_id(), cluster);
+    ASSERT_NE(again.topic("t"), nullptr);
+    EXPECT_EQ(again.topic("t")->id, id);
+    EXPECT_EQ(again.topic("t")->partitions.size(), 2u);
+    EXPECT_GT(again.topic("t")->partitions[0].leader_epoch, epoch);
+    EXPECT_EQ(again.topic("t")->configs.at("retention.ms"), "-1");
+    EXPECT_EQ(again.append("t", "b"), Offset{1});
+    EXPECT_TRUE(again.stop().ok());
+  }
+  Running third(world, host.start(2), journal);
+  EXPECT_EQ(third.append("t", "c"), Offset{2});
+  EXPECT_TRUE(third.stop().ok());
+}
+
 }  // namespace
 }  // namespace mr::broker

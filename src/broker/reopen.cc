@@ -48,6 +48,7 @@ Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
   ShardId home = job.home();
 
   co_await for_all(jobs, &Broker::open_log);
+  if (job.outcome.ok()) keep_clear_of_producers(*job.log);
   if (job.outcome.ok()) job.outcome = co_await raise_epochs(jobs);
   if (job.outcome.ok()) co_await for_all(jobs, &Broker::lead);
   if (!job.outcome.ok()) co_return job.outcome.code() != Errc::disk_full&& job.outcome.code() != Errc::unknown_outcome;

@@ -9,11 +9,10 @@
 namespace mr::broker {
 
 Task<Result<void>> Broker::start() {
-  Env& env = per_shard_[0]->env;
-  Uuid fresh = Uuid::from_random(env.rng.next(), env.rng.next());
-  MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(fresh));
+  MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(cluster_id_to_begin_with()));
   MR_CO_TRY_VOID(co_await claim_directories());
   co_await finish_old_deletions();
+  if (config().adopt_topics) MR_CO_TRY_VOID(co_await adopt_topics());
   MR_CO_TRY(std::vector<metastore::TopicRecord> topics, co_await cluster_.load_topics());
   MR_CO_TRY_VOID(co_await open_partitions(topics));
   started_ = true;
@@ -109,7 +108,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
       job.directory_id = directory.data->directory_id();
       job.recovery_point = directory.data->recovery_point(job.name());
       job.log_start = directory.data->log_start(job.name());
-      job.clean_stop = directory.data->was_clean();
+      job.clean_stop = directory.data->was_clean() && !adopted_.contains(record.id);
     }
   }
   for (const auto& [key, directory] : found.by_id)
@@ -123,6 +122,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
 
   co_await for_all(jobs, &Broker::open_log);
   co_await take_offline(jobs);
+  for (const OpenJob& job : jobs) keep_clear_of_producers(*job.log);
   MR_CO_TRY_VOID(co_await raise_epochs(jobs));
   co_await for_all(jobs, &Broker::lead);
   co_await take_offline(jobs);

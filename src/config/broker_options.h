@@ -94,6 +94,8 @@ namespace mr::config {
     "Memory for connections, requests and caches, e.g. 2GiB; 0: half of the machine's.")                               \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
     "Appends stop while less than this is free in a log directory.")                                                   \
+  BOOL(adopt_topics, "adopt.topics", false, restart,                                                                   \
+    "At this start make topics of partition directories that no topic claims, as Apache Kafka's; see docs/decisions/adopting-topics.md.") \
   TEXT(log_format, "log.format", string, "text", "text,json", restart, "",                                             \
     "Form of the broker's own log lines.")                                                                             \
   TEXT(log_level, "log.level", string, "info", "debug,info,warn,error", restart, "",                                   \

@@ -1,5 +1,6 @@
 #include "metastore/cluster_state.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "metastore/metastore.h"
@@ -43,11 +44,10 @@ std::string key_suffix(const std::string& key, std::string_view prefix) { return
 
 }  // namespace
 
-Task<Result<std::string>> ClusterState::ensure_cluster_id(Uuid fresh) {
+Task<Result<std::string>> ClusterState::ensure_cluster_id(std::string fresh) {
   Transaction transaction;
   transaction.compares.push_back(Compare::absent(std::string(records::kCluster)));
-  transaction.success.push_back(
-      Put{std::string(records::kCluster), records::encode_fields({{"id", fresh.to_string()}})});
+  transaction.success.push_back(Put{std::string(records::kCluster), records::encode_fields({{"id", fresh}})});
   transaction.failure.push_back(RangeRequest{.key = std::string(records::kCluster)});
   for (int attempt = 1;; ++attempt) {
     Transaction copy = transaction;
@@ -57,7 +57,7 @@ Task<Result<std::string>> ClusterState::ensure_cluster_id(Uuid fresh) {
       if (result.code() == Errc::unknown_outcome && attempt < kAttemptsMax) continue;
       co_return std::move(result).error();
     }
-    if (result->succeeded) co_return fresh.to_string();
+    if (result->succeeded) co_return fresh;
     MR_CO_TRY(auto fields, records::decode_fields(found(*result, 0)->value));
     co_return fields["id"];
   }
@@ -241,7 +241,7 @@ Task<Result<std::vector<LeaderEpoch>>> ClusterState::bump_epochs(const std::vect
   co_return std::move(epochs);
 }
 
-Task<Result<ProducerIdBlock>> ClusterState::allocate_producer_ids(std::int64_t count) {
+Task<Result<ProducerIdBlock>> ClusterState::allocate_producer_ids(std::int64_t count, std::int64_t floor) {
   const std::string key(records::kProducerIds);
   Errc why = Errc::conflict;
   for (int attempt = 1; attempt <= kAttemptsMax; ++attempt) {
@@ -259,6 +259,7 @@ Task<Result<ProducerIdBlock>> ClusterState::allocate_producer_ids(std::int64_t c
       if (parsed.ec != std::errc{} || block.first < 0) co_return Error(Errc::corrupt_data, "bad value of " + key);
       step.compares = {Compare::unchanged(kv)};
     }
+    block.first = std::max(block.first, floor);
     if (count <= 0 || __builtin_add_overflow(block.first, count, &block.end))
       co_return Error(Errc::resource_exhausted, "no producer ids are left");
     step.success = {Put{key, records::encode_fields({{"next", std::to_string(block.end)}})}};

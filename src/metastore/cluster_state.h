@@ -46,8 +46,8 @@ class ClusterState {
  public:
   explicit ClusterState(Metastore& store) : store_(store) {}
 
-  /// The cluster's id, made from `fresh` when there is none yet.
-  Task<Result<std::string>> ensure_cluster_id(Uuid fresh);
+  /// The cluster's id; `fresh` becomes it when there is none yet.
+  Task<Result<std::string>> ensure_cluster_id(std::string fresh);
   Task<Result<std::vector<TopicRecord>>> load_topics();
   /// Errors: topic_exists; invalid_topic_name when another name collides (traps.md 38); conflict.
   Task<Result<void>> create_topic(const TopicRecord& topic);
@@ -66,8 +66,8 @@ class ClusterState {
     Uuid directory = {};  ///< where the log lies: noted with the epoch; zero leaves what is noted
   };
   Task<Result<std::vector<LeaderEpoch>>> bump_epochs(const std::vector<EpochBump>& partitions);
-  /// Errors: resource_exhausted when ids run out (they never do).
-  Task<Result<ProducerIdBlock>> allocate_producer_ids(std::int64_t count);
+  /// None below `floor`. Errors: resource_exhausted when ids run out (they never do).
+  Task<Result<ProducerIdBlock>> allocate_producer_ids(std::int64_t count, std::int64_t floor = 0);
 
  private:
   Metastore& store_;

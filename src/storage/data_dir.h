@@ -44,6 +44,8 @@ class DataDir {
   const std::string& path() const { return path_; }
   /// What everything that lies in this directory must be opened through: knows whether the directory has failed.
   DirectoryFiles& files() { return files_; }
+  /// Empty before claim() of a new directory.
+  std::string cluster_id() const { return identity_ ? identity_->cluster_id : std::string(); }
   /// Zero before claim() of a new directory.
   Uuid directory_id() const { return identity_ ? identity_->directory_id : Uuid{}; }
   /// The last process stopped cleanly: logs need no recovery.

@@ -129,7 +129,8 @@ def clients(report, options):
 
 
 def reference(report, options):
-    blackbox_runs(report, ("kafka", ["java"]), ("kafka", ["raw", "python"]), ("kafka", ["kcat"]))
+    build(report, "release", "millrace")
+    blackbox_runs(report, ("millrace", ["kafkadir"]), ("kafka", ["java"]), ("kafka", ["raw", "python"]), ("kafka", ["kcat"]))
 
 
 def fuzz(report, options):

@@ -11,7 +11,8 @@
   gates      clockless gates: system calls, allocations, instructions
   blackbox   the real binary: raw frames, kill -9 and power cuts under load, garbage, command line, HTTP, README's commands
   clients    kcat, kafka-python (PyPI) and the Java client (Maven) against Millrace
-  reference  the same client suites against Apache Kafka (Maven): what they expect is right
+  reference  the same client suites against Apache Kafka (Maven): what they expect is right; its tools and broker read our
+             directories, ours takes over its
   fuzz       libFuzzer targets, each for --fuzz-seconds (10)
   asan tsan  unit and simulation tests under sanitizers
 

@@ -1,0 +1,309 @@
+"""Directories both ways: Apache Kafka's tools and broker read ours, and we take over what Apache Kafka wrote.
+
+Needs Apache Kafka's published packages (tools/reference-kafka). All comparisons are of whole batches, byte for byte.
+"""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import rawkafka as rk
+from harness import REFERENCE, Millrace, ReferenceKafka, Suite, Unreachable, install_debian, wait_until
+from load import Idempotent
+
+
+def prepare(options):
+    install_debian("kcat")
+    done = subprocess.run([sys.executable, REFERENCE, "fetch"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Unreachable("Apache Kafka from Maven Central: " + done.stderr.strip()[-200:])
+
+
+SUITE = Suite("kafkadir", "Apache Kafka", prepare=prepare, version=lambda: subprocess.run(
+    [sys.executable, REFERENCE, "version"], capture_output=True, text=True).stdout.strip())
+TOPIC_BYTES = {"segment.bytes": str(1 << 20)}
+
+
+def scenario(name):
+    return SUITE.scenario(name, only="millrace")
+
+
+def fill(broker, topic):
+    """Partition 0: every codec, written by librdkafka. 1: one idempotent producer, several segments. 2: a producer whose
+    last batch is returned, to be sent again: (producer id, epoch, the batch's bytes, its offset)."""
+    for i, codec in enumerate(rk.CODECS):
+        lines = "\n".join(f"{codec} line {n} " + "x" * (n % 200) for n in range(400))
+        subprocess.run(["kcat", "-b", broker.address, "-P", "-t", topic, "-p", "0", "-z", codec, "-X", f"linger.ms={5 * i}"],
+                       input=lines.encode(), check=True, timeout=60)
+    producer = Idempotent(lambda: broker.address, topic, 1, 5)
+    producer.start()
+    wait_until(lambda: producer.acked_end > 4000 or producer.error, 60, "four thousand records")
+    producer.end()
+    with broker.connect() as c:
+        answer = c.call("InitProducerId", 3, {"TransactionalId": None, "TransactionTimeoutMs": 60000})
+        identity = (answer["ProducerId"], answer["ProducerEpoch"])
+        for n in range(7):
+            last = rk.batch([b"batch %d record %d" % (n, i) for i in range(3)], producer=(*identity, 3 * n))
+            stored = c.produce(topic, last, partition=2)
+            assert stored["ErrorCode"] == 0, stored
+    return (*identity, last, stored["BaseOffset"])
+
+
+def contents(broker, topic, partitions=3):
+    with broker.connect() as c:
+        c.wait_for_topic(topic, partitions, seconds=60)
+        return [c.all_batches(topic, p) for p in range(partitions)]
+
+
+def same_batches(expected, got):
+    for p, (before, after) in enumerate(zip(expected, got)):
+        assert before, f"partition {p}: nothing was written"
+        assert len(before) == len(after), f"partition {p}: {len(before)} batches, now {len(after)}"
+        for a, b in zip(before, after):
+            assert a["raw"] == b["raw"], f"partition {p}: the batch at {a['base_offset']} differs"
+
+
+def goes_on(broker, topic, identity):
+    """A repeat of the producer's last batch is recognised, a gap refused, the next sequence accepted."""
+    producer_id, epoch, last, offset = identity
+    with broker.connect() as c:
+        repeat = c.produce(topic, last, partition=2)
+        assert (repeat["ErrorCode"], repeat["BaseOffset"]) == (0, offset), f"a repeated batch: {repeat}"
+        gap = c.produce(topic, rk.batch([b"gap"], producer=(producer_id, epoch, 50)), partition=2)
+        assert gap["ErrorCode"] == rk.OUT_OF_ORDER_SEQUENCE_NUMBER, gap
+        following = c.produce(topic, rk.batch([b"next"], producer=(producer_id, epoch, 21)), partition=2)
+        assert (following["ErrorCode"], following["BaseOffset"]) == (0, offset + 3), following
+
+
+# ---- ours, read by Apache Kafka -----------------------------------------------------------------------------------
+
+def dump(*flags_and_files):
+    done = subprocess.run([sys.executable, REFERENCE, "tool", "org.apache.kafka.tools.DumpLogSegments", *flags_and_files],
+                          capture_output=True, text=True, timeout=120)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-2000:]
+    # It says so of every segment that does not begin at 0, Apache Kafka's own too.
+    text = re.sub(r"Non-consecutive offsets in \S*/0*(\d+)\.log\n  -1 is followed by \1\n", "", text)
+    for complaint in ("Mismatches in", "Non-consecutive", "mismatch", "out of order", "Exception", "isvalid: false",
+                      "trailing bytes", "corrupt", "Could not"):
+        assert complaint.lower() not in text.lower(), f"{complaint!r}: {text[-3000:]}"
+    return done.stdout
+
+
+def check_with_kafkas_tools(directory, batches):
+    """Deep iteration over the records, indexes against the log, producer snapshots. One process for each kind."""
+    logs = sorted(glob.glob(directory + "/*.log"))
+    text = dump("--deep-iteration", "--files", ",".join(logs))
+    stored = [int(n) for n in re.findall(r"^\| offset: (\d+)", text, re.M)]
+    records = batches[-1]["last_offset"] + 1
+    assert stored == list(range(records)), f"{directory}: {len(stored)} of {records} records in the dump"
+    indexes = sorted(glob.glob(directory + "/*.index") + glob.glob(directory + "/*.timeindex"))
+    assert len(indexes) == 2 * len(logs), f"{directory}: {indexes}"
+    checked = dump("--verify-index-only", "--files", ",".join(indexes))
+    assert checked.count("Dumping") == len(indexes), checked
+    sane = dump("--index-sanity-check", "--files", ",".join(i for i in indexes if i.endswith(".index")))
+    assert sane.count("passed sanity check") + sane.count("is empty") == len(logs), sane
+    snapshots = sorted(glob.glob(directory + "/*.snapshot"))
+    assert snapshots, f"{directory}: no producer snapshot"
+    return dump("--files", ",".join(snapshots))
+
+
+def partition_directories(broker, topic, partitions=3):
+    return [os.path.join(broker.data, f"{topic}-{p}") for p in range(partitions)]
+
+
+@scenario("kafkas-dump-tool-reads-ours")
+def dump_tool(ctx):
+    topic = ctx.topic(3, TOPIC_BYTES)
+    identity = fill(ctx.broker, topic)
+    for how in ("term", "kill"):
+        if how == "kill":
+            ctx.broker.restart("kill")
+        batches = contents(ctx.broker, topic)
+        ctx.broker.stop()
+        try:
+            for p, directory in enumerate(partition_directories(ctx.broker, topic)):
+                producers = check_with_kafkas_tools(directory, batches[p])
+                if p == 2:
+                    assert f"producerId: {identity[0]} producerEpoch: {identity[1]}" in producers, producers
+            assert len(glob.glob(partition_directories(ctx.broker, topic)[1] + "/*.log")) > 1, "several segments"
+        finally:
+            ctx.broker.start()
+
+
+@scenario("kafka-loads-ours")
+def kafka_loads(ctx):
+    """A partition's directories of ours, in the place of those that Apache Kafka made for a topic of that name. Only the
+    topic's id is its own. Once with the marker of a clean stop, once without: then it looks through every segment."""
+    topic = ctx.topic(3, TOPIC_BYTES)
+    identity = fill(ctx.broker, topic)
+    ours = contents(ctx.broker, topic)
+    ctx.broker.stop()
+    kafka = ReferenceKafka()
+    try:
+        kafka.start()
+        with kafka.connect() as c:
+            c.create_topic(topic, 3, TOPIC_BYTES)
+        for clean in (True, False):
+            kafka.stop()
+            logs = os.path.join(kafka.home, "logs")
+            for directory in partition_directories(ctx.broker, topic):
+                theirs = os.path.join(logs, os.path.basename(directory))
+                with open(theirs + "/partition.metadata") as f:
+                    metadata = f.read()
+                shutil.rmtree(theirs)
+                shutil.copytree(directory, theirs)
+                with open(theirs + "/partition.metadata", "w") as f:
+                    f.write(metadata)
+            if not clean:
+                os.remove(logs + "/.kafka_cleanshutdown")
+            kafka.start()
+            same_batches(ours, contents(kafka, topic))
+        goes_on(kafka, topic, identity)
+    finally:
+        kafka.close()
+        ctx.broker.start()
+
+
+# ---- Apache Kafka's, taken over by us -------------------------------------------------------------------------------
+
+def has_holes(batches):
+    return sum(b["count"] for b in batches) < batches[-1]["last_offset"] + 1 - 100
+
+
+def write_compacted(kafka):
+    """A topic whose cleaner has been at work."""
+    with kafka.connect() as c:
+        c.create_topic("compacted", 1, {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
+                                        **TOPIC_BYTES})
+
+        def write_and_look():
+            for n in range(5):
+                keys = [b"key %d" % (i % 7) for i in range(20)]
+                assert c.produce("compacted", rk.batch([b"value %d" % n] * 20, keys=keys))["ErrorCode"] == 0
+            return has_holes(c.all_batches("compacted"))
+        wait_until(write_and_look, 60, "compaction")
+
+
+def epoch_of(broker, topic, partition):
+    with broker.connect() as c:
+        return c.metadata([topic])["Topics"][0]["Partitions"][partition]["LeaderEpoch"]
+
+
+def stored_batches(directory):
+    """What lies in a partition's directory, read from its files."""
+    out = []
+    for path in sorted(glob.glob(directory + "/*.log")):
+        with open(path, "rb") as f:
+            out += rk.batches_of(f.read())
+    return out
+
+
+def written_by_kafka(how):
+    """A directory of Apache Kafka's with several leader epochs. Returns its broker, stopped, the identity of fill(), and the
+    last leader epochs."""
+    kafka = ReferenceKafka(["log.cleaner.backoff.ms=100", "log.initial.task.delay.ms=100"])
+    try:
+        kafka.start()
+        with kafka.connect() as c:
+            c.create_topic("orders", 3, TOPIC_BYTES)
+        write_compacted(kafka)
+        for n in range(2):
+            with kafka.connect() as c:
+                for p in (0, 2):
+                    assert c.produce("orders", rk.batch([b"epoch %d" % n]), partition=p)["ErrorCode"] == 0
+            kafka.restart(how)
+            with kafka.connect() as c:
+                c.wait_for_topic("orders", 3, seconds=60)
+        identity = fill(kafka, "orders")
+        epochs = [epoch_of(kafka, "orders", p) for p in range(3)]
+        kafka.kill() if how == "kill" else kafka.stop()
+    except BaseException:
+        kafka.close()
+        raise
+    return kafka, identity, epochs
+
+
+def take_over(ctx, how):
+    kafka, identity, epochs = written_by_kafka(how)
+    logs = os.path.join(kafka.home, "logs")
+    broker = Millrace(ctx.options.binary, directory=kafka.home, args=["--adopt-topics", "true"])
+    broker.data = logs
+    try:
+        theirs = {t: [stored_batches(f"{logs}/{t}-{p}") for p in range(n)] for t, n in (("orders", 3), ("compacted", 1))}
+        assert {b["codec"] for b in theirs["orders"][0]} == set(rk.CODECS)
+        assert len({b["epoch"] for b in theirs["orders"][0]}) >= 3, "several leader epochs"
+        assert has_holes(theirs["compacted"][0])
+        broker.start()
+        for topic, expected in theirs.items():
+            same_batches(expected, contents(broker, topic, len(expected)))
+        for p in range(3):
+            assert epoch_of(broker, "orders", p) > epochs[p], "the leader epoch goes on from the last one"
+        goes_on(broker, "orders", identity)
+        fresh = new_producer_id(broker)
+        assert fresh > identity[0], f"a new producer got the id {fresh}: an old one has that"
+        assert broker.stop() == 0, broker.log_tail()
+        assert re.search(r"topic adopted.*topic=orders", broker.log_tail(200)), broker.log_tail(200)
+        # The next start needs no flag.
+        broker.args = []
+        broker.start()
+        with broker.connect() as c:
+            c.wait_for_topic("orders", 3)
+            assert c.all_batches("orders", 2)[-1]["last_offset"] == identity[3] + 3
+        broker.stop()
+        for p, directory in enumerate(partition_directories(broker, "orders")):
+            if p != 2:
+                check_with_kafkas_tools(directory, theirs["orders"][p])
+    except BaseException:
+        print("".join(f"     | {line}\n" for line in broker.log_tail(40).splitlines()))
+        raise
+    finally:
+        broker.close()
+        kafka.close()
+
+
+def new_producer_id(broker):
+    with broker.connect() as c:
+        return c.call("InitProducerId", 3, {"TransactionalId": None, "TransactionTimeoutMs": 60000})["ProducerId"]
+
+
+@scenario("kafkas-directory-after-a-clean-stop")
+def after_stop(ctx):
+    take_over(ctx, "term")
+
+
+@scenario("kafkas-directory-after-kill-9")
+def after_kill(ctx):
+    take_over(ctx, "kill")
+
+
+@scenario("nothing-is-adopted-unasked")
+def unasked(ctx):
+    """Partition directories of nobody stay as they are, and so does a directory of another cluster."""
+    topic = ctx.topic(1)
+    with ctx.broker.connect() as c:
+        c.produce(topic, rk.batch([b"mine"]))
+    ctx.broker.stop()
+    home = ctx.broker.home + "-copy"
+    shutil.copytree(ctx.broker.home, home)
+    ctx.broker.start()
+    for name in glob.glob(home + "/data/metadata.db*"):
+        os.remove(name)
+    broker = Millrace(ctx.options.binary, directory=home)
+    try:
+        broker.launch()
+        assert broker.process.wait(20) == 5 and "belongs to cluster" in broker.log_tail(), broker.log_tail()
+        os.remove(home + "/data/meta.properties")
+        broker.start()
+        with broker.connect() as c:
+            assert topic not in {t["Name"] for t in c.metadata(None)["Topics"]}
+        broker.stop()
+        assert os.path.exists(f"{home}/data/{topic}-0/00000000000000000000.log")
+        broker.args = ["--adopt-topics", "true"]
+        broker.start()
+        assert [r["value"] for b in contents(broker, topic, 1)[0] for r in rk.records_of(b)] == [b"mine"]
+    finally:
+        broker.close()
+        shutil.rmtree(home, ignore_errors=True)
