@@ -60,7 +60,9 @@ struct BrokerMetrics::Process {
         bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
         memory_used(r.gauge("millrace_request_memory_bytes", "Memory held by requests in flight.")),
         memory_limit(r.gauge("millrace_request_memory_limit_bytes", "Most memory that requests may hold.")),
-        memory_refused{r.counter("millrace_request_memory_refused_total", "Times that reading waited for memory.")} {
+        memory_refused{r.counter("millrace_request_memory_refused_total", "Times that reading waited for memory.")},
+        journal_damage{r.counter("millrace_commit_journal_damaged_blocks_total",
+                                 "Blocks of the commit journal that had been on disk and were lost at the start.")} {
     info.set(1);
     shard_count.set(shards);
     for (std::uint32_t s = 0; s < shards; ++s) {
@@ -81,6 +83,7 @@ struct BrokerMetrics::Process {
   Followed opened, refused, bad_input, idle, bytes_in, bytes_out;
   Gauge memory_used, memory_limit;
   Followed memory_refused;
+  Followed journal_damage;
   std::vector<Followed> stalls, turns, socket_calls;
   std::map<std::size_t, Followed> requests;
 };
@@ -196,6 +199,7 @@ void BrokerMetrics::read_doors_and_shards() {
 
 Task<void> BrokerMetrics::refresh() {
   read_doors_and_shards();
+  process_->journal_damage.follow(broker_.damaged_journal_blocks());
   Partitions& p = *partitions_;
   const std::uint64_t round = ++p.round;
   std::size_t count = 0;

@@ -55,6 +55,8 @@ class Broker {
   BrokerId self() const { return self_; }
   const std::string& cluster_id() const { return cluster_id_; }
   metastore::ClusterState& cluster() { return cluster_; }
+  /// Blocks of the last life's commit journals that had been on disk and could not be read. On shard 0.
+  std::uint64_t damaged_journal_blocks() const;
 
   /// The topic table as `shard` sees it now; keep the pointer for the length of one request.
   std::shared_ptr<const TopicTable> topics(ShardId shard) const { return per_shard_[shard.v]->topics; }
@@ -133,6 +135,8 @@ class Broker {
     Offset log_start{0};
   };
   void open_later(const OpenJob& job);
+  Task<void> retire_journals(const std::vector<OpenJob>& opened);
+  Task<void> forget_evidence(const WaitingForSpace& waiting);
   Task<void> reopen_loop();
   Task<bool> reopen(WaitingForSpace waiting, TopicRef topic);
   Task<Result<void>> raise_epochs(std::vector<OpenJob>& jobs);

@@ -24,12 +24,26 @@ Task<void> Broker::reopen_loop() {
     std::vector<WaitingForSpace> still;
     for (const WaitingForSpace& waiting : waiting_for_space_) {
       TopicRef topic = control.topics->find(waiting.key.topic);
-      if (topic == nullptr) continue;  // deleted meanwhile
+      if (topic == nullptr) {  // deleted meanwhile
+        co_await forget_evidence(waiting);
+        continue;
+      }
       if (!co_await reopen(waiting, topic)) still.push_back(waiting);
     }
     waiting_for_space_ = std::move(still);
     topic_changes_.release(1);
   }
+}
+
+/// What was kept of the commit journals for this partition has served. What stays by an error does no harm: it says
+/// nothing that the log's snapshot does not say too.
+Task<void> Broker::forget_evidence(const WaitingForSpace& waiting) {
+  storage::DataDir& data = *directories_[waiting.directory].data;
+  storage::JournalEvidence::Key key{waiting.key.topic, waiting.key.partition};
+  auto dropped = co_await offload(per_shard_[0]->env, [&] { return data.journals().drop(key); });
+  if (!dropped.ok())
+    log_warn("broker", "a commit journal that is not needed any more could not be removed",
+             {{"log_dir", data.path()}, {"error", dropped.error().message()}});
 }
 
 /// True when the partition needs no further try: it is served, or it turned out to have more than a lack of room.
@@ -53,6 +67,7 @@ Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
   if (job.outcome.ok()) co_await for_all(jobs, &Broker::lead);
   if (!job.outcome.ok()) co_return job.outcome.code() != Errc::disk_full&& job.outcome.code() != Errc::unknown_outcome;
 
+  co_await forget_evidence(waiting);
   co_await shards_.call(home, [&] { per_shard_[home.v]->offline.erase(waiting.key); });
   auto changed = std::make_shared<TopicInfo>(*topic);
   changed->partitions[static_cast<std::size_t>(job.index.v)].leader_epoch = job.epoch;

@@ -126,6 +126,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
   MR_CO_TRY_VOID(co_await raise_epochs(jobs));
   co_await for_all(jobs, &Broker::lead);
   co_await take_offline(jobs);
+  co_await retire_journals(jobs);
 
   for (OpenJob& job : jobs) {
     auto* topic = const_cast<TopicInfo*>(job.topic);  // not published yet
@@ -136,6 +137,27 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
   co_await publish(table);
   log_info("broker", "partitions opened", {{"topics", topics.size()}, {"partitions", jobs.size()}});
   co_return Result<void>{};
+}
+
+/// What the journals of the life before know has been put to use: this one's can be made. Before anything is appended.
+Task<void> Broker::retire_journals(const std::vector<OpenJob>& opened) {
+  Env& env = per_shard_[0]->env;
+  std::vector<std::set<storage::JournalEvidence::Key>> keys(directories_.size());
+  for (const OpenJob& job : opened) keys[job.directory].insert({job.topic->id, job.index});
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    if (!directories_[d].online()) continue;
+    storage::DataDir& data = *directories_[d].data;
+    auto retired = co_await offload(env, [&] { return data.retire_journals(keys[d]); });
+    if (!retired.ok()) data.files().fail(retired.error());  // without a journal nothing can be promised there
+    if (!data.journals().empty()) env.probe.hit("journal_kept_for_offline_partition");
+  }
+}
+
+std::uint64_t Broker::damaged_journal_blocks() const {
+  std::uint64_t blocks = 0;
+  for (const LogDirectory& directory : directories_)
+    if (directory.data != nullptr) blocks += directory.data->journals().damaged_blocks();
+  return blocks;
 }
 
 Task<Result<void>> Broker::stop() {

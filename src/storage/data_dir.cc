@@ -30,7 +30,7 @@ bool is_known_file(std::string_view name) {
   static const std::set<std::string_view> known = {
       kLockName,     kIdentityName,      kCleanMarkerName,           kRecoveryPointName,
       kLogStartName, kHighWatermarkName, "cleaner-offset-checkpoint"};
-  return known.contains(name) || name.ends_with(".tmp");
+  return known.contains(name) || name.ends_with(".tmp") || is_journal_name(name);
 }
 
 /// "topic-0.0123456789abcdef0123456789abcdef-delete"
@@ -76,6 +76,7 @@ Result<void> DataDir::load() {
   MR_TRY_VOID(load_checkpoint(kLogStartName, loaded_.log_starts));
   MR_TRY_VOID(load_checkpoint(kHighWatermarkName, loaded_.high_watermarks));
   MR_TRY_VOID(take_clean_marker());
+  MR_TRY(journals_, JournalEvidence::read(files_, path_));
   return remove_old_trash();
 }
 
@@ -159,7 +160,24 @@ Result<void> DataDir::take_clean_marker() {
   return files_.sync_directory(path_);
 }
 
+Result<void> DataDir::retire_journals(const std::set<JournalEvidence::Key>& opened) {
+  std::set<JournalEvidence::Key> keep;
+  for (const JournalEvidence::Key& key : journals_->partitions())
+    if (!opened.contains(key)) keep.insert(key);
+  if (!keep.empty()) {
+    MR_TRY(std::vector<PartitionDir> directories, partitions());
+    std::erase_if(keep, [&](const JournalEvidence::Key& key) {
+      return std::ranges::none_of(directories, [&](const PartitionDir& directory) {
+        bool may_be = !directory.topic_id || *directory.topic_id == key.first;
+        return may_be && directory.name.partition == key.second;
+      });
+    });
+  }
+  return journals_->retire(keep);
+}
+
 Result<void> DataDir::mark_clean() {
+  MR_TRY_VOID(remove_journals(files_, path_));
   return replace_file(files_, in(kCleanMarkerName), as_bytes("{\"version\":0,\"brokerEpoch\":-1}"));
 }
 

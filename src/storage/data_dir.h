@@ -9,6 +9,7 @@
 #include "model/ids.h"
 #include "runtime/env.h"
 #include "storage/directory_files.h"
+#include "storage/journal_reader.h"
 #include "storage/text_checkpoint.h"
 
 namespace mr::storage {
@@ -33,7 +34,7 @@ struct PartitionDir {
 class DataDir {
  public:
   /// Makes the directory when missing, locks it, reads identity and checkpoints, remembers the clean-stop marker and
-  /// removes it durably, and removes what move_to_trash() left behind.
+  /// removes it durably, reads the commit journals, and removes what move_to_trash() left behind.
   /// Errors: in_use (names the directory), newer_format, corrupt_data (identity does not read), those of FileSystem.
   static Result<std::unique_ptr<DataDir>> open(FileSystem& files, const std::string& path);
 
@@ -63,7 +64,14 @@ class DataDir {
   Offset high_watermark(const TopicPartition& partition) const;
   Result<void> write_checkpoints(const Checkpoints& checkpoints);
 
-  /// After every log has been closed and the checkpoints written: the next start scans nothing.
+  /// What the commit journals of earlier lives know, as read by open().
+  JournalEvidence& journals() { return *journals_; }
+  /// Before this life's journals are made: the evidence of `opened` has served. That of other partitions is kept for as
+  /// long as they have a directory.
+  Result<void> retire_journals(const std::set<JournalEvidence::Key>& opened);
+
+  /// After every log has been closed and the checkpoints written: removes this life's commit journals, so that this is
+  /// a plain Kafka directory, and writes the marker. The next start scans nothing.
   Result<void> mark_clean();
 
   /// First half of deleting: renames the partition's directory out of the way, durably; `unique` keeps the name from
@@ -97,6 +105,7 @@ class DataDir {
   std::unique_ptr<FileLock> lock_;
   std::optional<Identity> identity_;
   bool was_clean_ = false;
+  std::unique_ptr<JournalEvidence> journals_;
   Checkpoints loaded_;
   bool log_starts_stale_ = false;  ///< the file still names a log start of a partition that is gone
   std::vector<std::string> unknown_;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "sim/disk.h"
+#include "storage/commit_journal.h"
 #include "storage/partition_metadata.h"
 #include "storage/small_file.h"
 
@@ -180,6 +181,47 @@ TEST(DataDirDeathTest, NamesNeverBecomePathsUnchecked) {
   sim::Disk disk(1);
   auto dir = must_open(disk);
   EXPECT_DEATH((void)dir->partition_path({"../etc", PartitionIndex{0}}), "");
+}
+
+/// A journal that speaks of partition 3 of topic `id`.
+void write_journal(FileSystem& disk, Uuid id) {
+  CommitJournal journal(disk, {.directory = "/data", .session = Uuid{id.high, 77}});
+  journal.add_durable({.topic = TopicId{id}, .partition = PartitionIndex{3}, .bytes = 100, .next = Offset{1}});
+  auto block = journal.take_block();
+  ASSERT_TRUE(block->write().ok() && block->sync().ok());
+  journal.block_done(std::move(block), {});
+}
+
+TEST(DataDir, JournalsAreKeptForPartitionsThatAreThereAndNotOpen) {
+  for (bool there : {false, true}) {
+    for (bool open : {false, true}) {
+      sim::Disk disk(1);
+      ASSERT_TRUE(disk.make_directories("/data").ok());
+      if (there) make_partition(disk, "orders-3", Uuid{1, 2});
+      write_journal(disk, Uuid{1, 2});
+      auto dir = must_open(disk);
+      ASSERT_TRUE(dir->partitions().ok());
+      EXPECT_TRUE(dir->unknown().empty()) << "a journal is ours";
+      EXPECT_FALSE(dir->journals().empty());
+      std::set<JournalEvidence::Key> opened;
+      if (open) opened.insert({TopicId{Uuid{1, 2}}, PartitionIndex{3}});
+      ASSERT_TRUE(dir->retire_journals(opened).ok());
+      EXPECT_EQ(dir->journals().empty(), !there || open);
+    }
+  }
+}
+
+TEST(DataDir, ACleanDirectoryHasNoJournalOfItsLastLife) {
+  sim::Disk disk(1);
+  auto dir = must_open(disk);
+  ASSERT_TRUE(disk.sync_directory("/").ok());
+  write_journal(disk, Uuid{1, 2});
+  ASSERT_TRUE(dir->mark_clean().ok());
+  dir.reset();
+  disk.crash(sim::CrashMode::lose_unsynced);
+  dir = must_open(disk);
+  EXPECT_TRUE(dir->was_clean());
+  EXPECT_TRUE(dir->journals().empty());
 }
 
 }  // namespace

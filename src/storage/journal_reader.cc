@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view kPrefix = "commit-journal-";
 constexpr std::string_view kParkedPrefix = "commit-journal-parked-";
 constexpr std::size_t kWindowBytes = 1u << 20;
+/// More bad sectors than that in one file, and the device is the problem.
+constexpr std::size_t kBadSectorsMax = 256;
 
 /// A file read front to back through one buffer.
 class Window {
@@ -23,7 +25,11 @@ class Window {
   explicit Window(File& file) : file_(file) {}
   /// Bytes [at, at + wanted), or fewer at the end; valid until the next call.
   Result<ByteView> bytes(std::uint64_t at, std::size_t wanted) {
-    if (at < at_ || at + wanted > at_ + buffer_.size()) MR_TRY_VOID(fill(at, std::max(wanted, kWindowBytes)));
+    if (at < at_ || at + wanted > at_ + buffer_.size()) {
+      Result<void> filled = fill(at, std::max(wanted, kWindowBytes));
+      if (!filled.ok() && filled.code() == Errc::disk_failed) filled = fill(at, wanted);  // not for a sector far behind
+      if (!filled.ok()) return std::move(filled).error();
+    }
     ByteView all(buffer_);
     std::size_t skipped = std::min<std::size_t>(at - at_, all.size());
     return all.subspan(skipped, std::min(wanted, all.size() - skipped));
@@ -33,10 +39,10 @@ class Window {
  private:
   Result<void> fill(std::uint64_t at, std::size_t wanted) {
     buffer_.resize(wanted);
-    MR_TRY(std::size_t got, file_.read_at(buffer_, at));
-    buffer_.resize(got);
+    auto got = file_.read_at(buffer_, at);
+    buffer_.resize(got.ok() ? *got : 0);
     at_ = at;
-    return {};
+    return got.ok() ? Result<void>{} : std::move(got).error();
   }
   File& file_;
   std::vector<std::byte> buffer_;
@@ -50,8 +56,9 @@ Result<JournalBlock> block_at(Window& window, std::uint64_t at) {
   return decode_journal_block(whole);
 }
 
-/// A block that says nothing by itself: bytes that are none, or not any more.
-bool is_no_block(const Error& error) { return error.code() == Errc::corrupt_data; }
+/// No block here, or not any more: it does not decode, or the device does not give it (a bad sector is that read's own
+/// error).
+bool is_no_block(const Error& error) { return error.code() == Errc::corrupt_data || error.code() == Errc::disk_failed; }
 
 }  // namespace
 
@@ -87,6 +94,7 @@ Result<std::vector<JournalEvidence::Block>> JournalEvidence::scan(std::size_t in
   MR_TRY(std::uint64_t size, file->size());
   Window window(*file);
   bool expected = true;  // a block starts here, if there is one more
+  std::size_t bad_sectors = 0;
   for (std::uint64_t at = 0; at < size;) {
     auto block = block_at(window, at);
     if (!block.ok() && is_no_block(block.error()) && expected) {
@@ -96,8 +104,13 @@ Result<std::vector<JournalEvidence::Block>> JournalEvidence::scan(std::size_t in
     if (!block.ok()) {
       // Bytes that somebody made look like a block of tomorrow, inside of what is carried, stop nobody.
       bool newer = block.code() == Errc::newer_format;
-      if ((newer && expected) || (!newer && !is_no_block(block.error())))
+      bool unreadable = block.code() == Errc::disk_failed;
+      if ((newer && expected) || (!newer && !is_no_block(block.error())) ||
+          (unreadable && ++bad_sectors > kBadSectorsMax))
         return in_file(path_of(sources_[index]), std::move(block).error());
+      if (unreadable && bad_sectors == 1)
+        log_error("storage", "the commit journal cannot be read everywhere: acknowledged records may be missing",
+                  {{"file", path_of(sources_[index])}, {"position", at}, {"error", block.error().message()}});
       expected = false;
       at += kJournalAlign;
       continue;

@@ -59,7 +59,8 @@ const std::set<std::string> kExpectedProbes = {
 
 /// Probes of the product that no broker simulation can reach, and where they are tested instead.
 const std::set<std::string> kTestedElsewhere = {
-    "state_machine_discarded",  // state_machine_host_test: no coordinator is served yet
+    "state_machine_discarded",             // state_machine_host_test: no coordinator is served yet
+    "journal_kept_for_offline_partition",  // journal_life_test: nobody writes a journal yet
 };
 
 /// Every `probe.hit("name")` in src, so that a new rare path cannot stay untried.
