@@ -85,11 +85,11 @@ TEST(ClusterState, ClusterIdIsMadeOnce) {
   Stage stage(Kind::sqlite);
   ClusterState state(stage.store());
   const Uuid first{1, 2}, second{3, 4};
-  EXPECT_EQ(*stage.run(state.ensure_cluster_id(first)), first.to_string());
-  EXPECT_EQ(*stage.run(state.ensure_cluster_id(second)), first.to_string());
+  EXPECT_EQ(*stage.run(state.ensure_cluster_id(first.to_string())), first.to_string());
+  EXPECT_EQ(*stage.run(state.ensure_cluster_id(second.to_string())), first.to_string());
   stage.reopen();
   ClusterState again(stage.store());
-  EXPECT_EQ(*stage.run(again.ensure_cluster_id(second)), first.to_string());
+  EXPECT_EQ(*stage.run(again.ensure_cluster_id(second.to_string())), first.to_string());
 }
 
 /// Adds what a caller was given; fails when somebody else was given it before.
