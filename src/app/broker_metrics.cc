@@ -38,6 +38,7 @@ struct ShardNumbers {
   std::size_t count = 0;
   std::uint64_t bytes = 0;
   replication::PartitionStats stats;
+  replication::ReadCheckStats checks;
 };
 
 }  // namespace
@@ -126,6 +127,7 @@ struct BrokerMetrics::Partitions {
   MetricsRegistry& registry;
   Gauge count, topics, bytes;
   std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
+  std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
   std::map<std::pair<std::string, std::int32_t>, One> series;
   std::uint64_t round = 0;
 };
@@ -146,6 +148,14 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
     add(partitions_->sync_failures, "millrace_log_sync_failures_total", "Syncs that failed; each takes a log offline.");
     add(partitions_->appended_batches, "millrace_log_appended_batches_total", "Record batches appended.");
     add(partitions_->appended_bytes, "millrace_log_appended_bytes_total", "Bytes appended.");
+    add(partitions_->checked_bytes, "millrace_read_checked_bytes_total", "Bytes whose checksums reads compared.");
+    add(partitions_->skipped_checks, "millrace_read_checks_skipped_total", "Reads sent unchecked for want of memory.");
+    add(partitions_->corrupt_ranges, "millrace_corrupt_ranges_total",
+        "Damaged places found in logs by reads; consumers get CORRUPT_MESSAGE for them.");
+    add(partitions_->healed, "millrace_read_healed_total", "Bad batches that were good when read again.");
+    for (auto [to, why] : {std::pair(&partitions_->cold_checks, "cold"), {&partitions_->sampled_checks, "sample"}})
+      to->push_back({registry.counter("millrace_read_checks_total", "Reads whose checksums were compared, and why.",
+                                      {{"shard", label}, {"why", why}})});
   }
 }
 
@@ -209,6 +219,7 @@ Task<void> BrokerMetrics::refresh() {
       ShardNumbers found;
       const broker::ShardState& shard = broker_.shard(ShardId{s});
       found.count = shard.partitions.size();
+      found.checks = shard.read_checks.stats();
       for (const auto& [key, partition] : shard.partitions) {
         const std::uint64_t size = partition->log().bytes();
         found.bytes += size;
@@ -228,6 +239,12 @@ Task<void> BrokerMetrics::refresh() {
     p.sync_failures[s].follow(numbers.stats.sync_failures);
     p.appended_batches[s].follow(numbers.stats.appended_batches);
     p.appended_bytes[s].follow(numbers.stats.appended_bytes);
+    p.checked_bytes[s].follow(numbers.checks.checked_bytes);
+    p.cold_checks[s].follow(numbers.checks.cold);
+    p.sampled_checks[s].follow(numbers.checks.sampled);
+    p.skipped_checks[s].follow(numbers.checks.without_memory);
+    p.corrupt_ranges[s].follow(numbers.checks.corrupt_ranges);
+    p.healed[s].follow(numbers.checks.healed);
     count += numbers.count;
     bytes += numbers.bytes;
   }

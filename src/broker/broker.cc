@@ -12,7 +12,7 @@ Broker::Broker(BrokerDeps deps)
       cluster_(deps.metadata),
       all_failed_(std::move(deps.all_failed)) {
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
-    per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s})));
+    per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s}), deps.read_sample_one_in));
   for (auto& data : deps.directories) {
     LogDirectory& directory = directories_.emplace_back();
     directory.path = data->path();

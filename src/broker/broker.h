@@ -27,6 +27,8 @@ struct BrokerDeps {
   /// Called once, on shard 0, when the last log directory has failed: nothing is served any more, the broker should be
   /// stopped.
   std::function<void(Error)> all_failed = {};
+  /// Of reads that need no check of their checksums, one in so many is checked all the same.
+  std::uint64_t read_sample_one_in = replication::ReadChecks::kSampleOneIn;
 };
 
 /// What one broker can do, in no protocol's words. Requests run on the shard they came in on and cross to a partition's

@@ -6,6 +6,8 @@ namespace mr::broker {
 
 namespace {
 
+constexpr Duration kCheckPatience = std::chrono::seconds(2);
+
 struct Budget {
   std::uint64_t bytes_left;
   bool first_whole = true;  ///< nothing found yet: the first batch comes whole however large (traps.md 61)
@@ -24,6 +26,7 @@ void read_one(ShardState& shard, FetchItem& item, Budget& budget, bool read_comm
   item.error.reset();
   item.diverging.reset();
   item.data = {};
+  item.to_check = false;
   PartitionRef partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
     item.error = shard.missing(item.topic, item.partition);
@@ -52,8 +55,42 @@ void read_one(ShardState& shard, FetchItem& item, Budget& budget, bool read_comm
     return;
   }
   item.data = std::move(*read);
-  if (item.data.bytes > 0) budget.first_whole = false;
+  if (item.data.bytes > 0) {
+    budget.first_whole = false;
+    item.to_check = shard.read_checks.wanted(item.data);
+  }
   budget.bytes_left -= std::min(budget.bytes_left, item.data.bytes);
+}
+
+bool any_to_check(std::span<const FetchItem> items) { return std::ranges::any_of(items, &FetchItem::to_check); }
+
+/// Home shard: checks what read_one() found, one partition after the other. `answered`: there is something to send
+/// already, so that nobody has to wait past the deadline for more.
+Task<void> check_items(ShardState& shard, std::span<FetchItem> items, const FetchOptions& options, bool answered) {
+  const TaskContext& context = co_await current_context();
+  for (FetchItem& item : items) {
+    if (!item.to_check) {
+      answered = answered || item.data.bytes > 0;
+      continue;
+    }
+    item.to_check = false;
+    PartitionRef partition = shard.find(item.topic, item.partition);
+    if (partition == nullptr) item.error = shard.missing(item.topic, item.partition);
+    bool late = answered && context.executor->now() >= options.deadline;
+    if (partition == nullptr || late) {
+      item.data = {};
+      continue;
+    }
+    // Whoever has to wait for long answers nothing for now: others are in front, and the disk is slow.
+    TimePoint patience = std::max(options.deadline, context.executor->now() + kCheckPatience);
+    auto checked = co_await shard.read_checks.check(*partition, item.data, options.memory, patience);
+    if (!checked.ok()) {
+      item.data = {};
+      bool no_turn = checked.code() == Errc::cancelled || checked.code() == Errc::timed_out;
+      if (!no_turn) item.error = std::move(checked).error();
+    }
+    answered = answered || item.data.bytes > 0;
+  }
 }
 
 /// The items one home shard has a part in, for a wait.
@@ -157,6 +194,11 @@ Task<void> fetch(Broker& broker, std::span<FetchItem> items, FetchOptions option
         read_run();
       } else {
         co_await broker.shards().call(home, read_run);
+      }
+      std::span<FetchItem> run = items.subspan(i, end - i);
+      if (any_to_check(run)) {
+        bool answered = std::ranges::any_of(items.first(i), [](const FetchItem& item) { return item.data.bytes > 0; });
+        co_await broker.shards().call(home, [&] { return check_items(broker.shard(home), run, options, answered); });
       }
       i = end;
     }

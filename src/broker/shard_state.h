@@ -4,6 +4,7 @@
 
 #include "broker/topic_table.h"
 #include "replication/partition.h"
+#include "replication/read_checks.h"
 #include "runtime/env.h"
 #include "runtime/scope.h"
 
@@ -31,7 +32,8 @@ using PartitionRef = std::shared_ptr<replication::Partition>;
 
 /// What one shard of the broker owns. That shard only.
 struct ShardState {
-  explicit ShardState(Env& e) : env(e), scope(e.executor) {}
+  ShardState(Env& e, std::uint64_t read_sample_one_in)
+      : env(e), read_checks(e, read_sample_one_in), scope(e.executor) {}
 
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
@@ -44,6 +46,7 @@ struct ShardState {
     Error why;
   };
   std::unordered_map<PartitionKey, Offline> offline;
+  replication::ReadChecks read_checks;
   Scope scope;  ///< retention and other housekeeping of this shard
 
   /// Null when this shard does not own it (any more).

@@ -280,6 +280,21 @@ Result<storage::ReadResult> Partition::read(Offset from, Offset end, std::uint64
   return log_->read(from, end, bytes_max, first_whole);
 }
 
+Result<std::optional<storage::BatchRange>> Partition::range_to_check(const storage::Fragment& fragment,
+                                                                     bool all) const {
+  if (stopped_) return Errc::not_leader;
+  return log_->range_to_check(fragment, all);
+}
+
+void Partition::note_check(Offset segment, const storage::BatchRange& range,
+                           const Result<storage::BatchCheck>& outcome) {
+  if (!stopped_) log_->note_check(segment, range, outcome);
+}
+
+std::size_t Partition::note_damage(Offset segment, storage::Damage damage) {
+  return stopped_ ? 0 : log_->note_damage(segment, std::move(damage));
+}
+
 void Partition::watch(WatermarkWatcher& watcher) {
   MR_CHECK(!watcher.watching());
   watcher.partition_ = this;

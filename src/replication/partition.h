@@ -114,6 +114,11 @@ class Partition final : public CommitMember {
   /// Reads below `end` (the watermark or the last stable offset). See Log::read.
   Result<storage::ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole);
 
+  // For whoever checks what was read: see Log. Errors: not_leader (closed meanwhile).
+  Result<std::optional<storage::BatchRange>> range_to_check(const storage::Fragment& fragment, bool all) const;
+  void note_check(Offset segment, const storage::BatchRange& range, const Result<storage::BatchCheck>& outcome);
+  std::size_t note_damage(Offset segment, storage::Damage damage);
+
   void watch(WatermarkWatcher& watcher);
 
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.

@@ -11,6 +11,7 @@
 #include "model/batch_header.h"
 #include "model/ids.h"
 #include "runtime/env.h"
+#include "storage/batch_check.h"
 #include "storage/compaction_plan.h"
 #include "storage/journal_format.h"
 
@@ -46,6 +47,8 @@ struct Fragment {
   File* file = nullptr;
   std::uint64_t position = 0;
   std::uint64_t length = 0;
+  Offset segment{-1};         ///< whose file it is
+  std::uint64_t checked = 0;  ///< so many of the bytes this process has lately written or checked
 };
 
 struct ReadResult {
@@ -53,6 +56,7 @@ struct ReadResult {
   std::uint64_t bytes = 0;
   std::unique_ptr<Pin> pin;
   Offset first_batch_base{-1};  ///< base offset of the first batch returned; -1 when empty
+  bool unchecked = false;       ///< of some fragment not every byte is `checked`
 };
 
 /// One producer's recent batches in one partition (traps.md 54): enough to tell a repeat from a gap.
@@ -168,6 +172,21 @@ class Log {
   /// `first_whole` the first batch comes whole however large it is. Empty when from == end.
   /// Errors: offset_out_of_range (below log start, above log end), corrupt_batch, disk_failed.
   virtual Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) = 0;
+
+  // Checking what was read (design section 5 rule 4). What this process appended it has checked; of the rest the log
+  // remembers, within bounds, what was checked lately.
+  /// What to look at before `fragment` of a read is believed: from its first unchecked batch on, or `all`.
+  /// Empty when retention took the segment since.
+  virtual std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const = 0;
+  /// Hands back what check_batches() said of `range` in `segment`, which may be gone. Good bytes are remembered for a
+  /// while. A disk_failed is final.
+  virtual void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) = 0;
+  /// Hands back what survey_damage() found in `segment`: reads of those offsets answer corrupt_batch from now on. What
+  /// was not known is told as an event. Returns how many ranges that were.
+  virtual std::size_t note_damage(Offset segment, Damage damage) = 0;
+  /// Called every few minutes: what was not read since the call before is no longer known to be good (it may have left
+  /// the page cache).
+  virtual void forget_checks() = 0;
 
   /// First batch whose largest timestamp is at or after `timestamp` and that lies below `end`: its file range, so that
   /// the caller can look for the exact record inside (traps.md 72). Empty when none.

@@ -88,7 +88,7 @@ Result<void> PartitionLog::roll() {
   MR_TRY(auto synced, active().seal());
   MR_TRY(auto next, Segment::create(place_, log_end_));
   if (!seals_) seals_ = std::make_shared<SealTask>(place_);
-  seals_->add(std::move(synced), log_end_, producers_.encode_snapshot());
+  seals_->add(std::move(synced), active().seal_facts(log_end_), log_end_, producers_.encode_snapshot());
   note_use(active());
   segments_.push_back(std::move(next));
   if (recent_) recent_->count = 0;
@@ -238,6 +238,7 @@ Result<void> PartitionLog::close() {
     seals_.reset();
     MR_TRY(auto synced, active().seal());
     for (auto& file : synced) MR_TRY_VOID(file->sync());
+    if (auto facts = active().seal_facts(log_end_)) MR_TRY_VOID(write_seal(place_.files, place_.directory, *facts));
     MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
     return place_.files.sync_directory(place_.directory);
   };

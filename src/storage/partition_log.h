@@ -15,7 +15,7 @@
 namespace mr::storage {
 
 /// The Log. One file per concern: partition_log.cc (open, append, sync, close), partition_log_read.cc,
-/// partition_log_retention.cc, partition_log_compaction.cc.
+/// partition_log_check.cc, partition_log_retention.cc, partition_log_compaction.cc.
 class PartitionLog final : public Log {
  public:
   static Result<std::unique_ptr<PartitionLog>> open(FileSystem& files, OpenOptions options);
@@ -37,6 +37,10 @@ class PartitionLog final : public Log {
   bool may_carry() const override { return !seals_ && !syncing_seals_; }
 
   Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) override;
+  std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const override;
+  void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) override;
+  std::size_t note_damage(Offset segment, Damage damage) override;
+  void forget_checks() override;
   Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
 
@@ -119,6 +123,8 @@ class PartitionLog final : public Log {
                                         std::uint64_t limit);
   Result<TimestampHit> load_hit(Segment& segment, const BatchScanner::Item& item);
   Result<void> give_up_segment(Segment& segment);
+  /// Null when retention has taken it.
+  Segment* find_segment(Offset base);
 
   LogPlace place_;
   TopicPartition partition_;

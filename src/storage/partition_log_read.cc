@@ -136,6 +136,7 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
   for (std::size_t touched = 0; touched < kSegmentsPerRead && index < segments_.size(); ++touched, ++index) {
     Segment& segment = *segments_[index];
     if (segment.base() >= end) break;
+    segment.note_read();
     if (result.bytes >= bytes_max && result.bytes > 0) break;
     bool first = result.bytes == 0;
     auto part = slice(index, std::max(from, segment.base()), end, bytes_max - result.bytes, first && first_whole);
@@ -148,8 +149,10 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
     if (part->length > 0) {
       MR_TRY(auto file, segment.file());
       if (first) result.first_batch_base = part->first_base;
-      result.fragments.push_back({{}, file.get(), part->position, part->length});
+      std::uint64_t checked = std::min(segment.checked_to(part->position) - part->position, part->length);
+      result.fragments.push_back({{}, file.get(), part->position, part->length, segment.base(), checked});
       result.bytes += part->length;
+      if (checked < part->length) result.unchecked = true;
       pin->add(std::move(file));
     }
     if (!part->reaches_end) break;

@@ -59,8 +59,9 @@ Result<void> PartitionLog::advance_log_start(Offset offset) {
 }
 
 Result<void> PartitionLog::give_up_segment(Segment& segment) {
-  for (std::string_view suffix :
-       {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+  constexpr std::string_view kAll[] = {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix,
+                                       kSnapshotSuffix,    kSealSuffix,      kLogSuffix};
+  for (std::string_view suffix : kAll) {
     std::string path = segment_path(place_.directory, segment.base(), suffix);
     std::string given_up = path + std::string(kDeletedSuffix);
     Result<void> renamed = place_.files.rename(path, given_up);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/log.h"
@@ -11,7 +12,7 @@
 #include "storage/partition_metadata.h"
 #include "storage/seal_task.h"
 #include "storage/segment_names.h"
-#include "storage/segment_walk.h"
+#include "storage/segment_verify.h"
 #include "storage/small_file.h"
 
 namespace mr::storage {
@@ -49,7 +50,9 @@ class Recovery {
   Result<void> open_segments();
   Result<void> load_segments(std::size_t count);
   Result<void> replay_producers();
-  Result<std::vector<std::uint64_t>> indexed_positions(Offset base);
+  Result<void> load_seals();
+  void pass_over_foreign_files();
+  void note_seal(Segment& segment, HeaderChain chain, Offset end);
   std::vector<HeaderFact> facts_of(Offset base) const;
   Result<ScanEnd> scan(std::size_t index);
   Result<void> recover_segment(std::size_t index);
@@ -72,9 +75,12 @@ class Recovery {
   const LogPlace& place_;
   const Log::OpenOptions& options_;
   std::vector<Offset> bases_;
-  std::set<Offset> snapshots_, offset_indexes_, time_indexes_;
+  std::set<Offset> snapshots_, offset_indexes_, time_indexes_, seal_names_;
+  std::map<Offset, SegmentSeal> seals_;  ///< those that read
+  std::set<Offset> bad_seals_;
   Offset snapshot_{0};  ///< of the newest valid producer snapshot
   Offset evidence_{0};
+  std::map<Offset, SegmentSeal> new_seals_;
   EpochTable known_epochs_;  ///< as the checkpoint says
   std::vector<bool> look_;   ///< segments to scan, by index in bases_
   bool scan_all_ = false;    ///< something that only the batches can tell is missing
@@ -104,6 +110,8 @@ Result<void> Recovery::list_directory() {
       offset_indexes_.insert(name->base);
     } else if (name->suffix == kTimeIndexSuffix) {
       time_indexes_.insert(name->base);
+    } else if (name->suffix == kSealSuffix) {
+      seal_names_.insert(name->base);
     }
   }
   std::ranges::sort(bases_);
@@ -121,10 +129,12 @@ Result<void> Recovery::finish_deletion(const std::vector<std::string>& given_up,
   auto kept = bases_.begin();
   if (options_.config.delete_old && !rewritten) {
     MR_TRY(std::set<Offset> by_retention, given_up_by_retention(place_, bases_, given_up_bases));
+    // A successor was durable before anything was given up: what lies above all segments is not from retention.
+    std::erase_if(by_retention, [&](Offset base) { return bases_.empty() || base >= bases_.back(); });
     if (!by_retention.empty()) kept = std::ranges::upper_bound(bases_, *by_retention.rbegin());
   }
   for (auto base = bases_.begin(); base != kept; ++base) {
-    for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
+    for (std::string_view suffix : kSegmentSuffixes) {
       auto removed = place_.files.remove(segment_path(place_.directory, *base, suffix));
       if (!removed.ok() && removed.code() != Errc::not_found) return removed;
     }
@@ -174,22 +184,49 @@ Result<void> Recovery::load_newest_snapshot() {
   return {};
 }
 
+Result<void> Recovery::load_seals() {
+  for (Offset base : seal_names_) {
+    if (bases_.empty() || base < bases_.front()) {  // left over from retention
+      auto removed = place_.files.remove(segment_path(place_.directory, base, kSealSuffix));
+      if (!removed.ok() && removed.code() != Errc::not_found) return removed;
+      continue;
+    }
+    auto seal = read_seal(place_.files, place_.directory, base);
+    if (!seal.ok() && seal.code() != Errc::corrupt_data) return std::move(seal).error();
+    if (!seal.ok()) {
+      log_warn("storage", "a seal is damaged; its segment is read to make it again",
+               {{"found", seal.error().message()}});
+      bad_seals_.insert(base);
+    } else if (*seal) {
+      if (!std::ranges::binary_search(bases_, base))
+        log_error("storage", "a segment file is missing",
+                  {{"file", segment_path(place_.directory, base, kLogSuffix)}, {"next_offset", (*seal)->end.v}});
+      evidence_ = std::max(evidence_, (*seal)->end);
+      seals_.emplace(base, std::move(**seal));
+    }
+  }
+  return {};
+}
+
+/// A file whose name lies inside another segment that has a seal is none of ours.
+void Recovery::pass_over_foreign_files() {
+  Offset sealed_end{0};
+  std::erase_if(bases_, [&](Offset base) {
+    auto seal = seals_.find(base);
+    if (seal != seals_.end()) sealed_end = std::max(sealed_end, seal->second.end);
+    if (seal != seals_.end() || base >= sealed_end) return false;
+    log_error("storage", "a file that is no segment of this log is passed over",
+              {{"file", segment_path(place_.directory, base, kLogSuffix)}, {"sealed_until", sealed_end.v}});
+    return true;
+  });
+}
+
 Result<void> Recovery::load_segments(std::size_t count) {
   for (std::size_t i = log_.segments.size(); i < count; ++i) {
     MR_TRY(auto segment, Segment::load(place_, bases_[i]));
     log_.segments.push_back(std::move(segment));
   }
   return {};
-}
-
-/// Positions of the offset index as it is before the rebuild: where to look for batches behind damage.
-Result<std::vector<std::uint64_t>> Recovery::indexed_positions(Offset base) {
-  std::vector<std::uint64_t> positions;
-  auto bytes = read_whole_file(place_.files, segment_path(place_.directory, base, kOffsetIndexSuffix));
-  if (!bytes.ok()) return bytes.code() == Errc::disk_failed ? Result<decltype(positions)>(bytes.error()) : positions;
-  for (std::size_t at = 0; at + OffsetIndex::kEntryBytes <= bytes->size(); at += OffsetIndex::kEntryBytes)
-    positions.push_back(static_cast<std::uint32_t>(load_be<std::int32_t>(bytes->data() + at + 4)));
-  return positions;
 }
 
 std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
@@ -201,6 +238,8 @@ std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
   };
   for (const JournalRun& run : options_.evidence.durable) add(run);
   for (const CommitEvidence::Carried& one : options_.evidence.carried) add(one.run);
+  if (auto seal = seals_.find(base); seal != seals_.end())
+    std::ranges::copy(seal->second.facts(), std::back_inserter(facts));
   std::ranges::sort(facts, {}, &HeaderFact::position);
   return facts;
 }
@@ -220,9 +259,10 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
                   .facts = facts_of(segment.base())};
   // A name above the evidence says nothing for sure: it may be left over from what a crash took.
   if (index + 1 < bases_.size() && bases_[index + 1] <= evidence_) input.next_base = bases_[index + 1];
-  MR_TRY(input.anchors, indexed_positions(segment.base()));
+  MR_TRY(input.anchors, indexed_positions(place_.files, place_.directory, segment.base()));
   MR_TRY_VOID(segment.reset_for_rebuild());
   SegmentWalk walk(*file, std::min(file_bytes, Segment::kBytesMax), std::move(input), kScanChunkBytes);
+  HeaderChain chain;
   while (true) {
     auto item = walk.next();
     if (!item.ok()) return in_file(segment.log_path(), std::move(item).error());
@@ -231,11 +271,13 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
     MR_TRY_VOID(segment.note(header, header.max_timestamp, (*item)->position, options_.config.index_interval_bytes));
     if (header.base_offset >= snapshot_.v) log_.producers.note(header, options_.now);
     log_.epochs.assign(LeaderEpoch{header.leader_epoch}, Offset{header.base_offset});
+    chain.add(walk.header_bytes(), (*item)->end());
   }
   scanned_epoch_ = walk.epoch();
   ScanEnd end{walk.next_offset(), walk.position(), walk.torn()};
   if (!end.torn && file_bytes > Segment::kBytesMax) end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
   segment.set_damage(walk.damage(), end.torn ? end.position : file_bytes);
+  note_seal(segment, std::move(chain), end.next);
   for (const DamagedRange& range : segment.damage()) {
     log_error("storage", "damaged; nothing is cut, reads of these offsets answer corrupt_batch",
               {{"file", segment.log_path()},
@@ -263,7 +305,7 @@ Result<void> Recovery::drop_segments_from(std::size_t index) {
   for (std::size_t i = index; i < bases_.size(); ++i) {
     log_warn("storage", "dropping a segment behind a torn tail",
              {{"file", segment_path(place_.directory, bases_[i], kLogSuffix)}});
-    for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
+    for (std::string_view suffix : kSegmentSuffixes) {
       auto removed = place_.files.remove(segment_path(place_.directory, bases_[i], suffix));
       if (!removed.ok() && removed.code() != Errc::not_found) return removed;
     }
@@ -272,7 +314,23 @@ Result<void> Recovery::drop_segments_from(std::size_t index) {
   bases_.resize(index);
   look_.resize(index);
   log_.segments.resize(std::min(index, log_.segments.size()));
+  new_seals_.erase(index < 1 ? new_seals_.begin() : new_seals_.upper_bound(bases_.back()), new_seals_.end());
   return {};
+}
+
+/// What the seal of a scanned segment shall say. Of a damaged one an earlier seal still knows what was there.
+void Recovery::note_seal(Segment& segment, HeaderChain chain, Offset end) {
+  SegmentSeal seal{.base = segment.base(), .end = end, .bytes = segment.size()};
+  auto known = seals_.find(segment.base());
+  if (segment.damage().empty()) {
+    seal = chain.seal(segment.base(), end);
+    segment.set_chain(std::move(chain));
+  } else if (known != seals_.end()) {
+    seal = known->second;
+    seal.end = std::max(seal.end, end);
+  }
+  seal.damaged = !segment.damage().empty();
+  if (known == seals_.end() || known->second != seal) new_seals_[segment.base()] = std::move(seal);
 }
 
 Result<void> Recovery::recover_segment(std::size_t index) {
@@ -308,6 +366,12 @@ std::size_t Recovery::first_behind_snapshot() const {
 
 /// A sealed segment's last batch ends where the next segment begins.
 Result<bool> Recovery::looks_whole(std::size_t index) {
+  if (bad_seals_.contains(bases_[index])) return false;
+  if (auto known = seals_.find(bases_[index]); known != seals_.end() && known->second.batches > 0) {
+    const SegmentSeal& seal = known->second;
+    bool fits = may_be_compacted(index) ? seal.end <= bases_[index + 1] : seal.end == bases_[index + 1];
+    return fits && !seal.damaged && seal.bytes == log_.segments[index]->size();
+  }
   Segment& segment = *log_.segments[index];
   auto end = segment.resume();
   segment.close_files();
@@ -325,6 +389,10 @@ Result<void> Recovery::choose_after_clean_stop() {
     MR_TRY(bool whole, looks_whole(i));
     look_[i] = !whole;
   }
+  auto newest_seal = seals_.find(bases_.back());
+  if (newest_seal != seals_.end() &&
+      (newest_seal->second.damaged || newest_seal->second.bytes > log_.segments.back()->size()))
+    look_.back() = true;
   if (look_.back()) return {};
   auto end = log_.segments.back()->resume();
   if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
@@ -342,11 +410,15 @@ Result<void> Recovery::choose_after_clean_stop() {
 
 /// What lies behind the snapshot, and where a scan has to make the indexes again.
 Result<void> Recovery::choose_after_crash() {
+  MR_TRY_VOID(load_segments(bases_.size()));
   for (std::size_t i = 0; i < bases_.size(); ++i) {
-    look_[i] = look_[i] || i >= first_behind_snapshot() || !indexes_there(bases_[i]);
+    look_[i] = look_[i] || i >= first_behind_snapshot() || !indexes_there(bases_[i]);  // a scan makes indexes again
     if (look_[i]) continue;
-    MR_TRY(bool complete, time_index_complete(i));
-    look_[i] = !complete;
+    MR_TRY(bool whole, looks_whole(i));
+    if (whole) {
+      MR_TRY(whole, time_index_complete(i));
+    }
+    look_[i] = !whole;
   }
   return {};
 }
@@ -397,6 +469,10 @@ Result<void> Recovery::sync_scanned(const std::vector<std::size_t>& scanned) {
     MR_TRY(auto files, log_.segments[i]->seal());
     for (auto& file : files) MR_TRY_VOID(file->sync());
     log_.segments[i]->close_files();
+  }
+  for (const auto& [base, seal] : new_seals_) {
+    Result<void> written = write_seal(place_.files, place_.directory, seal);
+    if (!written.ok() && written.code() != Errc::disk_full) return written;
   }
   std::string epochs = log_.epochs.encode();
   MR_TRY_VOID(replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(epochs)));
@@ -474,6 +550,8 @@ Result<RecoveredLog> Recovery::run() {
   MR_TRY_VOID(load_newest_snapshot());
   evidence_ = std::max(snapshot_, options_.evidence.end());
   if (options_.clean_stop) evidence_ = std::max(evidence_, options_.recovery_point);
+  MR_TRY_VOID(load_seals());
+  pass_over_foreign_files();
   if (bases_.empty()) {
     Offset base = std::max(options_.log_start, evidence_);
     MR_TRY(auto segment, Segment::create(place_, base));

@@ -27,6 +27,7 @@ Result<void> SealTask::sync() {
 
 Result<void> SealTask::write_snapshots() {
   for (Seal& seal : seals_) {
+    if (seal.facts) MR_TRY_VOID(write_seal(files_, directory_, *seal.facts));
     Result<void> written = write_snapshot(files_, directory_, seal.next_base, seal.snapshot);
     if (written.ok()) continue;
     // Recovery would drop half a snapshot anyway.

@@ -7,6 +7,7 @@
 
 #include "runtime/env.h"
 #include "storage/index_file.h"
+#include "storage/segment_seal.h"
 
 namespace mr::storage {
 
@@ -42,15 +43,16 @@ class EpochTask final : public RoundTask {
 };
 
 /// What rolling a segment leaves to do: sync the log and indexes of each sealed segment, then the directory; then write
-/// and sync, per segment, the producer snapshot named by the next segment's base; at the end sync the directory again.
-/// A full disk costs the snapshots only: recovery then has more to read. So a valid snapshot N says that everything
-/// below N is on disk in order: recovery takes it as evidence (recovery.h).
+/// and sync, per segment, its seal (segment_seal.h) and the producer snapshot named by the next segment's base; at the
+/// end sync the directory again. A full disk costs seals and snapshots only: recovery then has more to read. So a valid
+/// snapshot N says that everything below N is on disk in order: recovery takes it as evidence (recovery.h).
 class SealTask final : public RoundTask {
  public:
   explicit SealTask(const LogPlace& place) : files_(place.files), directory_(place.directory) {}
 
-  void add(std::vector<std::shared_ptr<File>> synced, Offset next_base, std::vector<std::byte> snapshot) {
-    seals_.push_back({std::move(synced), next_base, std::move(snapshot)});
+  void add(std::vector<std::shared_ptr<File>> synced, std::optional<SegmentSeal> facts, Offset next_base,
+           std::vector<std::byte> snapshot) {
+    seals_.push_back({std::move(synced), std::move(facts), next_base, std::move(snapshot)});
   }
   /// Runs before us in the round: as long as it is put off there are no snapshots.
   void after(std::shared_ptr<const EpochTask> epochs) { epochs_ = std::move(epochs); }
@@ -64,6 +66,7 @@ class SealTask final : public RoundTask {
  private:
   struct Seal {
     std::vector<std::shared_ptr<File>> synced;
+    std::optional<SegmentSeal> facts;
     Offset next_base;
     std::vector<std::byte> snapshot;
   };

@@ -41,6 +41,7 @@ Result<std::unique_ptr<Segment>> Segment::create(const LogPlace& place, Offset b
   }
   segment->file_ = std::move(file);
   segment->newest_ = TimeIndex::Entry{-1, base};
+  segment->appended_from_ = 0;
   return segment;
 }
 
@@ -84,15 +85,37 @@ Result<std::shared_ptr<File>> Segment::file() {
 Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
                              std::uint64_t index_interval_bytes) {
   if (!file_) MR_TRY_VOID(file());
+  if (!chain_ && !chain_unknown_) prepare_chain();
   Result<void> written = file_->write_at(batch, size_);
   if (!written.ok()) {
     has_rest_ = true;
     if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
     return written;
   }
-  Result<void> noted = note(header, max_timestamp, size_, index_interval_bytes);
+  std::uint64_t position = size_;
+  Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
   if (!noted.ok()) has_rest_ = true;
+  if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
+  if (noted.ok() && !appended_from_) appended_from_ = position;
   return noted;
+}
+
+void Segment::prepare_chain() {
+  if (size_ == 0) {
+    chain_ = std::make_unique<HeaderChain>();
+    return;
+  }
+  auto seal = read_seal(place_->files, place_->directory, base_);
+  bool fits = seal.ok() && *seal && (*seal)->bytes == size_ && (*seal)->batches > 0;
+  if (fits) set_chain(HeaderChain::resume(**seal));
+  chain_unknown_ = !fits;
+}
+
+std::optional<SegmentSeal> Segment::seal_facts(Offset end) const {
+  if (!chain_ || chain_->bytes() != size_) return std::nullopt;
+  SegmentSeal seal = chain_->seal(base_, end);
+  seal.damaged = !damage_.empty();
+  return seal;
 }
 
 Result<void> Segment::note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
@@ -295,6 +318,28 @@ bool Segment::index_full(std::uint64_t index_bytes_max) {
          (time_index_.file().entries() + 1) * TimeIndex::kEntryBytes > index_bytes_max;
 }
 
+void Segment::add_damage(Damage more) {
+  std::ranges::move(more, std::back_inserter(damage_));
+  damage_ = normalized(std::move(damage_));
+}
+
+std::uint64_t Segment::checked_to(std::uint64_t position) const {
+  std::uint64_t appended = appended_from_.value_or(size_);
+  if (position < appended) position = checked_.covered_to(position);
+  return position >= appended ? size_ : position;
+}
+
+void Segment::forget_checks() {
+  if (read_since_) {
+    checked_.add(appended_from_.value_or(old_size_), old_size_);
+  } else {
+    checked_.clear();
+  }
+  if (appended_from_) appended_from_ = std::max(*appended_from_, old_size_);
+  old_size_ = size_;
+  read_since_ = false;
+}
+
 void Segment::close_files() {
   if (cleaned_) return;
   file_.reset();
@@ -303,7 +348,9 @@ void Segment::close_files() {
 }
 
 std::size_t Segment::memory_bytes() const {
-  return sizeof *this + offset_index_.file().memory_bytes() + time_index_.file().memory_bytes();
+  return sizeof *this + (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
+         damage_.capacity() * sizeof(DamagedRange) + checked_.memory_bytes() + offset_index_.file().memory_bytes() +
+         time_index_.file().memory_bytes();
 }
 
 Result<void> Segment::cut(std::uint64_t position) {
@@ -311,6 +358,10 @@ Result<void> Segment::cut(std::uint64_t position) {
   MR_TRY_VOID(log->truncate(position));
   size_ = position;
   has_rest_ = false;
+  if (chain_ && chain_->bytes() != size_) {
+    chain_.reset();
+    chain_unknown_ = true;
+  }
   return {};
 }
 

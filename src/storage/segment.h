@@ -8,8 +8,10 @@
 #include "model/batch_header.h"
 #include "runtime/env.h"
 #include "storage/batch_scanner.h"
+#include "storage/byte_ranges.h"
 #include "storage/damage.h"
 #include "storage/index_file.h"
+#include "storage/segment_seal.h"
 
 namespace mr::storage {
 
@@ -84,6 +86,20 @@ class Segment {
   std::uint64_t readable_until(std::uint64_t position) const;
   /// No damaged offsets in what lies at or behind `position`.
   bool reads_to_end(std::uint64_t position) const;
+  /// What the seal of this segment says once everything in it is synced; empty when its beginning is not known. `end`:
+  /// behind its last batch.
+  std::optional<SegmentSeal> seal_facts(Offset end) const;
+  /// The chain over all batches in the file, from a scan.
+  void set_chain(HeaderChain chain) { chain_ = std::make_unique<HeaderChain>(std::move(chain)); }
+  /// Adds what was found since.
+  void add_damage(Damage more);
+
+  /// Up to where this process has written or checked the bytes from `position` on; `position` when it has not.
+  std::uint64_t checked_to(std::uint64_t position) const;
+  void note_checked(std::uint64_t from, std::uint64_t to) { checked_.add(from, to); }
+  void note_read() { read_since_ = true; }
+  /// Half-forgets: see Log::forget_checks.
+  void forget_checks();
   /// Cuts everything from `position` on. Pool.
   Result<void> cut(std::uint64_t position);
 
@@ -95,6 +111,8 @@ class Segment {
   Result<void> walk(std::uint64_t position, Visit visit);
   template <class Visit>
   Result<void> walk_indexed(std::uint64_t position, Visit visit);
+  /// Takes up the chain over what is in the file already.
+  void prepare_chain();
   Error unreadable(const DamagedRange& range) const;
 
   const LogPlace* place_;
@@ -109,6 +127,13 @@ class Segment {
   mutable OffsetIndex offset_index_;
   mutable TimeIndex time_index_;
   bool has_rest_ = false;
+  std::unique_ptr<HeaderChain> chain_;  ///< made when first needed: idle segments stay small
+  bool chain_unknown_ = false;          ///< the segment was begun without one
+  ByteRanges checked_;
+  /// Appended by this process and so checked, while it is young: [appended_from_, size_).
+  std::optional<std::uint64_t> appended_from_;
+  std::uint64_t old_size_ = 0;  ///< at the last forget_checks()
+  bool read_since_ = false;     ///< then
   bool cleaned_ = false;  ///< not named as a segment yet: what is closed could not be opened again
 };
 

@@ -13,7 +13,7 @@ constexpr std::int64_t kBaseMax = INT64_MAX - (std::int64_t{1} << 32);
 
 bool known_suffix(std::string_view suffix) {
   return suffix == kLogSuffix || suffix == kOffsetIndexSuffix || suffix == kTimeIndexSuffix ||
-         suffix == kTransactionIndexSuffix || suffix == kSnapshotSuffix;
+         suffix == kTransactionIndexSuffix || suffix == kSnapshotSuffix || suffix == kSealSuffix;
 }
 
 }  // namespace

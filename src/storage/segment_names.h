@@ -14,6 +14,11 @@ inline constexpr std::string_view kOffsetIndexSuffix = ".index";
 inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kTransactionIndexSuffix = ".txnindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
+/// Ours; Apache Kafka ignores it (segment_seal.h).
+inline constexpr std::string_view kSealSuffix = ".seal";
+/// Files that come and go with a segment, the one that makes it a segment last.
+inline constexpr std::string_view kSegmentSuffixes[] = {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix,
+                                                        kSealSuffix, kLogSuffix};
 inline constexpr std::string_view kDeletedSuffix = ".deleted";
 /// Compaction's output: being written, and complete but not in its place yet (compaction_recovery.h).
 inline constexpr std::string_view kCleanedSuffix = ".cleaned";

@@ -83,7 +83,8 @@ Task<Result<void>> handle_fetch(Exchange& x) {
       .deadline = x.context.received + std::clamp(Millis(request.max_wait_ms), Millis(0), kLongPollMax),
       .bytes_min = static_cast<std::uint64_t>(std::max(request.min_bytes, 0)),
       .bytes_max = static_cast<std::uint64_t>(std::clamp(request.max_bytes, 0, x.broker->config().fetch_max_bytes)),
-      .read_committed = read_committed};
+      .read_committed = read_committed,
+      .memory = x.context.memory};
   co_await broker::fetch(*x.broker, items, options);
 
   response.responses = x.arena.list<wire::fetch::FetchableTopicResponse>(request.topics.size());
