@@ -39,6 +39,43 @@ struct ShardNumbers {
   std::uint64_t bytes = 0;
   replication::PartitionStats stats;
   replication::ReadCheckStats checks;
+  replication::CommitStats commit;  ///< of all log directories
+};
+
+/// The commit journal's counters of one shard.
+struct CommitCounters {
+  CommitCounters(MetricsRegistry& r, const std::string& shard) {
+    auto counter = [&](std::string_view name, std::string_view help) {
+      return Followed{r.counter(name, help, {{"shard", shard}})};
+    };
+    blocks = counter("millrace_commit_blocks_total", "Blocks written to the commit journal.");
+    syncs = counter("millrace_commit_syncs_total", "Syncs of the commit journal.");
+    sync_us =
+        counter("millrace_commit_sync_microseconds_total", "Time that synced blocks took, queue of the pool included.");
+    batches = counter("millrace_commit_carried_batches_total", "Batches made durable by the commit journal.");
+    bytes = counter("millrace_commit_carried_bytes_total", "Their bytes.");
+    statements = counter("millrace_commit_statements_total", "Syncs of partition files noted in the commit journal.");
+    destages = counter("millrace_commit_destages_total", "Halves of the journal whose bytes reached their own files.");
+    constexpr std::string_view kReasons[] = {"too_large", "own_file_pending", "no_room"};
+    static_assert(std::size(kReasons) == replication::CommitStats::kRefusals);
+    for (std::string_view reason : kReasons)
+      refused.push_back(
+          {r.counter("millrace_commit_refused_total", "Batches synced in their own file instead, by reason.",
+                     {{"shard", shard}, {"reason", std::string(reason)}})});
+  }
+  void follow(const replication::CommitStats& now) {
+    blocks.follow(now.blocks);
+    syncs.follow(now.syncs);
+    sync_us.follow(now.sync_nanoseconds / 1000);
+    batches.follow(now.carried_batches);
+    bytes.follow(now.carried_bytes);
+    statements.follow(now.statements);
+    destages.follow(now.destages);
+    for (std::size_t i = 0; i < refused.size(); ++i) refused[i].follow(now.refused[i]);
+  }
+
+  Followed blocks, syncs, sync_us, batches, bytes, statements, destages;
+  std::vector<Followed> refused;
 };
 
 }  // namespace
@@ -128,6 +165,7 @@ struct BrokerMetrics::Partitions {
   Gauge count, topics, bytes;
   std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
   std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
+  std::vector<CommitCounters> commits;
   std::map<std::pair<std::string, std::int32_t>, One> series;
   std::uint64_t round = 0;
 };
@@ -144,7 +182,8 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
     auto add = [&](std::vector<Followed>& to, std::string_view name, std::string_view help) {
       to.push_back({registry.counter(name, help, {{"shard", label}})});
     };
-    add(partitions_->syncs, "millrace_log_syncs_total", "Group commits: syncs of partition logs.");
+    add(partitions_->syncs, "millrace_log_syncs_total", "Syncs of partition logs, each of one partition's own files.");
+    partitions_->commits.emplace_back(registry, label);
     add(partitions_->sync_failures, "millrace_log_sync_failures_total", "Syncs that failed; each takes a log offline.");
     add(partitions_->appended_batches, "millrace_log_appended_batches_total", "Record batches appended.");
     add(partitions_->appended_bytes, "millrace_log_appended_bytes_total", "Bytes appended.");
@@ -220,6 +259,8 @@ Task<void> BrokerMetrics::refresh() {
       const broker::ShardState& shard = broker_.shard(ShardId{s});
       found.count = shard.partitions.size();
       found.checks = shard.read_checks.stats();
+      for (const auto& commit : shard.commits)
+        if (commit) found.commit += commit->stats();
       for (const auto& [key, partition] : shard.partitions) {
         const std::uint64_t size = partition->log().bytes();
         found.bytes += size;
@@ -236,6 +277,7 @@ Task<void> BrokerMetrics::refresh() {
     });
     p.take(numbers, round);
     p.syncs[s].follow(numbers.stats.syncs);
+    p.commits[s].follow(numbers.commit);
     p.sync_failures[s].follow(numbers.stats.sync_failures);
     p.appended_batches[s].follow(numbers.stats.appended_batches);
     p.appended_bytes[s].follow(numbers.stats.appended_bytes);

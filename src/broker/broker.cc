@@ -10,6 +10,7 @@ Broker::Broker(BrokerDeps deps)
       self_(BrokerId{settings_.config.node_id}),
       metadata_(deps.metadata),
       cluster_(deps.metadata),
+      journal_(deps.journal),
       all_failed_(std::move(deps.all_failed)) {
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
     per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s}), deps.read_sample_one_in));

@@ -17,6 +17,13 @@
 
 namespace mr::broker {
 
+/// Of each shard's commit journal in each log directory (docs/performance.md); tests take small ones.
+struct JournalSizes {
+  std::uint64_t half_bytes = 32u << 20;
+  std::uint64_t block_bytes_max = 1u << 20;
+  std::uint64_t grow_bytes = 1u << 20;
+};
+
 /// What the broker is made of; all of it outlives the broker. Several brokers may live in one process.
 struct BrokerDeps {
   Shards& shards;
@@ -29,6 +36,7 @@ struct BrokerDeps {
   std::function<void(Error)> all_failed = {};
   /// Of reads that need no check of their checksums, one in so many is checked all the same.
   std::uint64_t read_sample_one_in = replication::ReadChecks::kSampleOneIn;
+  JournalSizes journal = {};
 };
 
 /// What one broker can do, in no protocol's words. Requests run on the shard they came in on and cross to a partition's
@@ -142,6 +150,8 @@ class Broker {
   Task<void> reopen_loop();
   Task<bool> reopen(WaitingForSpace waiting, TopicRef topic);
   Task<Result<void>> raise_epochs(std::vector<OpenJob>& jobs);
+  /// A group commit per shard and log directory; no file is made before the first block.
+  Task<void> make_group_commits();
   Task<void> publish(std::shared_ptr<const TopicTable> table);
   Task<void> remove_data(TopicRef topic);
   Task<void> finish_old_deletions();
@@ -172,6 +182,7 @@ class Broker {
   BrokerId self_;
   metastore::Metastore& metadata_;
   metastore::ClusterState cluster_;
+  JournalSizes journal_;
   std::string cluster_id_;
   std::vector<std::unique_ptr<ShardState>> per_shard_;
 

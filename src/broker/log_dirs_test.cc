@@ -77,7 +77,7 @@ TEST_F(TwoDirectories, OneThatFailsTakesOnlyItsPartitions) {
 TEST_F(TwoDirectories, TheLastOneThatFailsIsTold) {
   first_life();
   auto running = start();
-  break_syncs("/t-");
+  break_syncs("commit-journal");
   EXPECT_FALSE(running->append("t", "lost", 0).ok());
   world.run_for(std::chrono::seconds(1));
   EXPECT_FALSE(running->fatal);

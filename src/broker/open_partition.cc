@@ -60,8 +60,9 @@ Task<Result<void>> Broker::lead(OpenJob& job) {
   // Failed meanwhile: whoever takes its partitions offline may have passed here already.
   if (const Error* failed = directories_[job.directory].data->files().failed()) co_return *failed;
   shard.directory_of[job.key()] = job.directory;
-  shard.partitions[job.key()] = std::make_shared<replication::Partition>(
-      shard.env, job.name(), job.topic->id, std::move(job.log), job.epoch, replica_settings(*job.settings));
+  shard.partitions[job.key()] =
+      std::make_shared<replication::Partition>(shard.env, job.name(), job.topic->id, std::move(job.log), job.epoch,
+                                               replica_settings(*job.settings), shard.commits[job.directory]);
   co_return Result<void>{};
 }
 

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "broker/topic_table.h"
+#include "replication/group_commit.h"
 #include "replication/partition.h"
 #include "replication/read_checks.h"
 #include "runtime/env.h"
@@ -37,6 +38,8 @@ struct ShardState {
 
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
+  /// By entry of log.dirs; null where that was offline at the start. Above the partitions, which go first.
+  std::vector<std::shared_ptr<replication::GroupCommit>> commits;
   std::unordered_map<PartitionKey, PartitionRef> partitions;
   std::unordered_map<PartitionKey, std::size_t> directory_of;  ///< of each of `partitions`: which entry of log.dirs
   /// Partitions of ours whose log could not be opened or whose directory has failed, with the reason: served to nobody

@@ -11,6 +11,7 @@ namespace mr::broker {
 Task<Result<void>> Broker::start() {
   MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(cluster_id_to_begin_with()));
   MR_CO_TRY_VOID(co_await claim_directories());
+  co_await make_group_commits();
   co_await finish_old_deletions();
   if (config().adopt_topics) MR_CO_TRY_VOID(co_await adopt_topics());
   MR_CO_TRY(std::vector<metastore::TopicRecord> topics, co_await cluster_.load_topics());
@@ -160,6 +161,29 @@ std::uint64_t Broker::damaged_journal_blocks() const {
   return blocks;
 }
 
+Task<void> Broker::make_group_commits() {
+  Env& env = per_shard_[0]->env;
+  Uuid session = Uuid::from_random(env.rng.next(), env.rng.next());
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
+    co_await shards_.call(ShardId{s}, [this, s, session] {
+      ShardState& shard = *per_shard_[s];
+      for (LogDirectory& directory : directories_) {
+        auto& commit = shard.commits.emplace_back();
+        if (!directory.online()) continue;
+        storage::CommitJournal::Options options{.directory = directory.path,
+                                                .shard = s,
+                                                .session = session,
+                                                .half_bytes = journal_.half_bytes,
+                                                .block_bytes_max = journal_.block_bytes_max,
+                                                .grow_bytes = journal_.grow_bytes};
+        auto journal = std::make_unique<storage::CommitJournal>(directory.data->files(), std::move(options));
+        commit = std::make_shared<replication::GroupCommit>(shard.env, std::move(journal),
+                                                            replication::GroupCommit::Options{});
+      }
+    });
+  }
+}
+
 Task<Result<void>> Broker::stop() {
   if (!started_) co_return Result<void>{};
   MR_CO_TRY_VOID(co_await topic_changes_.acquire(1));  // a change in progress ends first
@@ -225,6 +249,8 @@ Task<std::vector<Broker::Unclosed>> Broker::close_shard(ShardId id) {
   };
   for (auto& [key, partition] : shard.partitions) closing.spawn("close partition", close(key, partition, unclosed));
   co_await closing.drained();
+  for (auto& commit : shard.commits)
+    if (commit) co_await commit->stop();
   co_return unclosed;
 }
 

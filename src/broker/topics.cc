@@ -105,7 +105,10 @@ Task<void> Broker::remove_data(TopicRef topic) {
     co_await shards_.call(home, [this, home, key]() -> Task<void> {
       ShardState& shard = *per_shard_[home.v];
       shard.offline.erase(key);
-      if (PartitionRef partition = shard.take(key)) co_await partition->stop();
+      PartitionRef partition = shard.take(key);
+      if (partition == nullptr) co_return;
+      co_await partition->stop();
+      partition->forget_carried();
     });
     auto directory = directory_of_.find(key);
     if (directory == directory_of_.end()) {

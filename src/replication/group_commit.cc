@@ -15,14 +15,22 @@ constexpr Duration kRetryGrowthAfter = Millis(1000);
 constexpr std::size_t kDestageAtOnce = 2;
 }  // namespace
 
+CommitStats& CommitStats::operator+=(const CommitStats& other) {
+  blocks += other.blocks;
+  syncs += other.syncs;
+  sync_nanoseconds += other.sync_nanoseconds;
+  carried_batches += other.carried_batches;
+  carried_bytes += other.carried_bytes;
+  statements += other.statements;
+  destages += other.destages;
+  for (std::size_t i = 0; i < kRefusals; ++i) refused[i] += other.refused[i];
+  return *this;
+}
+
 GroupCommit::GroupCommit(Env& env, std::unique_ptr<storage::CommitJournal> journal, Options options)
     : env_(env), journal_(std::move(journal)), options_(options), synced_at_(env.now()), scope_(env.executor) {}
 
-GroupCommit::~GroupCommit() {
-  MR_CHECK(!writing_ && members_.empty());
-  env_.executor.cancel_timer(lazy_timer_);
-  env_.executor.cancel_timer(sync_timer_);
-}
+GroupCommit::~GroupCommit() { MR_CHECK(!writing_ && members_.empty() && lazy_timer_.v == 0 && sync_timer_.v == 0); }
 
 void GroupCommit::join(TopicId topic, PartitionIndex partition, CommitMember& member) {
   bool fresh = members_.emplace(Key{topic, partition}, &member).second;
@@ -55,6 +63,7 @@ bool GroupCommit::carry(CommitMember& member, const storage::JournalRun& run, By
   if (journal_->wants_half()) begin_half();
   if (!journal_->add_carried(run, batch)) {
     count_refusal(CommitStats::no_room);
+    env_.probe.hit("commit_journal_no_room");
     return false;
   }
   ++stats_.carried_batches;
@@ -181,6 +190,7 @@ void GroupCommit::arm_sync() {
 }
 
 void GroupCommit::begin_half() {
+  env_.probe.hit("commit_journal_half_full");
   std::vector<storage::JournalRun> checkpoint;
   checkpoint.reserve(members_.size());
   for (auto& [key, member] : members_)
@@ -203,6 +213,7 @@ Task<void> GroupCommit::destage(storage::CommitJournal::Half half) {
     co_return;
   }
   ++stats_.destages;
+  env_.probe.hit("commit_journal_destaged");
   journal_->release(half);
   start_writing();
 }

@@ -56,6 +56,8 @@ struct CommitStats {
   std::uint64_t statements = 0;
   std::uint64_t destages = 0;  ///< halves whose bytes have reached their own files
   std::array<std::uint64_t, kRefusals> refused{};
+
+  CommitStats& operator+=(const CommitStats& other);
 };
 
 /// Makes small appends of many partitions durable with one sync (docs/decisions/commit-journal.md): one per shard and

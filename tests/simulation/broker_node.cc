@@ -49,6 +49,8 @@ struct BrokerNode::Life {
     MR_CO_TRY(config::BrokerSettings loaded, settings());
     broker::BrokerDeps deps{.shards = process, .metadata = *unruly, .settings = std::move(loaded), .directories = {}};
     deps.directories.push_back(std::move(directory));
+    // Small, so that halves fill up and are used again while clients write.
+    deps.journal = {.half_bytes = 128u << 10, .block_bytes_max = 16u << 10, .grow_bytes = 16u << 10};
     broker = std::make_unique<broker::Broker>(std::move(deps));
     MR_CO_TRY_VOID(co_await broker->start());
     server = std::make_unique<server::kafka::KafkaServer>(
