@@ -40,6 +40,7 @@ struct ShardNumbers {
   replication::PartitionStats stats;
   replication::ReadCheckStats checks;
   replication::CommitStats commit;  ///< of all log directories
+  broker::ShardState::Refused refused;
 };
 
 /// The commit journal's counters of one shard.
@@ -161,7 +162,31 @@ struct BrokerMetrics::Partitions {
     }
   }
 
+  void take(const std::vector<broker::LogDirectory>& all) {
+    for (const broker::LogDirectory& directory : all) {
+      auto at = directories.find(directory.path);
+      if (at == directories.end()) {
+        MetricLabels labels = {{"dir", directory.path}};
+        Directory one{registry.gauge("millrace_log_dir_online",
+                                     "1 while the log directory serves, 0 once it has failed.", labels),
+                      registry.gauge("millrace_log_dir_free_bytes", "Free on the log directory's disk.", labels),
+                      registry.gauge("millrace_log_dir_reserve_bytes", "Below this much free appends stop.", labels),
+                      registry.gauge("millrace_log_dir_full", "1 while appends are refused for lack of room.", labels)};
+        at = directories.emplace(directory.path, std::move(one)).first;
+      }
+      at->second.online.set(directory.online() ? 1 : 0);
+      at->second.free.set(static_cast<std::int64_t>(directory.space.free_bytes));
+      at->second.reserve.set(static_cast<std::int64_t>(directory.reserve));
+      at->second.full.set(directory.low ? 1 : 0);
+    }
+  }
+
+  struct Directory {
+    Gauge online, free, reserve, full;
+  };
   MetricsRegistry& registry;
+  std::map<std::string, Directory> directories;
+  std::vector<Followed> refused_reserve, refused_full, refused_offline;
   Gauge count, topics, bytes;
   std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
   std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
@@ -195,6 +220,13 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
     for (auto [to, why] : {std::pair(&partitions_->cold_checks, "cold"), {&partitions_->sampled_checks, "sample"}})
       to->push_back({registry.counter("millrace_read_checks_total", "Reads whose checksums were compared, and why.",
                                       {{"shard", label}, {"why", why}})});
+    auto refused = [&](std::vector<Followed>& to, std::string_view reason) {
+      to.push_back({registry.counter("millrace_appends_refused_total", "Batches not taken for the disk's sake.",
+                                     {{"reason", reason}, {"shard", label}})});
+    };
+    refused(partitions_->refused_reserve, "disk_reserve");
+    refused(partitions_->refused_full, "disk_full");
+    refused(partitions_->refused_offline, "log_dir_offline");
   }
 }
 
@@ -261,6 +293,7 @@ Task<void> BrokerMetrics::refresh() {
       found.checks = shard.read_checks.stats();
       for (const auto& commit : shard.commits)
         if (commit) found.commit += commit->stats();
+      found.refused = shard.refused;
       for (const auto& [key, partition] : shard.partitions) {
         const std::uint64_t size = partition->log().bytes();
         found.bytes += size;
@@ -276,6 +309,9 @@ Task<void> BrokerMetrics::refresh() {
       return found;
     });
     p.take(numbers, round);
+    p.refused_reserve[s].follow(numbers.refused.disk_reserve);
+    p.refused_full[s].follow(numbers.refused.disk_full);
+    p.refused_offline[s].follow(numbers.refused.log_dir_offline);
     p.syncs[s].follow(numbers.stats.syncs);
     p.commits[s].follow(numbers.commit);
     p.sync_failures[s].follow(numbers.stats.sync_failures);
@@ -291,6 +327,7 @@ Task<void> BrokerMetrics::refresh() {
     bytes += numbers.bytes;
   }
   std::erase_if(p.series, [&](const auto& entry) { return entry.second.round < round; });
+  p.take(broker_.log_directories());
   p.count.set(static_cast<std::int64_t>(count));
   p.bytes.set(static_cast<std::int64_t>(bytes));
   p.topics.set(static_cast<std::int64_t>(broker_.topics(ShardId{0})->topics().size()));

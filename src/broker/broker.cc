@@ -23,6 +23,7 @@ Broker::Broker(BrokerDeps deps)
       executor.post([bell] { bell->notify_all(); });
     });
   }
+  for (auto& shard : per_shard_) shard->gates.resize(directories_.size() + deps.unopened.size());
   for (UnopenedDirectory& unopened : deps.unopened) {
     LogDirectory& directory = directories_.emplace_back();
     directory.path = std::move(unopened.path);

@@ -112,6 +112,11 @@ class Broker {
   /// beyond the watermark. Errors: not_leader, fenced_leader_epoch, unknown_leader_epoch.
   Task<Result<EpochAnswer>> epoch_end(EpochQuery query);
 
+  /// Shard 0; valid until the next wait.
+  const std::vector<LogDirectory>& log_directories() const { return directories_; }
+  /// An append met a full disk: look at the space soon. On `shard`'s shard.
+  void disk_was_full(ShardState& shard);
+
   /// One pass of retention over this shard's partitions; also runs by itself every log.retention.check.interval.ms.
   Task<void> apply_retention(ShardId shard);
   /// Writes recovery points and log starts of all partitions; also runs by itself.
@@ -161,7 +166,8 @@ class Broker {
   Task<void> retention_loop(ShardId shard);
   Task<void> checkpoint_loop();
   Task<void> delete_files_later(ShardId shard, std::size_t directory, std::vector<std::string> paths, Duration delay);
-  /// Where a new partition's directory goes: the healthy data directory with the fewest. Errors: disk_failed.
+  /// Where a new partition's directory goes: the healthy data directory that is not full with the fewest. Errors:
+  /// disk_failed, disk_full.
   Result<std::size_t> pick_data_directory() const;
   bool all_directories_online() const;
   void forget_place(const PartitionKey& key);
@@ -175,6 +181,9 @@ class Broker {
   /// Takes a directory that failed offline, on all shards, as soon as that is known.
   Task<void> watch_directories();
   Task<void> take_directory_offline(std::size_t directory, Error why);
+  Task<void> watch_space();
+  Task<Duration> look_at_space();
+  Task<void> set_low(std::size_t directory, bool low);
   void directory_failed(std::size_t directory, Error why);
 
   Shards& shards_;
@@ -190,6 +199,12 @@ class Broker {
   std::vector<LogDirectory> directories_;
   std::shared_ptr<Event> directory_alarm_ = std::make_shared<Event>();  ///< some directory has failed
   std::function<void(Error)> all_failed_;
+  /// Shared, because those who ring may come late.
+  struct SpaceBell {
+    Event rung;
+    bool wanted = false;
+  };
+  std::shared_ptr<SpaceBell> space_bell_ = std::make_shared<SpaceBell>();
   std::unordered_map<PartitionKey, std::size_t> directory_of_;
   std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};

@@ -52,7 +52,12 @@ Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::ve
                                       Duration delay) {
   Env& env = per_shard_[id.v]->env;
   FileSystem& files = directories_[directory].data->files();
-  if (!(co_await sleep_until(env.now() + delay)).ok()) co_return;
+  // Open readers keep what they read; on a full disk the room is wanted more than the delay.
+  const TimePoint due = env.now() + delay;
+  while (env.now() < due && !per_shard_[id.v]->gates[directory].closed) {
+    auto waited = co_await per_shard_[id.v]->disk_low.wait(due);
+    if (!waited.ok() && waited.code() != Errc::timed_out) co_return;
+  }
   // Their new names first, or a crash could bring some of them back and others not.
   auto synced =
       co_await offload(env, [&] { return files.sync_directory(paths.front().substr(0, paths.front().rfind('/'))); });

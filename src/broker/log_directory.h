@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/env.h"
 #include "storage/data_dir.h"
 
 namespace mr::broker {
@@ -14,6 +15,9 @@ struct LogDirectory {
   std::unique_ptr<storage::DataDir> data;  ///< null: it could not be opened at the start
   std::optional<Error> offline;            ///< why nothing in it is served; final until the next start
   std::size_t partitions = 0;
+  SpaceInfo space;            ///< as of the last look (disk_space.cc)
+  std::uint64_t reserve = 0;  ///< bytes to keep free
+  bool low = false;           ///< below the reserve: appends are refused
 
   bool online() const { return !offline; }
 };

@@ -12,10 +12,16 @@ bool Broker::all_directories_online() const { return std::ranges::all_of(directo
 
 Result<std::size_t> Broker::pick_data_directory() const {
   std::optional<std::size_t> best;
-  for (std::size_t d = 0; d < directories_.size(); ++d)
-    if (directories_[d].online() && (!best || directories_[d].partitions < directories_[*best].partitions)) best = d;
-  if (!best) return Error(Errc::disk_failed, "no log directory is online");
-  return *best;
+  bool full = false;
+  for (std::size_t d = 0; d < directories_.size(); ++d) {
+    if (!directories_[d].online()) continue;
+    full = full || directories_[d].low;
+    if (directories_[d].low) continue;
+    if (!best || directories_[d].partitions < directories_[*best].partitions) best = d;
+  }
+  if (best) return *best;
+  if (full) return Error(Errc::disk_full, "every log directory is full: less than disk.reserve.bytes is free");
+  return Error(Errc::disk_failed, "no log directory is online");
 }
 
 /// Notes the failure and says so; its partitions are the caller's care.

@@ -63,6 +63,7 @@ Task<Result<void>> Broker::lead(OpenJob& job) {
   shard.partitions[job.key()] =
       std::make_shared<replication::Partition>(shard.env, job.name(), job.topic->id, std::move(job.log), job.epoch,
                                                replica_settings(*job.settings), shard.commits[job.directory]);
+  shard.partitions[job.key()]->set_gate(shard.gates[job.directory]);
   co_return Result<void>{};
 }
 

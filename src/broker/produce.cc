@@ -38,9 +38,25 @@ void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
   partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
     item.outcome = std::unexpected(AppendFailure{shard.missing(item.topic, item.partition)});
-    return;
+  } else {
+    item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);
   }
-  item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);
+  if (item.outcome) return;
+  switch (item.outcome.error().error.code()) {
+    case Errc::disk_full:
+      if (shard.gates[shard.directory_of.at({item.topic, item.partition})].closed) {
+        ++shard.refused.disk_reserve;
+      } else {
+        ++shard.refused.disk_full;
+        broker_.disk_was_full(shard);
+      }
+      break;
+    case Errc::disk_failed:
+      ++shard.refused.log_dir_offline;
+      break;
+    default:
+      break;
+  }
 }
 
 Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "broker/topic_table.h"
 #include "replication/group_commit.h"
@@ -50,6 +51,13 @@ struct ShardState {
   };
   std::unordered_map<PartitionKey, Offline> offline;
   replication::ReadChecks read_checks;
+  std::vector<replication::AppendGate> gates;  ///< by entry of log.dirs
+  Event disk_low;                              ///< some disk got below its reserve
+  TimePoint next_space_wish{};
+  /// Batches of clients that were not taken, by reason.
+  struct Refused {
+    std::uint64_t disk_reserve = 0, disk_full = 0, log_dir_offline = 0;
+  } refused;
   Scope scope;  ///< retention and other housekeeping of this shard
 
   /// Null when this shard does not own it (any more).

@@ -16,12 +16,14 @@ Task<Result<void>> Broker::start() {
   if (config().adopt_topics) MR_CO_TRY_VOID(co_await adopt_topics());
   MR_CO_TRY(std::vector<metastore::TopicRecord> topics, co_await cluster_.load_topics());
   MR_CO_TRY_VOID(co_await open_partitions(topics));
+  (void)co_await look_at_space();  // before the doors open
   started_ = true;
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     co_await shards_.call(ShardId{s},
                           [this, s] { per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s})); });
   }
   per_shard_[0]->scope.spawn("log directories", watch_directories());
+  per_shard_[0]->scope.spawn("disk space", watch_space());
   per_shard_[0]->scope.spawn("checkpoints", checkpoint_loop());
   if (!waiting_for_space_.empty()) per_shard_[0]->scope.spawn("reopen", reopen_loop());
   co_return Result<void>{};

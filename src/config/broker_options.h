@@ -93,7 +93,7 @@ namespace mr::config {
   NUMBER(memory, "memory", int64, 0, 0, kInt64Max, restart, "",                                                        \
     "Memory for connections, requests and caches, e.g. 2GiB; 0: half of the machine's.")                               \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
-    "Appends stop while less than this is free in a log directory.")                                                   \
+    "Appends stop while less than this is free in a log directory; the default is at most a twentieth of its disk.")   \
   BOOL(adopt_topics, "adopt.topics", false, restart,                                                                   \
     "At this start make topics of partition directories that no topic claims, as Apache Kafka's; see docs/decisions/adopting-topics.md.") \
   TEXT(log_format, "log.format", string, "text", "text,json", restart, "",                                             \

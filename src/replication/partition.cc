@@ -80,6 +80,9 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
                     .duplicate = true};
     return repeat;
   }
+  // A repeat of what is stored takes no room.
+  if (gate_ != nullptr && gate_->closed)
+    return std::unexpected(AppendFailure{Error(Errc::disk_full, "the disk is below disk.reserve.bytes")});
   if (config_.log_append_time) {
     // Attributes and max timestamp are inside the CRC; record deltas are left alone (traps.md 49).
     auto attributes = static_cast<std::int16_t>(header.attributes | 0x08);

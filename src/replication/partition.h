@@ -71,6 +71,11 @@ struct PartitionStats {
   std::uint64_t appended_bytes = 0;
 };
 
+/// Whether a log directory takes appends: one for all partitions that a shard has there. On that shard.
+struct AppendGate {
+  bool closed = false;  ///< the disk is below its reserve
+};
+
 /// One replica of one partition; on one node always the leader and the whole ISR.
 /// Shard: home shard of the partition. Life: made by the broker around an open log; stop() before destruction.
 /// With a GroupCommit small batches become durable through the commit journal and their own file is synced later.
@@ -120,6 +125,9 @@ class Partition final : public CommitMember {
   std::size_t note_damage(Offset segment, storage::Damage damage);
 
   void watch(WatermarkWatcher& watcher);
+
+  /// While `gate` is closed appends answer disk_full; it outlives this.
+  void set_gate(const AppendGate& gate) { gate_ = &gate; }
 
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);
@@ -177,6 +185,7 @@ class Partition final : public CommitMember {
   std::optional<Error> put_off_;  ///< why the last round did not end
   WatermarkWatcher* first_watcher_ = nullptr;
   PartitionStats stats_;
+  const AppendGate* gate_ = nullptr;
   Event watermark_moved_;
   Event sync_idle_;
   Scope scope_;

@@ -1,6 +1,7 @@
 """The real binary over several log directories: one that cannot be opened, one that comes back."""
 import os
 import subprocess
+import urllib.request
 
 import rawkafka as rk
 from harness import Millrace, Suite
@@ -77,3 +78,41 @@ def metadata_directory(ctx):
         open(b.data, "w").close()
         done = subprocess.run(b.command(), capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
         assert done.returncode == 1 and b.data in done.stderr, (done.returncode, done.stderr)
+
+
+def metric(b, name):
+    with urllib.request.urlopen(f"http://{b.http}/metrics", timeout=10) as r:
+        lines = [line for line in r.read().decode().splitlines() if line.startswith(name)]
+    assert lines, f"no metric {name}"
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+@scenario("disk-below-its-reserve")
+def below_reserve(ctx):
+    """A reserve larger than the disk: appends and new topics are refused, reads and deletes go on."""
+    b = Millrace(ctx.options.binary)
+    try:
+        b.start()
+        with b.connect() as c:
+            c.create_topic("t")
+            c.create_topic("old")
+            assert c.produce("t", rk.batch([b"one"]))["ErrorCode"] == 0
+        assert b.stop() == 0
+        b.args = ["--set", "disk.reserve.bytes=1000000GiB"]
+        b.start()
+        with b.connect() as c:
+            assert c.produce("t", rk.batch([b"no"]))["ErrorCode"] == STORAGE_ERROR
+            assert [r["value"] for x in c.all_batches("t") for r in rk.records_of(x)] == [b"one"]
+            assert c.call("DeleteTopics", 1, {"TopicNames": ["old"], "TimeoutMs": 5000})["Responses"][0]["ErrorCode"] == 0
+            assert c.create_topic("new", check=False) == STORAGE_ERROR
+        assert metric(b, 'millrace_appends_refused_total{reason="disk_reserve"') == 1
+        assert metric(b, "millrace_log_dir_online{") == 1 and metric(b, "millrace_log_dir_full{") == 1
+        assert metric(b, "millrace_log_dir_free_bytes{") > 0
+        assert "disk is full" in b.log_tail(100)
+        assert b.stop() == 0
+        b.args = []
+        b.start()
+        with b.connect() as c:
+            assert c.produce("t", rk.batch([b"two"]))["ErrorCode"] == 0
+    finally:
+        b.close()
