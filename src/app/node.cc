@@ -59,6 +59,7 @@ Node::Node(RealHost& host, config::BrokerSettings settings)
     : host_(host),
       shards_(host.shards()),
       env_(shards_.env(ShardId{0})),
+      later_(env_.executor),
       settings_(std::move(settings)),
       metadata_pool_(make_offload_pool("metadata", 1)) {}
 
@@ -96,7 +97,11 @@ Task<Result<void>> Node::start_all() {
   MR_CO_TRY_VOID(co_await broker_->start());
   MR_CO_TRY_VOID(co_await start_kafka());
   MR_CO_TRY_VOID(co_await start_http());
-  MR_CO_TRY_VOID(co_await write_ready_file());
+  auto ready = co_await write_ready_file();
+  if (ready.ok() || ready.code() != Errc::disk_full) co_return ready;
+  log_warn("app", "the ready file waits for room on the disk; the doors are open",
+           {{"error", ready.error().message()}});
+  later_.spawn("ready file", write_ready_file_later());
   co_return Result<void>{};
 }
 
@@ -195,6 +200,11 @@ Task<Result<void>> Node::write_ready_file() {
   co_return written;
 }
 
+Task<void> Node::write_ready_file_later() {
+  while ((co_await sleep_until(env_.now() + std::chrono::seconds(1))).ok())
+    if ((co_await write_ready_file()).ok()) co_return;
+}
+
 Task<void> Node::remove_ready_file() {
   ready_written_ = false;
   auto removed = co_await offload(env_, [this] { return env_.files.remove(ready_path()); });
@@ -203,6 +213,7 @@ Task<void> Node::remove_ready_file() {
 }
 
 Task<Result<void>> Node::stop() {
+  co_await later_.stop();
   if (ready_written_) co_await remove_ready_file();
   for (auto& door : http_) co_await door->stop();
   for (auto& door : doors_) co_await door->stop();

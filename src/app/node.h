@@ -46,12 +46,14 @@ class Node {
   Task<Result<void>> start_kafka();
   Task<Result<void>> start_http();
   Task<Result<void>> write_ready_file();
+  Task<void> write_ready_file_later();
   Task<void> remove_ready_file();
   std::string ready_path() const { return data_directory() + "/ready.json"; }
 
   RealHost& host_;
   Shards& shards_;
   Env& env_;
+  Scope later_;
   config::BrokerSettings settings_;
   MetricsRegistry metrics_;
   std::unique_ptr<OffloadPool> metadata_pool_;  // joined on the main thread

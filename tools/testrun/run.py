@@ -9,7 +9,7 @@
   sim        simulation tests (real code on a fake clock, disk and network)
   tidy       house rules: layers, banned calls, layout, stale generated files
   gates      clockless gates: system calls, allocations, instructions
-  blackbox   the real binary: raw frames, kill -9 and power cuts under load, garbage, command line, HTTP, README's commands
+  blackbox   the real binary: raw frames, kill -9, power cuts, a full disk, garbage, command line, HTTP, README's commands
   clients    kcat, kafka-python (PyPI) and the Java client (Maven) against Millrace
   reference  the same client suites against Apache Kafka (Maven): what they expect is right; its tools and broker read our
              directories, ours takes over its
