@@ -134,7 +134,7 @@ class Segment {
   std::optional<std::uint64_t> appended_from_;
   std::uint64_t old_size_ = 0;  ///< at the last forget_checks()
   bool read_since_ = false;     ///< then
-  bool cleaned_ = false;  ///< not named as a segment yet: what is closed could not be opened again
+  bool cleaned_ = false;        ///< not named as a segment yet: what is closed could not be opened again
 };
 
 }  // namespace mr::storage
