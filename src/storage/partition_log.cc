@@ -104,6 +104,8 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   MR_CHECK(!closed_);
   if (failed_) return *failed_;
   auto first = active().first_timestamp();
+  // A damaged first batch costs the roll by time, not the log.
+  if (!first.ok() && first.code() == Errc::corrupt_batch) first = std::optional<WallMillis>();
   if (!first.ok()) return harmless(first.error()) ? first.error() : fail(std::move(first).error());
   WallMillis first_timestamp = first->value_or(-1);
   if (must_roll(header, max_timestamp, first_timestamp)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "storage/partition_log.h"
 #include "storage/small_file.h"
 
@@ -143,6 +144,9 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
     if (index + 1 < segments_.size()) note_use(segment);
     if (!part.ok()) {
       if (!first) break;  // what came before is good; the next read meets the error
+      if (part.code() == Errc::corrupt_batch && segment.tell_damage())
+        log_error("storage", "a read met damage; it answers corrupt_batch",
+                  {{"partition", partition_.to_string()}, {"offset", from.v}, {"found", part.error().message()}});
       if (part.code() == Errc::disk_failed) return fail(std::move(part).error());
       return std::move(part).error();
     }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "storage/small_file.h"
 #include "storage/text_checkpoint.h"
 
@@ -39,7 +40,11 @@ Result<TopicId> read_partition_metadata(FileSystem& files, const std::string& di
 Result<bool> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
   if (id.v.is_zero()) return false;
   auto found = read_partition_metadata(files, directory);
-  if (!found.ok() && found.code() == Errc::not_found) {
+  bool damaged = !found.ok() && (found.code() == Errc::corrupt_data || found.code() == Errc::too_large);
+  if (damaged)
+    log_error("storage", "whose partition this is cannot be read; by its name it is the topic's, and noted so again",
+              {{"directory", directory}, {"found", found.error().message()}});
+  if (!found.ok() && (found.code() == Errc::not_found || damaged)) {
     std::string text = encode_partition_metadata(id);
     MR_TRY_VOID(replace_file(files, fmt::format("{}/{}", directory, kPartitionMetadataName), as_bytes(text), false));
     return true;

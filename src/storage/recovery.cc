@@ -43,6 +43,7 @@ class Recovery {
   Result<void> load_epochs();
   Result<void> load_newest_snapshot();
   std::size_t first_behind_snapshot() const;
+  bool lacks_seal(std::size_t index) const;
   Result<bool> looks_whole(std::size_t index);
   Result<void> choose_after_crash();
   Result<bool> time_index_complete(std::size_t index);
@@ -62,6 +63,7 @@ class Recovery {
   Result<void> sync_scanned(const std::vector<std::size_t>& scanned);
   Result<void> refill_producers();
   Result<void> remove_stray_snapshots();
+  void warn_of_missing_start();
   std::string snapshot_path(Offset offset) const { return segment_path(place_.directory, offset, kSnapshotSuffix); }
   /// From here on nothing but a loss makes holes. Compaction leaves the part behind the newest snapshot alone; without
   /// any snapshot the directory comes from elsewhere, and only its newest segment is known not to be compacted.
@@ -159,8 +161,8 @@ Result<void> Recovery::load_epochs() {
     log_.epochs = std::move(*table);
     return {};
   }
-  if (table.code() == Errc::newer_format) return in_file(path, std::move(table).error());
-  // Replaced atomically, so this is damage; every batch carries its epoch, so the table can be made again.
+  // Replaced atomically, so this is damage (also when it looks like a newer version: those show in meta.properties);
+  // every batch carries its epoch, so the table can be made again.
   log_warn("storage", "epoch checkpoint is damaged, reading the epochs from the batches",
            {{"file", path}, {"error", table.error().message()}});
   scan_all_ = true;
@@ -177,8 +179,9 @@ Result<void> Recovery::load_newest_snapshot() {
       snapshot_ = offset;
       return {};
     }
-    if (table.code() == Errc::newer_format) return in_file(snapshot_path(offset), std::move(table).error());
-    MR_TRY_VOID(place_.files.remove(snapshot_path(offset)));  // torn by the crash
+    log_warn("storage", "a producer snapshot does not read; the one before and the batches say the same",
+             {{"file", snapshot_path(offset)}, {"found", table.error().message()}});
+    MR_TRY_VOID(place_.files.remove(snapshot_path(offset)));  // mostly torn by a crash
     snapshots_.erase(offset);
   }
   return {};
@@ -192,7 +195,8 @@ Result<void> Recovery::load_seals() {
       continue;
     }
     auto seal = read_seal(place_.files, place_.directory, base);
-    if (!seal.ok() && seal.code() != Errc::corrupt_data) return std::move(seal).error();
+    if (!seal.ok() && seal.code() != Errc::corrupt_data && seal.code() != Errc::newer_format)
+      return std::move(seal).error();
     if (!seal.ok()) {
       log_warn("storage", "a seal is damaged; its segment is read to make it again",
                {{"found", seal.error().message()}});
@@ -364,9 +368,15 @@ std::size_t Recovery::first_behind_snapshot() const {
   return above == bases_.begin() ? 0 : static_cast<std::size_t>(above - bases_.begin()) - 1;
 }
 
+/// Behind the first seal every segment gets its own, unless compaction has replaced it.
+bool Recovery::lacks_seal(std::size_t index) const {
+  Offset base = bases_[index];
+  return !seals_.contains(base) && !seals_.empty() && seals_.begin()->first < base && !may_be_compacted(index);
+}
+
 /// A sealed segment's last batch ends where the next segment begins.
 Result<bool> Recovery::looks_whole(std::size_t index) {
-  if (bad_seals_.contains(bases_[index])) return false;
+  if (bad_seals_.contains(bases_[index]) || lacks_seal(index)) return false;
   if (auto known = seals_.find(bases_[index]); known != seals_.end() && known->second.batches > 0) {
     const SegmentSeal& seal = known->second;
     bool fits = may_be_compacted(index) ? seal.end <= bases_[index + 1] : seal.end == bases_[index + 1];
@@ -393,10 +403,12 @@ Result<void> Recovery::choose_after_clean_stop() {
   if (newest_seal != seals_.end() &&
       (newest_seal->second.damaged || newest_seal->second.bytes > log_.segments.back()->size()))
     look_.back() = true;
+  if (lacks_seal(bases_.size() - 1)) look_.back() = true;
   if (look_.back()) return {};
   auto end = log_.segments.back()->resume();
   if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
-  if (end.ok() && *end >= evidence_) {
+  // A clean stop knows the end exactly; only a directory from elsewhere may lack all that says so.
+  if (end.ok() && (*end == evidence_ || evidence_ == Offset{0})) {
     log_.log_end = *end;
     return {};
   }
@@ -456,6 +468,11 @@ Result<void> Recovery::open_segments() {
   if (log_.log_end < evidence_)
     return Error(Errc::corrupt_data, fmt::format("{}: ends at offset {}, but everything below {} had been synced",
                                                  place_.directory, log_.log_end.v, evidence_.v));
+  if (!known_epochs_.lines().empty() && known_epochs_.lines().back().start > log_.log_end)
+    log_warn("storage", "the epoch checkpoint names an offset above the log's end: its last records may be lost",
+             {{"directory", place_.directory},
+              {"epoch_start", known_epochs_.lines().back().start.v},
+              {"log_end", log_.log_end.v}});
   MR_TRY_VOID(leave_damaged_segment());
   if (!scanned.empty()) MR_TRY_VOID(sync_scanned(scanned));
   if (!look_.back()) MR_TRY_VOID(replay_producers());
@@ -501,7 +518,11 @@ Result<void> Recovery::replay_producers() {
     }
     segment.close_files();
   }
-  return {};
+  // Evidence of the clean stop that is going to be over: its marker is gone already.
+  if (!options_.clean_stop) return {};
+  MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_.log_end, log_.producers.encode_snapshot()));
+  snapshots_.insert(log_.log_end);
+  return place_.files.sync_directory(place_.directory);
 }
 
 /// A snapshot keeps one batch per producer, but one that was cut off by the stop may repeat any of its last five
@@ -540,6 +561,16 @@ Result<void> Recovery::remove_stray_snapshots() {
   return {};
 }
 
+/// Retention removes segments before the checkpoint says so, a wrong hand too.
+void Recovery::warn_of_missing_start() {
+  Offset start = options_.log_start;
+  if (!log_.epochs.lines().empty()) start = std::max(start, log_.epochs.lines().front().start);
+  if (start >= bases_.front()) return;
+  LogLevel level = options_.clean_stop ? LogLevel::error : LogLevel::warn;
+  log(level, "storage", "the log begins above its noted start: retention was at work, or a file is missing",
+      {{"directory", place_.directory}, {"noted", start.v}, {"begins", bases_.front().v}});
+}
+
 Result<RecoveredLog> Recovery::run() {
   MR_TRY(bool existed, place_.files.exists(place_.directory));
   MR_TRY_VOID(place_.files.make_directories(place_.directory));
@@ -554,6 +585,9 @@ Result<RecoveredLog> Recovery::run() {
   pass_over_foreign_files();
   if (bases_.empty()) {
     Offset base = std::max(options_.log_start, evidence_);
+    if (base > Offset{0})
+      log_error("storage", "no segment is there; the log goes on empty where it had ended",
+                {{"directory", place_.directory}, {"next_offset", base.v}});
     MR_TRY(auto segment, Segment::create(place_, base));
     segment->close_files();
     log_.segments.push_back(std::move(segment));
@@ -568,6 +602,7 @@ Result<RecoveredLog> Recovery::run() {
     MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front()));
     log_.counts.batches_put_back = restored.batches;
     log_.counts.runs_not_put_back = restored.conflicts;
+    warn_of_missing_start();
     MR_TRY_VOID(open_segments());
     MR_TRY_VOID(remove_stray_snapshots());
   }

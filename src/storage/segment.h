@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -82,6 +83,8 @@ class Segment {
   const Damage& damage() const { return damage_; }
   /// `file_bytes`: all that the file has.
   void set_damage(Damage damage, std::uint64_t file_bytes);
+  /// True once: damage that a read met, and no start has told of, is worth an event.
+  bool tell_damage() { return damage_.empty() && !std::exchange(damage_told_, true); }
   /// The stretch around the batch at `position` ends here: at damage, or at size().
   std::uint64_t readable_until(std::uint64_t position) const;
   /// No damaged offsets in what lies at or behind `position`.
@@ -127,6 +130,7 @@ class Segment {
   mutable OffsetIndex offset_index_;
   mutable TimeIndex time_index_;
   bool has_rest_ = false;
+  bool damage_told_ = false;
   std::unique_ptr<HeaderChain> chain_;  ///< made when first needed: idle segments stay small
   bool chain_unknown_ = false;          ///< the segment was begun without one
   ByteRanges checked_;

@@ -45,7 +45,7 @@ struct SegmentSeal {
 class HeaderChain {
  public:
   static constexpr std::size_t kMarks = 32;
-  static constexpr std::uint32_t kMarkBytes = 4096;  ///< distance of the first ones
+  static constexpr std::uint32_t kMarkBytes = 256;  ///< distance of the first ones
 
   /// `header`: 61 bytes as stored, of a batch that ends at `end` in the file.
   void add(ByteView header, std::uint64_t end);

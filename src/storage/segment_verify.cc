@@ -52,6 +52,7 @@ Result<SegmentVerdict> verify_segment(FileSystem& files, const std::string& dire
   verdict.next = walk.next_offset();
   verdict.damage = walk.damage();
   verdict.torn = walk.torn();
+  verdict.torn_at = walk.position();
   return verdict;
 }
 

@@ -22,6 +22,7 @@ struct SegmentVerdict {
   Offset next;                      ///< behind the last batch
   Damage damage;                    ///< what does not read, below SegmentToVerify::end
   std::optional<std::string> torn;  ///< the newest segment ends in bytes that are no batch
+  std::uint64_t torn_at = 0;        ///< there
   bool sealed = false;              ///< it has a seal, and the headers were compared with it
   std::optional<Error> bad_seal;    ///< there is one, but it does not read
 };

@@ -251,9 +251,8 @@ void SegmentWalk::add_damage(Offset next, std::uint64_t end, std::string why) {
 
 /// Damage up to `end` explains why what is known of the bytes there cannot hold.
 void SegmentWalk::break_facts(std::uint64_t end) {
-  explained_ = explained_ || !open_facts_.empty();
   open_facts_.clear();
-  for (; next_fact_ < input_.facts.size() && input_.facts[next_fact_].position < end; ++next_fact_) explained_ = true;
+  for (; next_fact_ < input_.facts.size() && input_.facts[next_fact_].position < end;) ++next_fact_;
 }
 
 void SegmentWalk::follow_facts(const Item& item) {
@@ -283,10 +282,15 @@ void SegmentWalk::fail_fact(const OpenFact& open, Offset next, std::uint64_t end
 }
 
 void SegmentWalk::finish() {
-  // The file ends before what is known of it does. What it has is believed when something showed that it is the right
-  // file, or when damage explains the rest.
-  for (const OpenFact& open : open_facts_)
-    if (input_.facts[open.index].identity && !identity_known_ && !explained_) fail_fact(open, next_, position_);
+  // Batches that only look right are believed when something showed that this is the right file; of a file that has
+  // mostly grown since it was sealed its beginning says too little.
+  std::uint64_t known = 0;
+  for (const HeaderFact& fact : input_.facts)
+    if (fact.identity) known += fact.end - fact.position;
+  if (known > 0 && 2 * known >= size_ && !identity_known_ && position_ > 0) {
+    ++facts_failed_;
+    damage_.push_back({input_.base, next_, 0, position_, "nothing shows that this is the file that was sealed here"});
+  }
   open_facts_.clear();
   if (torn_) return;
   bool must_reach = !input_.holes_allowed || !input_.next_base;

@@ -112,7 +112,6 @@ class SegmentWalk {
   std::size_t facts_held_ = 0;
   std::size_t facts_failed_ = 0;
   bool identity_known_ = false;
-  bool explained_ = false;  ///< damage hides something that a fact speaks of
 };
 
 }  // namespace mr::storage
