@@ -75,6 +75,11 @@ struct LogVerify {
   std::vector<std::string> paths;
   bool skip_records = false;
 };
+/// What could be done about what verify finds; changes nothing.
+struct LogRepair {
+  std::vector<std::string> paths;
+  bool dry_run = false;
+};
 struct LogDump {
   std::string path;
   bool records = false;
@@ -94,8 +99,8 @@ struct Completion {
 
 struct CommandLine {
   Common common;
-  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, Pub, Sub, LogVerify, LogDump,
-               ConfigExplain, Completion>
+  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, Pub, Sub, LogVerify, LogRepair,
+               LogDump, ConfigExplain, Completion>
       command;
 };
 

@@ -11,6 +11,7 @@ int run(const Common& common, const TopicDelete& command);
 int run(const Common& common, const Pub& command);
 int run(const Common& common, const Sub& command);
 int run(const Common& common, const LogVerify& command);
+int run(const Common& common, const LogRepair& command);
 int run(const Common& common, const LogDump& command);
 int run(const Common& common, const ConfigExplain& command);
 int run(const Common& common, const Version& command);

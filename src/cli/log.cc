@@ -1,7 +1,8 @@
-// `log verify` and `log dump`: on files, without a broker.
+// `log verify`, `log repair` and `log dump`: on files, without a broker.
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
 
 #include "cli/do.h"
 #include "cli/output.h"
@@ -9,7 +10,9 @@
 #include "cli/session.h"
 #include "model/compression.h"
 #include "model/record.h"
+#include "storage/log_repair.h"
 #include "storage/log_verify.h"
+#include "storage/segment_names.h"
 
 namespace mr::cli {
 
@@ -30,7 +33,48 @@ Value to_value(const storage::VerifyProblem& problem) {
                        {"file", problem.file},
                        {"position", problem.position},
                        {"offset", problem.offset ? Value(problem.offset->v) : Value(nullptr)},
+                       {"next_offset", problem.next ? Value(problem.next->v) : Value(nullptr)},
                        {"what", problem.what}};
+}
+
+/// All that is wrong with one directory: a partition's, or a data directory's own files.
+struct Verified {
+  std::string directory;
+  storage::VerifyReport report;
+};
+
+/// Data directories first look at their own files, then at each partition's. Errors: those of FileSystem.
+Result<std::vector<Verified>> verify_all(const Common& common, const std::vector<std::string>& paths,
+                                         bool skip_records) {
+  std::vector<Verified> all;
+  std::map<std::string, storage::DataDirReport> around;
+  ProgressBar bar(!common.quiet, "bytes");
+  for (std::string path : paths) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    MR_TRY(auto directories, storage::partition_directories(real_files(), path));
+    const bool is_partition = directories.size() == 1 && directories.front() == path;
+    const std::string above = is_partition ? storage::parent_directory(path) : path;
+    if (!around.contains(above)) {
+      auto looked = storage::verify_data_directory(real_files(), above);
+      if (!looked.ok() && !is_partition) return std::move(looked).error();
+      around[above] = looked.ok() ? std::move(*looked) : storage::DataDirReport();
+    }
+    if (!is_partition && !around[above].problems.empty()) {
+      Verified& own = all.emplace_back(Verified{path, {}});
+      for (const storage::VerifyProblem& problem : around[above].problems) own.report.add(problem);
+    }
+    for (const std::string& directory : directories) {
+      MR_TRY(auto report,
+             storage::verify_partition(real_files(), directory, {.records = !skip_records, .around = &around[above]},
+                                       [&](std::uint64_t done, std::uint64_t total) {
+                                         bar.update(done, total, seconds());
+                                         return true;
+                                       }));
+      all.push_back({directory, std::move(report)});
+    }
+  }
+  bar.clear();
+  return all;
 }
 
 Value::Object to_row(const std::string& directory, const storage::VerifyReport& report) {
@@ -133,29 +177,15 @@ int dump_segment(const Common& common, const LogDump& command) {
 }  // namespace
 
 int run(const Common& common, const LogVerify& command) {
-  std::vector<std::string> directories;
-  for (const std::string& path : command.paths) {
-    auto found = storage::partition_directories(real_files(), path);
-    if (!found.ok()) return report_file(found.error());
-    directories.insert(directories.end(), found->begin(), found->end());
-  }
+  auto verified = verify_all(common, command.paths, command.skip_records);
+  if (!verified.ok()) return report_file(verified.error());
   Value::List rows, problems;
   bool healthy = true;
-  ProgressBar bar(!common.quiet, "bytes");
-  for (const std::string& directory : directories) {
-    auto verified = storage::verify_partition(real_files(), directory, {.records = !command.skip_records},
-                                              [&](std::uint64_t done, std::uint64_t total) {
-                                                bar.update(done, total, seconds());
-                                                return true;
-                                              });
-    if (!verified.ok()) {
-      bar.clear();
-      return report_file(verified.error());
-    }
-    healthy = healthy && verified->healthy();
-    Value::Object row = to_row(directory, *verified);
+  for (const Verified& one : *verified) {
+    healthy = healthy && one.report.healthy();
+    Value::Object row = to_row(one.directory, one.report);
     Value::List own;
-    for (const storage::VerifyProblem& problem : verified->problems) own.push_back(to_value(problem));
+    for (const storage::VerifyProblem& problem : one.report.problems) own.push_back(to_value(problem));
     if (common.output == OutputFormat::table) {
       problems.insert(problems.end(), own.begin(), own.end());
     } else {
@@ -163,13 +193,37 @@ int run(const Common& common, const LogVerify& command) {
     }
     rows.emplace_back(std::move(row));
   }
-  bar.clear();
   print(render_rows(common.output, rows));
   if (!problems.empty()) print("\n" + render_rows(OutputFormat::table, problems));
   if (!common.quiet && common.output == OutputFormat::table)
-    say(fmt::format("{} partition{} verified: {}", directories.size(), directories.size() == 1 ? "" : "s",
+    say(fmt::format("{} director{} verified: {}", rows.size(), rows.size() == 1 ? "y" : "ies",
                     healthy ? "all healthy" : "something is wrong, see above"));
   return healthy ? kOk : kFailed;
+}
+
+int run(const Common& common, const LogRepair& command) {
+  auto verified = verify_all(common, command.paths, true);
+  if (!verified.ok()) return report_file(verified.error());
+  Value::List rows;
+  bool loses = false;
+  std::uint64_t untold = 0;
+  for (const Verified& one : *verified) {
+    untold += one.report.problem_count - one.report.problems.size();
+    for (const storage::VerifyProblem& problem : one.report.problems) {
+      storage::Remedy remedy = storage::remedy_for(problem);
+      loses = loses || remedy.records_lost;
+      rows.emplace_back(Value::Object{{"file", problem.file},
+                                      {"found", fmt::format("{}: {}", storage::to_string(problem.kind), problem.what)},
+                                      {"remedy", remedy.action},
+                                      {"lost", remedy.lost.empty() ? Value("nothing") : Value(remedy.lost)}});
+    }
+  }
+  if (!rows.empty() || common.output != OutputFormat::table) print(render_rows(common.output, rows));
+  if (!common.quiet && common.output == OutputFormat::table)
+    say(rows.empty() ? "nothing to repair"
+                     : fmt::format("dry run, nothing was changed{}",
+                                   untold > 0 ? fmt::format("; {} more problems are not shown", untold) : ""));
+  return loses ? kFailed : kOk;
 }
 
 int run(const Common& common, const LogDump& command) {

@@ -68,6 +68,7 @@ struct Parser {
   Pub pub;
   Sub sub;
   LogVerify verify;
+  LogRepair repair;
   LogDump dump;
   ConfigExplain explain;
   Completion completion;
@@ -220,9 +221,18 @@ struct Parser {
     v->add_option("PATH", verify.paths, "Data directories or partition directories.")->required();
     v->add_flag("--skip-records", verify.skip_records, "Do not inflate and walk records: faster.");
     v->footer(
-        "Exit code 1 when something is wrong.\n\nExamples:\n  millrace log verify data\n"
+        "Exit code 1 when something is wrong. A directory in use may look torn at its end.\n\nExamples:\n  millrace "
+        "log verify data\n"
         "  millrace log verify data/orders-0 -o json");
     runs(v, verify);
+    auto* r = formatted(log->add_subcommand("repair", "Say what could be done about what verify finds."));
+    r->add_option("PATH", repair.paths, "Data directories or partition directories.")->required();
+    r->add_flag("--dry-run", repair.dry_run, "Change nothing. The only way to run this: see below.")->required();
+    r->footer(
+        "Only --dry-run is offered. A start of the broker mends by itself whatever can be mended without losing\n"
+        "anything; for the rest this names the file and what to do by hand. Exit code 1 when records are lost.\n\n"
+        "Examples:\n  millrace log repair --dry-run data\n  millrace log repair --dry-run data/orders-0 -o json");
+    runs(r, repair);
     auto* d = formatted(log->add_subcommand("dump", "Show the batches of a segment, or what a side file says."));
     d->add_option("FILE", dump.path, "A .log, .index, .timeindex, .snapshot, checkpoint or partition.metadata file.")
         ->required();

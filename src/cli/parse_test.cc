@@ -57,6 +57,12 @@ TEST(Parse, PubAndSub) {
   EXPECT_TRUE(sub.exit_at_end);
 }
 
+// Nothing repairs for real: whoever leaves out --dry-run must not believe that something was done.
+TEST(Parse, LogRepairIsADryRun) {
+  EXPECT_EQ(command<LogRepair>({"log", "repair", "--dry-run", "d"}).paths, std::vector<std::string>{"d"});
+  EXPECT_EQ(parsed({"log", "repair", "d"}).error(), 2);
+}
+
 TEST(Parse, CommonOptions) {
   auto line = parsed({"topic", "list", "-b", "h:1", "-o", "json", "--timeout-ms", "5"});
   ASSERT_TRUE(line.has_value());

@@ -15,11 +15,6 @@ namespace mr::storage {
 namespace {
 
 constexpr std::string_view kLockName = ".lock";
-constexpr std::string_view kIdentityName = "meta.properties";
-constexpr std::string_view kCleanMarkerName = ".kafka_cleanshutdown";
-constexpr std::string_view kRecoveryPointName = "recovery-point-offset-checkpoint";
-constexpr std::string_view kLogStartName = "log-start-offset-checkpoint";
-constexpr std::string_view kHighWatermarkName = "replication-offset-checkpoint";
 constexpr std::string_view kTrashSuffix = "-delete";
 constexpr std::int64_t kIdentityVersion = 1;
 constexpr std::int64_t kFormatVersion = 1;  ///< ours: what we lay beside Kafka's files
@@ -28,8 +23,7 @@ constexpr std::size_t kUniqueDigits = 32;
 
 bool is_known_file(std::string_view name) {
   static const std::set<std::string_view> known = {
-      kLockName,     kIdentityName,      kCleanMarkerName,           kRecoveryPointName,
-      kLogStartName, kHighWatermarkName, "cleaner-offset-checkpoint"};
+      kLockName, kIdentityName, kCleanMarkerName, kRecoveryPointName, kLogStartName, kHighWatermarkName, kCleanerName};
   return known.contains(name) || name.ends_with(".tmp") || is_journal_name(name);
 }
 
@@ -111,6 +105,12 @@ Result<DataDir::Identity> DataDir::decode_identity(std::string_view text) {
   identity.node_id = *node;
   identity.directory_id = Uuid::parse(properties["directory.id"]).value_or(Uuid{});
   return identity;
+}
+
+Result<void> DataDir::check_identity(std::string_view text) {
+  MR_TRY(Identity identity, decode_identity(text));
+  if (identity.cluster_id.empty()) return Error(Errc::corrupt_data, "no cluster.id");
+  return {};
 }
 
 Result<void> DataDir::load_identity() {

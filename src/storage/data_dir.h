@@ -42,6 +42,9 @@ class DataDir {
   /// Errors: conflict, with a sentence that says whose it is.
   Result<void> claim(std::string cluster_id, BrokerId node, Uuid fresh_directory_id);
 
+  /// Does a meta.properties read? Errors: newer_format, corrupt_data.
+  static Result<void> check_identity(std::string_view text);
+
   const std::string& path() const { return path_; }
   /// What everything that lies in this directory must be opened through: knows whether the directory has failed.
   DirectoryFiles& files() { return files_; }

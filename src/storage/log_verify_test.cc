@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/data_dir.h"
 #include "storage/log_fixture.h"
+#include "storage/log_repair.h"
 #include "storage/segment_names.h"
+#include "storage/small_file.h"
 
 namespace mr::storage::test {
 namespace {
@@ -59,7 +62,8 @@ TEST(LogVerify, FlippedBitInASealedSegmentIsCorruption) {
   EXPECT_EQ(report.problems[0].position, third);
 }
 
-TEST(LogVerify, CutEndIsATornTail) {
+// What a crash leaves: nothing says that the tail had been synced.
+TEST(LogVerify, CutEndIsATornTailUnlessItWasSynced) {
   Verified f;
   auto entries = f.disk.list(f.options.directory);
   Offset last{0};
@@ -70,8 +74,15 @@ TEST(LogVerify, CutEndIsATornTail) {
   ASSERT_TRUE((*file)->truncate(*(*file)->size() - 10).ok());
   VerifyReport report = f.verify();
   ASSERT_FALSE(report.problems.empty());
-  EXPECT_EQ(report.problems[0].kind, Kind::torn_tail);
+  EXPECT_EQ(report.problems[0].kind, Kind::corrupt);
+  EXPECT_EQ(report.problems[0].next, Offset{199});
   EXPECT_EQ(report.batches, 99u);
+  ASSERT_TRUE(f.disk.remove(f.path(199, kSnapshotSuffix)).ok());
+  ASSERT_TRUE(f.disk.remove(f.path(last.v, kSealSuffix)).ok());
+  report = f.verify();
+  ASSERT_FALSE(report.problems.empty());
+  EXPECT_EQ(report.problems[0].kind, Kind::torn_tail);
+  EXPECT_TRUE(report.healthy());
 }
 
 // The active segment may end in anything, but a batch that fails before one that fits is damage.
@@ -99,12 +110,18 @@ TEST(LogVerify, WrongIndexEntryIsFound) {
   EXPECT_EQ(report.problems[1].kind, Kind::index_wrong);
 }
 
-TEST(LogVerify, MissingSegmentIsAHole) {
+TEST(LogVerify, MissingSegmentIsAHoleAndItsSealSaysMore) {
   Verified f;
   Offset second{0};
   for (std::size_t i = 0; i < f.first_segment_batches(); ++i) second = header_of(f.written[i]).next_offset();
   ASSERT_TRUE(f.disk.remove(f.path(second.v, kLogSuffix)).ok());
   VerifyReport report = f.verify();
+  EXPECT_FALSE(report.healthy());
+  EXPECT_EQ(report.problems[0].kind, Kind::missing);
+  EXPECT_EQ(report.problems[0].file, f.path(second.v, kLogSuffix));
+  for (std::string_view suffix : {kSealSuffix, kOffsetIndexSuffix, kTimeIndexSuffix})
+    ASSERT_TRUE(f.disk.remove(f.path(second.v, suffix)).ok());
+  report = f.verify();
   EXPECT_TRUE(report.healthy());
   ASSERT_EQ(report.problems.size(), 1u);
   EXPECT_EQ(report.problems[0].kind, Kind::hole);
@@ -123,10 +140,124 @@ TEST(LogVerify, ProgressReachesTheEndAndMayStop) {
             Errc::cancelled);
 }
 
-TEST(LogVerify, NothingThereIsSaid) {
+// A partition that was never written to is nothing to complain of.
+TEST(LogVerify, AnEmptyDirectoryLacksOnlyItsName) {
   sim::Disk disk(1);
   ASSERT_TRUE(disk.make_directories("/data/t-0").ok());
-  EXPECT_EQ(verify_partition(disk, "/data/t-0").code(), Errc::not_found);
+  auto report = verify_partition(disk, "/data/t-0");
+  ASSERT_TRUE(report.ok());
+  ASSERT_EQ(report->problem_count, 1u);
+  EXPECT_EQ(report->problems[0].file, "/data/t-0/partition.metadata");
+}
+
+// As the last process left it: every file that is removed is missed, every one that is added is noticed.
+struct Closed : Verified {
+  Closed() {
+    around.closed = around.closed_here = true;
+    around.recovery_points = OffsetCheckpoint{{options.partition, Offset{199}}};
+  }
+  VerifyReport verify() {
+    auto report = verify_partition(disk, options.directory, {.around = &around});
+    EXPECT_TRUE(report.ok()) << report.error().message();
+    return std::move(*report);
+  }
+  std::vector<std::string> names() {
+    std::vector<std::string> found;
+    for (const DirEntry& entry : *disk.list(options.directory)) found.push_back(entry.name);
+    return found;
+  }
+  DataDirReport around;
+};
+
+TEST(LogVerify, EveryRemovedFileIsMissed) {
+  Closed whole;
+  std::vector<std::string> names = whole.names();
+  EXPECT_EQ(whole.verify().problem_count, 0u);
+  ASSERT_GT(names.size(), 10u);
+  int newest_only = 0;
+  for (const std::string& name : names) {
+    Closed f;
+    ASSERT_TRUE(f.disk.remove(f.options.directory + "/" + name).ok());
+    VerifyReport report = f.verify();
+    // Snapshots but the newest have no use, and what was before the first seal nobody knows.
+    bool spare = (name.ends_with(kSnapshotSuffix) && name != "00000000000000000199.snapshot") ||
+                 name == "00000000000000000000.seal";
+    newest_only += spare ? 1 : 0;
+    EXPECT_EQ(report.healthy(), spare) << name;
+    for (const VerifyProblem& problem : report.problems) EXPECT_FALSE(remedy_for(problem).action.empty()) << name;
+  }
+  EXPECT_LT(static_cast<std::size_t>(newest_only), names.size() / 3);
+}
+
+// What the remedies promise: a start makes these again, and then nothing is missed.
+TEST(LogVerify, AStartMakesSideFilesAgain) {
+  for (const std::string& name : Closed().names()) {
+    if (name.ends_with(kLogSuffix)) continue;
+    Closed f;
+    ASSERT_TRUE(f.disk.remove(f.options.directory + "/" + name).ok());
+    f.options.recovery_point = Offset{199};
+    f.must_open(true);
+    ASSERT_TRUE(f.log->close().ok());
+    for (const VerifyProblem& problem : f.verify().problems) ADD_FAILURE() << name << ": " << problem.what;
+  }
+}
+
+TEST(LogVerify, EveryForeignFileIsNoticed) {
+  for (const char* name : {"notes.txt", "00000000000000000007.old", "7.log", "00000000000000000005.index",
+                           "00000000000000000003.log", "00000000000000000500.log.cleaned", "x.tmp"}) {
+    Closed f;
+    ASSERT_TRUE(f.disk.open(f.options.directory + "/" + name, OpenMode::create).ok());
+    VerifyReport report = f.verify();
+    ASSERT_EQ(report.problem_count, 1u) << name;
+    EXPECT_EQ(report.problems[0].kind, Kind::foreign) << name;
+    EXPECT_TRUE(remedy_for(report.problems[0]).lost.empty());
+  }
+}
+
+TEST(LogVerify, AllSegmentsGoneIsALoss) {
+  Closed f;
+  for (const std::string& name : f.names()) ASSERT_TRUE(f.disk.remove(f.options.directory + "/" + name).ok());
+  VerifyReport report = f.verify();
+  ASSERT_FALSE(report.healthy());
+  EXPECT_EQ(report.problems[0].kind, Kind::missing);
+  EXPECT_EQ(report.problems[0].next, Offset{199});
+  Remedy remedy = remedy_for(report.problems[0]);
+  EXPECT_TRUE(remedy.records_lost);
+  EXPECT_EQ(remedy.lost, "offsets 0 to 198");
+}
+
+TEST(LogVerify, DataDirectoryFilesMustReadAndAfterACleanStopBeThere) {
+  sim::Disk disk(1);
+  const std::string names[] = {"meta.properties", "recovery-point-offset-checkpoint", "log-start-offset-checkpoint",
+                               "replication-offset-checkpoint"};
+  auto make = [&] {
+    ASSERT_TRUE(disk.make_directories("/data/t-0").ok());
+    auto dir = DataDir::open(disk, "/data");
+    ASSERT_TRUE(dir.ok());
+    ASSERT_TRUE((*dir)->claim("c", BrokerId{1}, Uuid{1, 2}).ok());
+    ASSERT_TRUE((*dir)->write_checkpoints({.recovery_points = {{{"t", PartitionIndex{0}}, Offset{5}}}}).ok());
+    ASSERT_TRUE((*dir)->mark_clean().ok());
+  };
+  make();
+  auto report = verify_data_directory(disk, "/data");
+  ASSERT_TRUE(report.ok());
+  EXPECT_TRUE(report->problems.empty());
+  EXPECT_TRUE(report->closed && report->closed_here);
+  for (const std::string& name : names) {
+    disk.flip_bit("/data/" + name, 0, 6);
+    EXPECT_EQ(verify_data_directory(disk, "/data")->problems.size(), 1u) << name;
+    disk.flip_bit("/data/" + name, 0, 6);
+    std::vector<std::byte> saved = *read_whole_file(disk, "/data/" + name);
+    ASSERT_TRUE(disk.remove("/data/" + name).ok());
+    auto without = verify_data_directory(disk, "/data");
+    ASSERT_EQ(without->problems.size(), 1u) << name;
+    EXPECT_EQ(without->problems[0].what, "missing");
+    ASSERT_TRUE(replace_file(disk, "/data/" + name, saved).ok());
+  }
+  ASSERT_TRUE(disk.remove_all("/data/t-0").ok());
+  auto lost = verify_data_directory(disk, "/data");
+  ASSERT_EQ(lost->problems.size(), 1u);
+  EXPECT_EQ(lost->problems[0].kind, Kind::missing);
 }
 
 TEST(LogDump, ShowsBatchesAndSideFiles) {

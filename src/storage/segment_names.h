@@ -24,6 +24,14 @@ inline constexpr std::string_view kDeletedSuffix = ".deleted";
 inline constexpr std::string_view kCleanedSuffix = ".cleaned";
 inline constexpr std::string_view kSwapSuffix = ".swap";
 
+// Of a data directory.
+inline constexpr std::string_view kIdentityName = "meta.properties";
+inline constexpr std::string_view kCleanMarkerName = ".kafka_cleanshutdown";
+inline constexpr std::string_view kRecoveryPointName = "recovery-point-offset-checkpoint";
+inline constexpr std::string_view kLogStartName = "log-start-offset-checkpoint";
+inline constexpr std::string_view kHighWatermarkName = "replication-offset-checkpoint";
+inline constexpr std::string_view kCleanerName = "cleaner-offset-checkpoint";
+
 /// "DIRECTORY/00000000000000000042.log".
 std::string segment_path(std::string_view directory, Offset base, std::string_view suffix);
 

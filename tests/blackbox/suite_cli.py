@@ -264,6 +264,20 @@ def log_verify(ctx):
                 target.write(data)
         out, _ = cli(ctx, "log", "verify", copy, bootstrap=False, expect=FAILED)
         assert "crc" in out.lower() or "checksum" in out.lower(), out
+        # What could be done is told, the loss with it, and not a byte is changed.
+        def content():
+            return {f: open(os.path.join(copy, f), "rb").read() for f in os.listdir(copy)}
+        before = content()
+        cli(ctx, "log", "repair", copy, bootstrap=False, expect=USAGE)
+        plan = json.loads(cli(ctx, "log", "repair", "--dry-run", copy, "-o", "json", bootstrap=False, expect=FAILED)[0])
+        assert any("offsets" in row["lost"] and "CORRUPT_MESSAGE" in row["remedy"] for row in plan), plan
+        assert content() == before
+        _, err = cli(ctx, "log", "repair", "--dry-run", directory, bootstrap=False)
+        assert "nothing to repair" in err, err
+        # A file that is missing is missed.
+        os.remove(glob.glob(copy + "/*.timeindex")[0])
+        out, _ = cli(ctx, "log", "verify", copy, bootstrap=False, expect=FAILED)
+        assert re.search(r"\.timeindex.*missing", out), out
     finally:
         ctx.broker.start()
 
