@@ -26,6 +26,7 @@ CommitJournal::CommitJournal(FileSystem& files, Options options) : files_(files)
   MR_CHECK(options_.block_bytes_max > 0 && options_.block_bytes_max <= kJournalBlockBytesMax);
   MR_CHECK(options_.half_bytes >= 4 * options_.block_bytes_max && options_.grow_bytes > 0);
   half(use_).use = Use::filling;
+  spare_.reset(new Block(files_, options_));
 }
 
 std::uint64_t CommitJournal::room() const {
@@ -125,28 +126,23 @@ std::unique_ptr<CommitJournal::Block> CommitJournal::take_block() {
   if (in_flight_ || !has_work()) return nullptr;
   HalfState& in_use = half(use_);
   HalfState& previous = half(other(use_));
-  std::unique_ptr<Block> block(new Block);
-  block->builder_ = std::exchange(filling_, std::exchange(spare_, {}));
+  std::unique_ptr<Block> block = std::move(spare_);
+  std::swap(block->builder_, filling_);
   add_statements(*block, std::min(room(), options_.block_bytes_max));
   block->bytes_ = block->builder_.bytes();
   std::uint64_t limit = growth_refused_ && !carries_ ? in_use.grown : options_.half_bytes;
   bool settle = settles() && in_use.position + block->bytes_ <= limit;
   if (block->builder_.empty() && !settle) {
-    spare_ = std::move(block->builder_);
+    spare_ = std::move(block);
     return nullptr;
   }
   MR_CHECK(in_use.position + block->bytes_ <= options_.half_bytes);
-  block->files_ = &files_;
-  block->directory_ = options_.directory;
-  block->path_ = journal_path(options_.directory, options_.shard, use_ == Half::a ? 'a' : 'b');
   block->half_ = use_;
   block->header_ = {
       .session = options_.session, .shard = options_.shard, .sequence = next_sequence_, .asserted = synced_};
   block->header_.floor = floor_with(*block);
   block->position_ = in_use.position;
   block->grown_ = in_use.grown;
-  block->grow_bytes_ = options_.grow_bytes;
-  block->half_bytes_ = options_.half_bytes;
   block->file_ = in_use.file;
   block->name_unsynced_ = in_use.name_unsynced;
   if (previous.unsynced) block->previous_ = previous.file;
@@ -207,8 +203,24 @@ void CommitJournal::block_done(std::unique_ptr<Block> block, const Result<void>&
     statements_.clear();
     statement_at_.clear();
   }
-  spare_ = std::move(block->builder_);
-  spare_.clear();
+  block->clear();
+  spare_ = std::move(block);
+}
+
+CommitJournal::Block::Block(FileSystem& files, const Options& options)
+    : files_(files),
+      directory_(options.directory),
+      paths_{journal_path(options.directory, options.shard, 'a'), journal_path(options.directory, options.shard, 'b')},
+      grow_bytes_(options.grow_bytes),
+      half_bytes_(options.half_bytes) {}
+
+void CommitJournal::Block::clear() {
+  builder_.clear();
+  statements_.clear();
+  checkpoint_ = 0;
+  file_.reset();
+  previous_.reset();
+  name_unsynced_ = needs_sync_ = wrote_ = synced_ = false;
 }
 
 Result<void> CommitJournal::Block::write() {
@@ -216,7 +228,7 @@ Result<void> CommitJournal::Block::write() {
   ByteView bytes = builder_.finish(header_);
   if (file_ == nullptr) {
     // Journals of earlier lives have been retired: one that is there would be evidence that nobody has read.
-    MR_TRY(file_, files_->open(path_, OpenMode::create_new));
+    MR_TRY(file_, files_.open(paths_[static_cast<std::size_t>(half_)], OpenMode::create_new));
     name_unsynced_ = true;
   }
   MR_TRY_VOID(file_->write_at(bytes, position_));
@@ -241,7 +253,7 @@ Result<void> CommitJournal::Block::sync() {
   // This block will say that all before it are on disk.
   if (previous_ != nullptr) MR_TRY_VOID(previous_->sync());
   MR_TRY_VOID(file_->sync());
-  if (name_unsynced_) MR_TRY_VOID(files_->sync_directory(directory_));
+  if (name_unsynced_) MR_TRY_VOID(files_.sync_directory(directory_));
   name_unsynced_ = false;
   synced_ = true;
   return {};

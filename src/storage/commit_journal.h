@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,9 +55,14 @@ class CommitJournal {
 
    private:
     friend class CommitJournal;
-    Block() = default;
-    FileSystem* files_ = nullptr;
-    std::string directory_, path_;
+    Block(FileSystem& files, const Options& options);
+    /// Forgets what became of it; the memory stays.
+    void clear();
+
+    FileSystem& files_;
+    const std::string directory_;
+    const std::array<std::string, 2> paths_;
+    const std::uint64_t grow_bytes_, half_bytes_;
     Half half_ = Half::a;
     JournalBlockHeader header_;
     JournalBlockBuilder builder_;
@@ -64,7 +70,7 @@ class CommitJournal {
     std::size_t checkpoint_ = 0;          ///< so many of them, from the front, are of a checkpoint
     std::uint64_t position_ = 0;
     std::uint64_t bytes_ = 0;
-    std::uint64_t grown_ = 0, grow_bytes_ = 0, half_bytes_ = 0;
+    std::uint64_t grown_ = 0;
     std::shared_ptr<File> file_;      ///< opened by write() when there was none
     std::shared_ptr<File> previous_;  ///< the other half, when it has unsynced blocks
     bool name_unsynced_ = false;      ///< of the file
@@ -177,7 +183,8 @@ class CommitJournal {
   Options options_;
   HalfState halves_[2];
   Half use_ = Half::a;
-  JournalBlockBuilder filling_, spare_;
+  JournalBlockBuilder filling_;
+  std::unique_ptr<Block> spare_;  ///< the one block there is, while none is on its way: a round takes no new memory
   bool carries_ = false;
   std::vector<JournalRun> statements_;  ///< in order; the first checkpoint_left_ are of a checkpoint
   std::unordered_map<StatementKey, std::size_t, Hash> statement_at_;
