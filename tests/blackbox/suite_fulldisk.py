@@ -63,10 +63,12 @@ class Filler:
         self.path = directory + "/filler"
 
     def leave(self, free):
-        """Leaves about so much."""
+        """Leaves about so much, if there is more."""
         st = os.statvfs(os.path.dirname(self.path))
-        with open(self.path, "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, st.f_bavail * st.f_frsize - free)
+        more = st.f_bavail * st.f_frsize - free
+        if more > 0:
+            with open(self.path, "ab") as f:
+                os.posix_fallocate(f.fileno(), 0, os.path.getsize(self.path) + more)
 
     def brim(self):
         """Leaves nothing: takes what is left block by block."""
@@ -123,7 +125,7 @@ def stays_truthful(ctx, filler, brim):
     """The whole story on one disk."""
     topic, victim = ctx.topic(3, SMALL), ctx.topic(1, SMALL)
     with ctx.broker.connect() as c:
-        for _ in range(40):
+        for _ in range(80):
             assert c.produce(victim, rk.batch([b"v" * 500_000]))["ErrorCode"] == 0
     filler.leave((0 if brim else RESERVE) + (24 << 20))
     producers = [Idempotent(lambda: ctx.broker.address, topic, p, p) for p in range(2)]
@@ -141,16 +143,16 @@ def stays_truthful(ctx, filler, brim):
     ctx.broker.kill()
     if brim:
         filler.brim()
-    if brim:
         start_without_ready_file(ctx.broker)
         filler.brim()
     else:
+        filler.leave(RESERVE - (8 << 20))  # a start gives back what was written ahead
         ctx.broker.start()
         check_acked(ctx, topic, producers, numbers)
         assert not serves(ctx, topic, 2), "below the reserve nothing is appended"
 
     if brim:
-        filler.free()  # the disk has room again
+        filler.free()
     else:
         # Deletes go on, and give back what heals it.
         with ctx.broker.connect() as c:
@@ -185,3 +187,8 @@ def on_full_disk(ctx, brim):
 @SUITE.scenario("to-the-brim", only="millrace")
 def to_the_brim(ctx):
     on_full_disk(ctx, True)
+
+
+@SUITE.scenario("down-to-the-reserve", only="millrace")
+def down_to_the_reserve(ctx):
+    on_full_disk(ctx, False)

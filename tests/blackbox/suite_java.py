@@ -1,4 +1,7 @@
-"""The official Java client, newest 4.3: tests/clients/java, built by Maven."""
+"""The official Java client, newest 4.3: tests/clients/java, built by Maven.
+
+  tests/blackbox/run.py java --filter kills-under-load --rounds 100     kill -9 under the idempotent producer, by hand
+"""
 import glob
 import hashlib
 import os
@@ -43,4 +46,5 @@ def version():
 
 SUITE = Suite("java", "Java kafka-clients", version=version, prepare=prepare)
 SUITE.child = lambda options: ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp",
-                               f"{build_dir()}/classes:{build_dir()}/lib/*", "millrace.clients.Suite"]
+                               f"{build_dir()}/classes:{build_dir()}/lib/*", "millrace.clients.Suite",
+                               *(["--rounds", str(options.rounds)] if options.rounds else [])]

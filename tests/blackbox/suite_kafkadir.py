@@ -1,6 +1,7 @@
 """Directories both ways: Apache Kafka's tools and broker read ours, and we take over what Apache Kafka wrote.
 
-Needs Apache Kafka's published packages (tools/reference-kafka). All comparisons are of whole batches, byte for byte.
+Needs Apache Kafka's published packages (tools/reference-kafka). All comparisons are of whole batches, byte for byte; what
+librdkafka makes of them (offsets, times, headers, keys) and look-ups by time are compared too.
 """
 import glob
 import os
@@ -11,7 +12,7 @@ import sys
 
 import rawkafka as rk
 from harness import REFERENCE, Millrace, ReferenceKafka, Suite, Unreachable, install_debian, wait_until
-from load import Idempotent
+from load import Idempotent, check_idempotent
 
 
 def prepare(options):
@@ -34,9 +35,9 @@ def fill(broker, topic):
     """Partition 0: every codec, written by librdkafka. 1: one idempotent producer, several segments. 2: a producer whose
     last batch is returned, to be sent again: (producer id, epoch, the batch's bytes, its offset)."""
     for i, codec in enumerate(rk.CODECS):
-        lines = "\n".join(f"{codec} line {n} " + "x" * (n % 200) for n in range(400))
-        subprocess.run(["kcat", "-b", broker.address, "-P", "-t", topic, "-p", "0", "-z", codec, "-X", f"linger.ms={5 * i}"],
-                       input=lines.encode(), check=True, timeout=60)
+        lines = "\n".join(f"key {n}:{codec} line {n} " + "x" * (n % 200) for n in range(400))
+        subprocess.run(["kcat", "-b", broker.address, "-P", "-t", topic, "-p", "0", "-z", codec, "-X", f"linger.ms={5 * i}",
+                        "-K:", "-H", f"codec={codec}", "-H", "empty="], input=lines.encode(), check=True, timeout=60)
     producer = Idempotent(lambda: broker.address, topic, 1, 5)
     producer.start()
     wait_until(lambda: producer.acked_end > 4000 or producer.error, 60, "four thousand records")
@@ -63,6 +64,30 @@ def same_batches(expected, got):
         assert len(before) == len(after), f"partition {p}: {len(before)} batches, now {len(after)}"
         for a, b in zip(before, after):
             assert a["raw"] == b["raw"], f"partition {p}: the batch at {a['base_offset']} differs"
+
+
+def seen_by_client(broker, topic, partitions):
+    """Offset, time, headers, key and value of every record, as librdkafka reads them."""
+    out = []
+    for p in range(partitions):
+        done = subprocess.run(["kcat", "-b", broker.address, "-C", "-e", "-q", "-t", topic, "-p", str(p), "-o", "beginning",
+                               "-f", "%o %T [%h] %k %S %s\n"], capture_output=True, timeout=120, check=True)
+        out.append(done.stdout)
+    return out
+
+
+def found_by_time(broker, topic, batches):
+    """What ListOffsets answers for times from before the first batch to behind the last one."""
+    out = []
+    with broker.connect() as c:
+        for p, stored in enumerate(batches):
+            times = sorted({b["max_timestamp"] for b in stored})
+            chosen = [times[0] - 1, *times[::max(1, len(times) // 12)], times[-1], times[-1] + 1]
+            for t in chosen:
+                answer = c.list_offset(topic, t, p)
+                assert answer["ErrorCode"] == 0, answer
+                out.append((p, t, answer["Offset"], answer["Timestamp"]))
+    return out
 
 
 def goes_on(broker, topic, identity):
@@ -92,6 +117,19 @@ def dump(*flags_and_files):
     return done.stdout
 
 
+def check_epochs(directory, batches):
+    """leader-epoch-checkpoint says of every epoch that wrote something where it began. No tool of Kafka's looks at it."""
+    with open(directory + "/leader-epoch-checkpoint") as f:
+        version, count, *lines = f.read().splitlines()
+    stored = [tuple(map(int, line.split())) for line in lines]
+    assert (version, int(count)) == ("0", len(stored)) and stored == sorted(stored), f"{directory}: {lines}"
+    first = {}
+    for b in batches:
+        first.setdefault(b["epoch"], b["base_offset"])
+    known = [line for line in stored if line[1] <= batches[-1]["last_offset"]]
+    assert known == sorted(first.items()), f"{directory}: epochs {known}, in the batches {sorted(first.items())}"
+
+
 def check_with_kafkas_tools(directory, batches):
     """Deep iteration over the records, indexes against the log, producer snapshots. One process for each kind."""
     logs = sorted(glob.glob(directory + "/*.log"))
@@ -105,6 +143,7 @@ def check_with_kafkas_tools(directory, batches):
     assert checked.count("Dumping") == len(indexes), checked
     sane = dump("--index-sanity-check", "--files", ",".join(i for i in indexes if i.endswith(".index")))
     assert sane.count("passed sanity check") + sane.count("is empty") == len(logs), sane
+    check_epochs(directory, batches)
     snapshots = sorted(glob.glob(directory + "/*.snapshot"))
     assert snapshots, f"{directory}: no producer snapshot"
     return dump("--files", ",".join(snapshots))
@@ -116,21 +155,34 @@ def partition_directories(broker, topic, partitions=3):
 
 @scenario("kafkas-dump-tool-reads-ours")
 def dump_tool(ctx):
-    topic = ctx.topic(3, TOPIC_BYTES)
+    """After a clean stop; then killed under load, recovered, and stopped."""
+    topic, live = ctx.topic(3, TOPIC_BYTES), ctx.topic(1, TOPIC_BYTES)
     identity = fill(ctx.broker, topic)
+    producer = Idempotent(lambda: ctx.broker.address, live, 0, 6)
     for how in ("term", "kill"):
         if how == "kill":
+            producer.start()
+            wait_until(lambda: producer.acked_end > 3000 or producer.error, 60, "three thousand records")
             ctx.broker.restart("kill")
-        batches = contents(ctx.broker, topic)
+            producer.end()
+            with ctx.broker.connect() as c:
+                check_idempotent(c, live, 0, producer.acked_end)
+        looked_at = [*partitions_of(ctx.broker, topic, 3), *(partitions_of(ctx.broker, live, 1) if how == "kill" else [])]
         ctx.broker.stop()
         try:
-            for p, directory in enumerate(partition_directories(ctx.broker, topic)):
-                producers = check_with_kafkas_tools(directory, batches[p])
-                if p == 2:
+            for directory, batches in looked_at:
+                producers = check_with_kafkas_tools(directory, batches)
+                if directory.endswith(topic + "-2"):
                     assert f"producerId: {identity[0]} producerEpoch: {identity[1]}" in producers, producers
-            assert len(glob.glob(partition_directories(ctx.broker, topic)[1] + "/*.log")) > 1, "several segments"
+            for directory in (looked_at[1][0], looked_at[-1][0]) if how == "kill" else (looked_at[1][0],):
+                assert len(glob.glob(directory + "/*.log")) > 1, f"{directory}: several segments"
         finally:
             ctx.broker.start()
+
+
+def partitions_of(broker, topic, partitions):
+    """[(directory, batches)]"""
+    return list(zip(partition_directories(broker, topic, partitions), contents(broker, topic, partitions)))
 
 
 @scenario("kafka-loads-ours")
@@ -202,8 +254,8 @@ def stored_batches(directory):
 
 
 def written_by_kafka(how):
-    """A directory of Apache Kafka's with several leader epochs. Returns its broker, stopped, the identity of fill(), and the
-    last leader epochs."""
+    """A directory of Apache Kafka's with several leader epochs. Returns its broker, stopped, the identity of fill(), the
+    last leader epochs, and what clients saw in it: records, and what was found by time."""
     kafka = ReferenceKafka(["log.cleaner.backoff.ms=100", "log.initial.task.delay.ms=100"])
     try:
         kafka.start()
@@ -219,15 +271,16 @@ def written_by_kafka(how):
                 c.wait_for_topic("orders", 3, seconds=60)
         identity = fill(kafka, "orders")
         epochs = [epoch_of(kafka, "orders", p) for p in range(3)]
+        seen = (seen_by_client(kafka, "orders", 3), found_by_time(kafka, "orders", contents(kafka, "orders")))
         kafka.kill() if how == "kill" else kafka.stop()
     except BaseException:
         kafka.close()
         raise
-    return kafka, identity, epochs
+    return kafka, identity, epochs, seen
 
 
 def take_over(ctx, how):
-    kafka, identity, epochs = written_by_kafka(how)
+    kafka, identity, epochs, seen = written_by_kafka(how)
     logs = os.path.join(kafka.home, "logs")
     broker = Millrace(ctx.options.binary, directory=kafka.home, args=["--adopt-topics", "true"])
     broker.data = logs
@@ -239,6 +292,9 @@ def take_over(ctx, how):
         broker.start()
         for topic, expected in theirs.items():
             same_batches(expected, contents(broker, topic, len(expected)))
+        assert seen_by_client(broker, "orders", 3) == seen[0] and seen[0][0].count(b"codec=") == 400 * len(rk.CODECS)
+        assert found_by_time(broker, "orders", theirs["orders"]) == seen[1]
+        assert len(glob.glob(logs + "/orders-1/*.log")) > 1, "several segments"
         for p in range(3):
             assert epoch_of(broker, "orders", p) > epochs[p], "the leader epoch goes on from the last one"
         goes_on(broker, "orders", identity)

@@ -114,7 +114,7 @@ def blackbox_runs(report, *runs):
 def blackbox(report, options):
     build(report, "release", "millrace", "crashfs")
     blackbox_runs(report, ("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli", "readme"]),
-                  ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk"]))
+                  ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"]))
 
 
 def clients(report, options):

@@ -27,6 +27,10 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /** Clients with the settings of the tests, and the comparison of every record sent with every record read. */
 final class Kit {
   static String broker;
+  /** Of the scenario that kills again and again. */
+  static int rounds = 5;
+  /** What a scenario has to say beside having passed. */
+  static String note = "";
   private static int topics = 0;
 
   private Kit() {}

@@ -8,7 +8,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.regex.Pattern;
 import org.apache.kafka.common.utils.AppInfoParser;
 
-/** Runs the scenarios in order and reports each. Arguments: --broker HOST:PORT [--filter REGEX]. */
+/** Runs the scenarios in order and reports each. Arguments: --broker HOST:PORT [--filter REGEX] [--rounds N]. */
 public final class Suite {
   interface Scenario {
     void run() throws Exception;
@@ -18,6 +18,7 @@ public final class Suite {
     Pattern filter = Pattern.compile("");
     for (int i = 0; i + 1 < args.length; i += 2) {
       if (args[i].equals("--broker")) Kit.broker = args[i + 1];
+      if (args[i].equals("--rounds")) Kit.rounds = Integer.parseInt(args[i + 1]);
       if (args[i].equals("--filter")) filter = Pattern.compile(args[i + 1]);
     }
     Map<String, Scenario> all = new LinkedHashMap<>();
@@ -28,8 +29,9 @@ public final class Suite {
     for (var e : all.entrySet()) {
       if (!filter.matcher(e.getKey()).find()) continue;
       try {
+        Kit.note = "";
         e.getValue().run();
-        Harness.report(e.getKey(), "passed", "");
+        Harness.report(e.getKey(), "passed", Kit.note);
       } catch (Throwable t) {
         Harness.report(e.getKey(), "failed", describe(t));
       }
