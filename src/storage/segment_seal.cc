@@ -73,7 +73,7 @@ Result<SegmentSeal> SegmentSeal::decode(ByteView bytes) {
                    .damaged = (load_be<std::uint16_t>(p + 6) & kDamagedFlag) != 0};
   auto count = load_be<std::uint32_t>(p + 44);
   if (count > HeaderChain::kMarks || covered != kFixedBytes + count * kMarkEntryBytes || seal.end < seal.base ||
-      seal.bytes > INT32_MAX)
+      seal.bytes > INT32_MAX || (seal.batches > 0 && seal.bytes == 0))
     return Error(Errc::corrupt_data, "impossible numbers in a seal");
   std::uint32_t last = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -50,6 +50,13 @@ TEST(SegmentSeal, AnyFlippedBitAndAnyCutIsNoticed) {
     EXPECT_EQ(SegmentSeal::decode(ByteView(bytes).first(n)).code(), Errc::corrupt_data) << n;
 }
 
+TEST(SegmentSeal, BatchesWithoutBytesAreRefused) {
+  SegmentSeal seal = example();
+  seal.bytes = 0;
+  seal.marks.clear();
+  EXPECT_EQ(SegmentSeal::decode(seal.encode()).code(), Errc::corrupt_data);
+}
+
 TEST(HeaderChain, MarksStayFewAndGoOnAfterAResume) {
   std::vector<std::byte> batch = make_batch({.value_bytes = 1000});
   HeaderChain whole, first;

@@ -74,44 +74,86 @@ void read_to_the_end(PartitionLog& log, bool trusted) {
   }
 }
 
+/// Which files there are besides the first segment, and how true they are.
+struct Flags {
+  static constexpr std::uint16_t kCleanStop = 1;
+  static constexpr std::uint16_t kRepair = 2;  ///< checksums of batches are made right
+  static constexpr std::uint16_t kIndex = 4;
+  static constexpr std::uint16_t kTimeIndex = 8;
+  static constexpr std::uint16_t kSnapshot = 16;
+  static constexpr std::uint16_t kSecond = 32;  ///< another segment
+  static constexpr std::uint16_t kKeepOld = 64;
+  static constexpr std::uint16_t kSeal = 128;
+  static constexpr std::uint16_t kEpochs = 256;
+  static constexpr std::uint16_t kCompacted = 512;
+  static constexpr std::uint16_t kSuffixAt = 10;  ///< two bits: under which name the other segment lies
+};
+
+void fix_snapshot(std::vector<std::byte>& snapshot) {
+  if (snapshot.size() < 10) return;
+  store_be<std::int16_t>(snapshot.data(), 1);
+  store_be(snapshot.data() + 2, crc32c(ByteView(snapshot).subspan(6)));
+}
+
+void fix_seal(std::vector<std::byte>& seal) {
+  if (seal.size() < 56) return;
+  store_be<std::uint32_t>(seal.data(), 0x4d52534c);
+  store_be<std::uint16_t>(seal.data() + 4, 1);
+  store_be(seal.data() + seal.size() - 4, crc32c(ByteView(seal).first(seal.size() - 4)));
+}
+
+/// Lays the input out as a partition's directory. Two bytes of flags, five of lengths and the second segment's base,
+/// then the pieces, then the first segment.
+std::uint16_t make_directory(FileSystem& disk, const std::string& directory, Pieces in) {
+  auto flags = static_cast<std::uint16_t>(in.byte());
+  flags = static_cast<std::uint16_t>(flags | in.byte() << 8);
+  std::size_t index_bytes = in.byte(), time_bytes = in.byte(), side_bytes = in.byte(), second_bytes = in.byte();
+  std::int64_t second_base = in.byte();
+  auto piece = [&](std::size_t bytes) {
+    ByteView taken = in.piece(bytes);
+    return std::vector<std::byte>(taken.begin(), taken.end());
+  };
+  if (flags & Flags::kIndex) put(disk, directory + "/00000000000000000000.index", piece(index_bytes));
+  if (flags & Flags::kTimeIndex) put(disk, directory + "/00000000000000000000.timeindex", piece(time_bytes));
+  if (flags & Flags::kSnapshot) {
+    std::vector<std::byte> snapshot = piece(side_bytes);
+    fix_snapshot(snapshot);
+    put(disk, directory + "/00000000000000000003.snapshot", snapshot);
+  }
+  if (flags & Flags::kSeal) {
+    std::vector<std::byte> seal = piece(side_bytes);
+    fix_seal(seal);
+    put(disk, directory + "/00000000000000000000.seal", seal);
+  }
+  if (flags & Flags::kEpochs) put(disk, directory + "/leader-epoch-checkpoint", piece(side_bytes));
+  if (flags & Flags::kSecond) {
+    std::vector<std::byte> second = piece(second_bytes * 4);
+    if (flags & Flags::kRepair) repair_checksums(second);
+    constexpr std::string_view kSuffixes[] = {".log", ".log.swap", ".log.cleaned", ".log.deleted"};
+    put(disk, segment_path(directory, Offset{second_base}, kSuffixes[flags >> Flags::kSuffixAt & 3]), second);
+  }
+  std::vector<std::byte> log_bytes = piece(in.left.size());
+  if (flags & Flags::kRepair) repair_checksums(log_bytes);
+  put(disk, directory + "/00000000000000000000.log", log_bytes);
+  return flags;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   set_log_level(LogLevel::off);
-  Pieces in{{reinterpret_cast<const std::byte*>(data), size}};
-  std::uint8_t flags = in.byte();
   sim::Disk disk(1);
   const std::string directory = "/data/t-0";
   MR_CHECK(disk.make_directories(directory).ok());
-  std::size_t index_bytes = in.byte(), time_bytes = in.byte(), snapshot_bytes = in.byte(), second_bytes = in.byte();
-  std::int64_t second_base = in.byte();
-  if (flags & 4) put(disk, directory + "/00000000000000000000.index", in.piece(index_bytes));
-  if (flags & 8) put(disk, directory + "/00000000000000000000.timeindex", in.piece(time_bytes));
-  if (flags & 16) {
-    ByteView piece = in.piece(snapshot_bytes);
-    std::vector<std::byte> snapshot(piece.begin(), piece.end());
-    if (snapshot.size() >= 10) {
-      store_be<std::int16_t>(snapshot.data(), 1);
-      store_be(snapshot.data() + 2, crc32c(ByteView(snapshot).subspan(6)));
-    }
-    put(disk, directory + "/00000000000000000003.snapshot", snapshot);
-  }
-  if (flags & 32) {
-    ByteView piece = in.piece(second_bytes * 4);
-    std::vector<std::byte> second(piece.begin(), piece.end());
-    if (flags & 2) repair_checksums(second);
-    put(disk, segment_path(directory, Offset{second_base}, ".log"), second);
-  }
-  std::vector<std::byte> log_bytes(in.left.begin(), in.left.end());
-  if (flags & 2) repair_checksums(log_bytes);
-  put(disk, directory + "/00000000000000000000.log", log_bytes);
+  std::uint16_t flags = make_directory(disk, directory, {{reinterpret_cast<const std::byte*>(data), size}});
 
   (void)verify_partition(disk, directory);
   Log::OpenOptions options;
   options.directory = directory;
   options.partition = {"t", PartitionIndex{0}};
-  options.clean_stop = (flags & 1) != 0;
-  options.config.delete_old = (flags & 64) == 0;
+  options.clean_stop = (flags & Flags::kCleanStop) != 0;
+  options.config.delete_old = (flags & Flags::kKeepOld) == 0;
+  options.config.compacted = (flags & Flags::kCompacted) != 0;
   auto log = PartitionLog::open(disk, options);
   if (!log.ok()) return 0;
   PartitionLog& opened = **log;

@@ -1,5 +1,6 @@
 // Writes starting points for the fuzz targets, so that they get behind magics and checksums at once:
-//   make_fuzz_seeds DIR     makes DIR/fuzz_message, DIR/fuzz_frame, DIR/fuzz_batch, DIR/fuzz_inflate
+//   make_fuzz_seeds DIR     makes DIR/fuzz_message, DIR/fuzz_frame, DIR/fuzz_batch, DIR/fuzz_inflate,
+//                           DIR/fuzz_storage_files, DIR/fuzz_recovery
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,12 @@
 
 #include "model/batch_builder.h"
 #include "model/compression.h"
+#include "storage/epoch_table.h"
+#include "storage/partition_metadata.h"
+#include "storage/producer_table.h"
+#include "storage/segment_seal.h"
+#include "storage/test_batches.h"
+#include "storage/text_checkpoint.h"
 #include "wire/debug/messages.h"
 #include "wire/frame.h"
 
@@ -57,6 +64,80 @@ void batches(const std::filesystem::path& dir) {
   }
 }
 
+using Bytes = std::vector<std::byte>;
+
+void add(Bytes& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }
+
+/// What a small log leaves: six batches of two records under two leader epochs, and the files beside them.
+struct SmallLog {
+  Bytes batches, seal, snapshot;
+  storage::EpochTable epochs;
+
+  SmallLog() {
+    storage::HeaderChain chain;
+    storage::ProducerTable producers;
+    for (int n = 0; n < 6; ++n) {
+      Bytes batch = storage::test::make_batch(
+          {.records = 2, .timestamp = 1'000 + n, .producer_id = 7, .producer_epoch = 0, .base_sequence = 2 * n});
+      LeaderEpoch epoch{n < 3 ? 1 : 4};
+      store_be(batch.data(), std::int64_t{2 * n});
+      store_be(batch.data() + BatchHeader::kLeaderEpochAt, epoch.v);
+      add(batches, batch);
+      chain.add(ByteView(batch).first(BatchHeader::kBytes), batches.size());
+      producers.note(storage::test::header_of(batch), 1'000);
+      epochs.assign(epoch, Offset{2 * n});
+    }
+    seal = chain.seal(Offset{0}, Offset{12}).encode();
+    snapshot = producers.encode_snapshot();
+  }
+};
+
+void storage_files(const std::filesystem::path& dir) {
+  SmallLog log;
+  auto file = [&](const std::string& name, std::string_view head, ByteView bytes) {
+    put(dir / "fuzz_storage_files", name, head, bytes);
+  };
+  std::string offsets = storage::encode_offset_checkpoint({{{"orders", PartitionIndex{1}}, Offset{42}}});
+  std::string id = storage::encode_partition_metadata(TopicId{Uuid{1, 2}});
+  std::string identity = "cluster.id=c\nnode.id=1\nversion=1\nmillrace.format.version=1\n";
+  std::string epochs = log.epochs.encode();
+  using std::string_view_literals::operator""sv;
+  file("epochs", "\0"sv, as_bytes(epochs));
+  file("offsets", "\0"sv, as_bytes(offsets));
+  file("partition", "\0"sv, as_bytes(id));
+  file("identity", "\1\0"sv, as_bytes(identity));
+  file("clean", "\1\1"sv, as_bytes(R"({"version":0,"brokerEpoch":-1})"));
+  file("recovery-points", "\1\2"sv, as_bytes(offsets));
+  file("log-starts", "\1\3"sv, as_bytes(offsets));
+  file("snapshot", "\2"sv, log.snapshot);
+  file("indexes", "\3"sv, Bytes(96));
+  file("seal", "\4"sv, log.seal);
+  file("shown-snapshot", "\5\2"sv, log.snapshot);
+}
+
+/// As fuzz_recovery lays it out: flags, lengths, pieces, segment.
+void recovery(const std::filesystem::path& dir) {
+  SmallLog log;
+  auto directory = [&](const std::string& name, int flags, ByteView side) {
+    Bytes out{static_cast<std::byte>(flags),
+              static_cast<std::byte>(flags >> 8),
+              std::byte{0},
+              std::byte{0},
+              static_cast<std::byte>(side.size()),
+              std::byte{0},
+              std::byte{12}};
+    add(out, side);
+    add(out, log.batches);
+    put(dir / "fuzz_recovery", name, "", out);
+  };
+  std::string epochs = log.epochs.encode();
+  directory("crashed", 2, {});
+  directory("stopped", 1 | 2, {});
+  directory("snapshot", 2 | 16, log.snapshot);
+  directory("seal", 2 | 128, log.seal);
+  directory("epochs", 2 | 256, as_bytes(epochs));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,5 +147,7 @@ int main(int argc, char** argv) {
   }
   messages(argv[1]);
   batches(argv[1]);
+  storage_files(argv[1]);
+  recovery(argv[1]);
   return 0;
 }
