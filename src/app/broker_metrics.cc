@@ -41,6 +41,8 @@ struct ShardNumbers {
   replication::ReadCheckStats checks;
   replication::CommitStats commit;  ///< of all log directories
   broker::ShardState::Refused refused;
+  storage::RecoveryCounts recovered;
+  std::uint64_t corrupt_answers = 0;
 };
 
 /// The commit journal's counters of one shard.
@@ -190,6 +192,7 @@ struct BrokerMetrics::Partitions {
   Gauge count, topics, bytes;
   std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
   std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
+  std::vector<Followed> corrupt_at_start, corrupt_answers, damaged_files, starts_moved, tails_cut, bytes_cut;
   std::vector<CommitCounters> commits;
   std::map<std::pair<std::string, std::int32_t>, One> series;
   std::uint64_t round = 0;
@@ -214,8 +217,17 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
     add(partitions_->appended_bytes, "millrace_log_appended_bytes_total", "Bytes appended.");
     add(partitions_->checked_bytes, "millrace_read_checked_bytes_total", "Bytes whose checksums reads compared.");
     add(partitions_->skipped_checks, "millrace_read_checks_skipped_total", "Reads sent unchecked for want of memory.");
-    add(partitions_->corrupt_ranges, "millrace_corrupt_ranges_total",
-        "Damaged places found in logs by reads; consumers get CORRUPT_MESSAGE for them.");
+    for (auto [to, by] : {std::pair(&partitions_->corrupt_ranges, "read"), {&partitions_->corrupt_at_start, "start"}})
+      to->push_back({registry.counter("millrace_corrupt_ranges_total",
+                                      "Damaged places found in logs; consumers get CORRUPT_MESSAGE for them.",
+                                      {{"shard", label}, {"found_by", by}})});
+    add(partitions_->corrupt_answers, "millrace_corrupt_answers_total", "Reads that met damage: CORRUPT_MESSAGE.");
+    add(partitions_->damaged_files, "millrace_damaged_files_total",
+        "Files of logs that a start found missing, foreign, or small ones that did not read.");
+    add(partitions_->starts_moved, "millrace_log_starts_moved_total",
+        "Logs that a start found beginning above their noted start: retention, or a file is missing.");
+    add(partitions_->tails_cut, "millrace_torn_tails_cut_total", "Ends of logs that a start cut after a crash.");
+    add(partitions_->bytes_cut, "millrace_torn_tail_bytes_cut_total", "Bytes of them.");
     add(partitions_->healed, "millrace_read_healed_total", "Bad batches that were good when read again.");
     for (auto [to, why] : {std::pair(&partitions_->cold_checks, "cold"), {&partitions_->sampled_checks, "sample"}})
       to->push_back({registry.counter("millrace_read_checks_total", "Reads whose checksums were compared, and why.",
@@ -291,6 +303,8 @@ Task<void> BrokerMetrics::refresh() {
       const broker::ShardState& shard = broker_.shard(ShardId{s});
       found.count = shard.partitions.size();
       found.checks = shard.read_checks.stats();
+      found.recovered = shard.recovered;
+      found.corrupt_answers = shard.corrupt_answers;
       for (const auto& commit : shard.commits)
         if (commit) found.commit += commit->stats();
       found.refused = shard.refused;
@@ -322,6 +336,12 @@ Task<void> BrokerMetrics::refresh() {
     p.sampled_checks[s].follow(numbers.checks.sampled);
     p.skipped_checks[s].follow(numbers.checks.without_memory);
     p.corrupt_ranges[s].follow(numbers.checks.corrupt_ranges);
+    p.corrupt_at_start[s].follow(numbers.recovered.damaged_ranges);
+    p.corrupt_answers[s].follow(numbers.corrupt_answers);
+    p.damaged_files[s].follow(numbers.recovered.damaged_files);
+    p.starts_moved[s].follow(numbers.recovered.starts_moved);
+    p.tails_cut[s].follow(numbers.recovered.tails_cut);
+    p.bytes_cut[s].follow(numbers.recovered.bytes_cut);
     p.healed[s].follow(numbers.checks.healed);
     count += numbers.count;
     bytes += numbers.bytes;

@@ -2,6 +2,7 @@
 // and the directory is not marked clean. Method: a whole broker over a simulated disk, stopped, damaged, started again.
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "broker/broker_fixture.h"
 
 namespace mr::broker {
@@ -37,6 +38,30 @@ TEST(BrokerStart, ADamagedLogTakesOnlyItsPartitionOffline) {
     EXPECT_EQ(again.append("good", "c"), Offset{1 + round});
     EXPECT_TRUE(again.stop().ok());
   }
+}
+
+// Records that were answered for are never cut, and the numbers say what a start found.
+TEST(BrokerStart, DamageIsCountedAndNothingOfItCut) {
+  set_log_level(LogLevel::off);
+  sim::World world({.seed = 6});
+  sim::Host& host = world.add_host("b");
+  auto journal = std::make_shared<metastore::MemoryJournal>();
+  {
+    Running first(world, host.start(1), journal);
+    ASSERT_TRUE(first.run(first.broker->create_topic({.name = "t"}, false)).ok());
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(first.append("t", "value"), Offset{i});
+    EXPECT_TRUE(first.stop().ok());
+  }
+  {
+    auto file = host.disk().open("/data/t-0/00000000000000000000.log", OpenMode::read_write);
+    ASSERT_TRUE(file.ok() && (*file)->truncate(*(*file)->size() - 10).ok());
+  }
+  Running again(world, host.start(1), journal);
+  const storage::RecoveryCounts& found = again.broker->shard(ShardId{0}).recovered;
+  EXPECT_EQ(found.damaged_ranges, 1u);
+  EXPECT_EQ(found.tails_cut + found.bytes_cut, 0u);
+  EXPECT_EQ(again.append("t", "goes on"), Offset{3});
+  EXPECT_TRUE(again.stop().ok());
 }
 
 // A topic made again under the name of a deleted one begins at 0, also when checkpoints were written just then.

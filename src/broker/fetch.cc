@@ -51,6 +51,7 @@ void read_one(ShardState& shard, FetchItem& item, Budget& budget, bool read_comm
   std::uint64_t bytes_max = std::min(item.bytes_max, budget.bytes_left);
   auto read = partition->read(item.offset, end, bytes_max, budget.first_whole);
   if (!read.ok()) {
+    if (read.code() == Errc::corrupt_batch) ++shard.corrupt_answers;
     item.error = read.error();
     return;
   }
@@ -87,6 +88,7 @@ Task<void> check_items(ShardState& shard, std::span<FetchItem> items, const Fetc
     if (!checked.ok()) {
       item.data = {};
       bool no_turn = checked.code() == Errc::cancelled || checked.code() == Errc::timed_out;
+      if (checked.code() == Errc::corrupt_batch) ++shard.corrupt_answers;
       if (!no_turn) item.error = std::move(checked).error();
     }
     answered = answered || item.data.bytes > 0;

@@ -43,13 +43,16 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
                                     .recovery_point = job.recovery_point,
                                     .log_start = job.log_start,
                                     .now = env.clock.wall()};
+  storage::RecoveryCounts counts;
   auto open = [&]() -> Result<std::unique_ptr<storage::Log>> {
     MR_TRY(options.evidence, data.journals().evidence_of(options.topic_id, name.partition));
     // Evidence that the last clean stop does not cover is of a log that has not been opened since.
     if (options.evidence.end() > options.recovery_point) options.clean_stop = false;
+    options.counts = &counts;
     return storage::Log::open(data.files(), options);
   };
   MR_CO_TRY(job.log, co_await offload(env, open));
+  per_shard_[job.home().v]->recovered += counts;
   co_return Result<void>{};
 }
 

@@ -58,7 +58,9 @@ struct ShardState {
   struct Refused {
     std::uint64_t disk_reserve = 0, disk_full = 0, log_dir_offline = 0;
   } refused;
-  Scope scope;  ///< retention and other housekeeping of this shard
+  storage::RecoveryCounts recovered;  ///< of all logs opened here
+  std::uint64_t corrupt_answers = 0;  ///< looks at a partition that met damage
+  Scope scope;                        ///< retention and other housekeeping of this shard
 
   /// Null when this shard does not own it (any more).
   PartitionRef find(TopicId topic, PartitionIndex partition) const {

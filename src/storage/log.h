@@ -103,6 +103,20 @@ struct SyncTicket {
   std::optional<JournalRun> run;
 };
 
+/// What openings found and did, for metrics. Each damage is an event, too.
+struct RecoveryCounts {
+  std::uint64_t damaged_ranges = 0;  ///< below the evidence: their offsets answer corrupt_batch
+  std::uint64_t damaged_files = 0;   ///< missing, foreign, or small ones that do not read and were made again
+  std::uint64_t starts_moved = 0;    ///< logs that begin above their noted start: retention, or a file is missing
+  std::uint64_t tails_cut = 0;
+  std::uint64_t bytes_cut = 0;
+  std::uint64_t segments_dropped = 0;
+  std::uint64_t batches_put_back = 0;   ///< that only the commit journal had
+  std::uint64_t runs_not_put_back = 0;  ///< carried ones in whose place something else stands
+
+  RecoveryCounts& operator+=(const RecoveryCounts& other);
+};
+
 /// The log of one partition: segments, sparse indexes, epoch table, producer state. File formats are Kafka's.
 /// Home shard only, unless a function says "pool". Functions without "pool" never block longer than a page-cache write
 /// or read. After a disk_failed error the log answers disk_failed for ever.
@@ -119,7 +133,8 @@ class Log {
     Offset log_start{0};       ///< from the log-start checkpoint
     Offset cleaned_end{0};     ///< from the cleaner checkpoint
     WallMillis now = 0;
-    CommitEvidence evidence;  ///< empty after a clean stop
+    CommitEvidence evidence;           ///< empty after a clean stop
+    RecoveryCounts* counts = nullptr;  ///< what this opening finds is added here, when it succeeds
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
   /// and producer state, syncs the recovered tail. On return log end == durable end == synced end.

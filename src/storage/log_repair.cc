@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/partition_metadata.h"
 #include "storage/segment_names.h"
 
 namespace mr::storage {
@@ -26,6 +27,12 @@ Remedy remedy_for_side_file(const VerifyProblem& problem) {
         "a start refuses a damaged one; write cluster.id and node.id anew, or remove it: the start then claims the "
         "directory for its own cluster and node",
         ""};
+  if (is(kPartitionMetadataName))
+    return {"the next start writes it again, if the metadata knows a topic of this name",
+            "nothing; but without it nobody can look up here what a commit journal says of these records"};
+  if (is(kEpochCheckpointName))
+    return {"the next start makes it again from the batches",
+            "nothing, unless segments before the first one are missing: it would have told"};
   return {"the next start makes it again from the batches and the metadata", ""};
 }
 

@@ -18,6 +18,18 @@ namespace {
 bool harmless(const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; }
 }  // namespace
 
+RecoveryCounts& RecoveryCounts::operator+=(const RecoveryCounts& other) {
+  damaged_ranges += other.damaged_ranges;
+  damaged_files += other.damaged_files;
+  starts_moved += other.starts_moved;
+  tails_cut += other.tails_cut;
+  bytes_cut += other.bytes_cut;
+  segments_dropped += other.segments_dropped;
+  batches_put_back += other.batches_put_back;
+  runs_not_put_back += other.runs_not_put_back;
+  return *this;
+}
+
 Result<std::unique_ptr<Log>> Log::open(FileSystem& files, OpenOptions options) {
   MR_TRY(std::unique_ptr<PartitionLog> log, PartitionLog::open(files, std::move(options)));
   return std::unique_ptr<Log>(std::move(log));
@@ -37,6 +49,7 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::open(FileSystem& files, Open
 
 Result<void> PartitionLog::open_files(const OpenOptions& options) {
   MR_TRY(RecoveredLog found, recover_log(place_, options));
+  if (options.counts) *options.counts += found.counts;
   segments_ = std::move(found.segments);
   epochs_ = std::move(found.epochs);
   producers_ = std::move(found.producers);

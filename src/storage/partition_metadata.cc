@@ -37,8 +37,8 @@ Result<TopicId> read_partition_metadata(FileSystem& files, const std::string& di
   return id;
 }
 
-Result<bool> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
-  if (id.v.is_zero()) return false;
+Result<MetadataCheck> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id) {
+  if (id.v.is_zero()) return MetadataCheck::fits;
   auto found = read_partition_metadata(files, directory);
   bool damaged = !found.ok() && (found.code() == Errc::corrupt_data || found.code() == Errc::too_large);
   if (damaged)
@@ -47,13 +47,13 @@ Result<bool> check_partition_metadata(FileSystem& files, const std::string& dire
   if (!found.ok() && (found.code() == Errc::not_found || damaged)) {
     std::string text = encode_partition_metadata(id);
     MR_TRY_VOID(replace_file(files, fmt::format("{}/{}", directory, kPartitionMetadataName), as_bytes(text), false));
-    return true;
+    return damaged ? MetadataCheck::replaced : MetadataCheck::written;
   }
   if (!found.ok()) return std::move(found).error();
   if (*found != id)
     return Error(Errc::inconsistent_topic_id,
                  fmt::format("{} holds topic id {}, expected {}", directory, found->v.to_string(), id.v.to_string()));
-  return false;
+  return MetadataCheck::fits;
 }
 
 }  // namespace mr::storage

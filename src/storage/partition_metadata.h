@@ -22,9 +22,10 @@ Result<TopicId> decode_partition_metadata(std::string_view text);
 /// Whose partition a directory holds; not_found when it does not say.
 Result<TopicId> read_partition_metadata(FileSystem& files, const std::string& directory);
 
-/// Writes the file when missing or damaged, compares when there; true when written: the caller must sync the directory.
-/// A zero `id` means the caller does not know it: nothing is written or compared. Pool. Errors: inconsistent_topic_id,
-/// newer_format, those of File.
-Result<bool> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id);
+enum class MetadataCheck { fits, written, replaced };
+/// Writes the file when missing (written) or damaged (replaced: an event), compares when there; unless it fits the
+/// caller must sync the directory. A zero `id` means the caller does not know it: nothing is written or compared. Pool.
+/// Errors: inconsistent_topic_id, newer_format, those of File.
+Result<MetadataCheck> check_partition_metadata(FileSystem& files, const std::string& directory, TopicId id);
 
 }  // namespace mr::storage

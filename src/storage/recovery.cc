@@ -163,6 +163,7 @@ Result<void> Recovery::load_epochs() {
   }
   // Replaced atomically, so this is damage (also when it looks like a newer version: those show in meta.properties);
   // every batch carries its epoch, so the table can be made again.
+  ++log_.counts.damaged_files;
   log_warn("storage", "epoch checkpoint is damaged, reading the epochs from the batches",
            {{"file", path}, {"error", table.error().message()}});
   scan_all_ = true;
@@ -179,6 +180,7 @@ Result<void> Recovery::load_newest_snapshot() {
       snapshot_ = offset;
       return {};
     }
+    ++log_.counts.damaged_files;
     log_warn("storage", "a producer snapshot does not read; the one before and the batches say the same",
              {{"file", snapshot_path(offset)}, {"found", table.error().message()}});
     MR_TRY_VOID(place_.files.remove(snapshot_path(offset)));  // mostly torn by a crash
@@ -198,13 +200,16 @@ Result<void> Recovery::load_seals() {
     if (!seal.ok() && seal.code() != Errc::corrupt_data && seal.code() != Errc::newer_format)
       return std::move(seal).error();
     if (!seal.ok()) {
+      ++log_.counts.damaged_files;
       log_warn("storage", "a seal is damaged; its segment is read to make it again",
                {{"found", seal.error().message()}});
       bad_seals_.insert(base);
     } else if (*seal) {
-      if (!std::ranges::binary_search(bases_, base))
+      if (!std::ranges::binary_search(bases_, base)) {
+        ++log_.counts.damaged_files;
         log_error("storage", "a segment file is missing",
                   {{"file", segment_path(place_.directory, base, kLogSuffix)}, {"next_offset", (*seal)->end.v}});
+      }
       evidence_ = std::max(evidence_, (*seal)->end);
       seals_.emplace(base, std::move(**seal));
     }
@@ -219,6 +224,7 @@ void Recovery::pass_over_foreign_files() {
     auto seal = seals_.find(base);
     if (seal != seals_.end()) sealed_end = std::max(sealed_end, seal->second.end);
     if (seal != seals_.end() || base >= sealed_end) return false;
+    ++log_.counts.damaged_files;
     log_error("storage", "a file that is no segment of this log is passed over",
               {{"file", segment_path(place_.directory, base, kLogSuffix)}, {"sealed_until", sealed_end.v}});
     return true;
@@ -282,6 +288,7 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
   if (!end.torn && file_bytes > Segment::kBytesMax) end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
   segment.set_damage(walk.damage(), end.torn ? end.position : file_bytes);
   note_seal(segment, std::move(chain), end.next);
+  log_.counts.damaged_ranges += segment.damage().size();
   for (const DamagedRange& range : segment.damage()) {
     log_error("storage", "damaged; nothing is cut, reads of these offsets answer corrupt_batch",
               {{"file", segment.log_path()},
@@ -468,11 +475,13 @@ Result<void> Recovery::open_segments() {
   if (log_.log_end < evidence_)
     return Error(Errc::corrupt_data, fmt::format("{}: ends at offset {}, but everything below {} had been synced",
                                                  place_.directory, log_.log_end.v, evidence_.v));
-  if (!known_epochs_.lines().empty() && known_epochs_.lines().back().start > log_.log_end)
+  if (!known_epochs_.lines().empty() && known_epochs_.lines().back().start > log_.log_end) {
+    ++log_.counts.damaged_files;
     log_warn("storage", "the epoch checkpoint names an offset above the log's end: its last records may be lost",
              {{"directory", place_.directory},
               {"epoch_start", known_epochs_.lines().back().start.v},
               {"log_end", log_.log_end.v}});
+  }
   MR_TRY_VOID(leave_damaged_segment());
   if (!scanned.empty()) MR_TRY_VOID(sync_scanned(scanned));
   if (!look_.back()) MR_TRY_VOID(replay_producers());
@@ -566,6 +575,7 @@ void Recovery::warn_of_missing_start() {
   Offset start = options_.log_start;
   if (!log_.epochs.lines().empty()) start = std::max(start, log_.epochs.lines().front().start);
   if (start >= bases_.front()) return;
+  ++log_.counts.starts_moved;
   LogLevel level = options_.clean_stop ? LogLevel::error : LogLevel::warn;
   log(level, "storage", "the log begins above its noted start: retention was at work, or a file is missing",
       {{"directory", place_.directory}, {"noted", start.v}, {"begins", bases_.front().v}});
@@ -575,7 +585,8 @@ Result<RecoveredLog> Recovery::run() {
   MR_TRY(bool existed, place_.files.exists(place_.directory));
   MR_TRY_VOID(place_.files.make_directories(place_.directory));
   if (!existed) MR_TRY_VOID(place_.files.sync_directory(parent_directory(place_.directory)));
-  MR_TRY(bool named, check_partition_metadata(place_.files, place_.directory, options_.topic_id));
+  MR_TRY(MetadataCheck named, check_partition_metadata(place_.files, place_.directory, options_.topic_id));
+  if (named == MetadataCheck::replaced) ++log_.counts.damaged_files;
   MR_TRY_VOID(list_directory());
   MR_TRY_VOID(load_epochs());
   MR_TRY_VOID(load_newest_snapshot());
@@ -585,9 +596,11 @@ Result<RecoveredLog> Recovery::run() {
   pass_over_foreign_files();
   if (bases_.empty()) {
     Offset base = std::max(options_.log_start, evidence_);
-    if (base > Offset{0})
+    if (base > Offset{0}) {
+      ++log_.counts.damaged_files;
       log_error("storage", "no segment is there; the log goes on empty where it had ended",
                 {{"directory", place_.directory}, {"next_offset", base.v}});
+    }
     MR_TRY(auto segment, Segment::create(place_, base));
     segment->close_files();
     log_.segments.push_back(std::move(segment));
@@ -598,7 +611,7 @@ Result<RecoveredLog> Recovery::run() {
       MR_TRY_VOID(write_snapshot(place_.files, place_.directory, base, log_.producers.encode_snapshot()));
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   } else {
-    if (named) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
+    if (named != MetadataCheck::fits) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
     MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front()));
     log_.counts.batches_put_back = restored.batches;
     log_.counts.runs_not_put_back = restored.conflicts;

@@ -25,15 +25,6 @@
 /// - The first bad batch at or above the evidence is a torn tail: it and all behind it go, later segments too.
 namespace mr::storage {
 
-/// What one opening did, for metrics.
-struct RecoveryCounts {
-  std::uint64_t tails_cut = 0;
-  std::uint64_t bytes_cut = 0;
-  std::uint64_t segments_dropped = 0;
-  std::uint64_t batches_put_back = 0;   ///< that only the commit journal had
-  std::uint64_t runs_not_put_back = 0;  ///< carried ones in whose place something else stands
-};
-
 struct RecoveredLog {
   std::vector<std::unique_ptr<Segment>> segments;  ///< never empty
   EpochTable epochs;
