@@ -92,7 +92,7 @@ Task<void> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broke
 Task<void> Broker::take_offline(std::vector<OpenJob>& jobs) {
   for (OpenJob& job : jobs) {
     if (job.outcome.ok()) continue;
-    if (job.outcome.code() == Errc::disk_full) open_later(job);
+    if (heals_by_itself(job.outcome.code())) open_later(job);
     log_error("broker", "a partition is offline: its log could not be opened",
               {{"partition", job.name().to_string()}, {"error", job.outcome.error().message()}});
     ShardId home = job.home();

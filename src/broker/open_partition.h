@@ -3,6 +3,9 @@
 
 namespace mr::broker {
 
+/// Why a log could not be opened that may well be opened a little later.
+inline bool heals_by_itself(Errc code) { return code == Errc::disk_full || code == Errc::resource_exhausted; }
+
 /// One partition to be opened by this broker, in two steps: its log first, then, once the new leader epoch is known,
 /// the leadership over it.
 struct Broker::OpenJob {

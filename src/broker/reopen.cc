@@ -1,5 +1,5 @@
-// Partitions whose log could not be opened because the disk was full: opened when there is room again (design section 5
-// rule 6: a full disk heals by itself).
+// Partitions whose log could not be opened because the disk was full or descriptors had run out: opened when there is
+// room again (design section 5 rule 6: a full disk heals by itself).
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/open_partition.h"
@@ -65,14 +65,14 @@ Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
   if (job.outcome.ok()) keep_clear_of_producers(*job.log);
   if (job.outcome.ok()) job.outcome = co_await raise_epochs(jobs);
   if (job.outcome.ok()) co_await for_all(jobs, &Broker::lead);
-  if (!job.outcome.ok()) co_return job.outcome.code() != Errc::disk_full&& job.outcome.code() != Errc::unknown_outcome;
+  if (!job.outcome.ok()) co_return !heals_by_itself(job.outcome.code()) && job.outcome.code() != Errc::unknown_outcome;
 
   co_await forget_evidence(waiting);
   co_await shards_.call(home, [&] { per_shard_[home.v]->offline.erase(waiting.key); });
   auto changed = std::make_shared<TopicInfo>(*topic);
   changed->partitions[static_cast<std::size_t>(job.index.v)].leader_epoch = job.epoch;
   co_await publish(per_shard_[0]->topics->with(changed));
-  log_info("broker", "a partition is served again: the disk has room", {{"partition", job.name().to_string()}});
+  log_info("broker", "a partition is served again: there is room", {{"partition", job.name().to_string()}});
   co_return true;
 }
 
