@@ -9,6 +9,7 @@ Broker::Broker(BrokerDeps deps)
       settings_(std::move(deps.settings)),
       self_(BrokerId{settings_.config.node_id}),
       metadata_(deps.metadata),
+      open_log_(std::move(deps.open_log)),
       cluster_(deps.metadata),
       journal_(deps.journal),
       all_failed_(std::move(deps.all_failed)) {

@@ -37,6 +37,9 @@ struct BrokerDeps {
   /// Of reads that need no check of their checksums, one in so many is checked all the same.
   std::uint64_t read_sample_one_in = replication::ReadChecks::kSampleOneIn;
   JournalSizes journal = {};
+  /// Pool. How logs are opened; only mutation tests (tests/simulation) put something else here.
+  std::function<Result<std::unique_ptr<storage::Log>>(FileSystem&, storage::Log::OpenOptions)> open_log =
+      storage::Log::open;
 };
 
 /// What one broker can do, in no protocol's words. Requests run on the shard they came in on and cross to a partition's
@@ -190,6 +193,7 @@ class Broker {
   config::BrokerSettings settings_;
   BrokerId self_;
   metastore::Metastore& metadata_;
+  decltype(BrokerDeps::open_log) open_log_;
   metastore::ClusterState cluster_;
   JournalSizes journal_;
   std::string cluster_id_;

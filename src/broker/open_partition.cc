@@ -49,7 +49,7 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
     // Evidence that the last clean stop does not cover is of a log that has not been opened since.
     if (options.evidence.end() > options.recovery_point) options.clean_stop = false;
     options.counts = &counts;
-    return storage::Log::open(data.files(), options);
+    return open_log_(data.files(), options);
   };
   MR_CO_TRY(job.log, co_await offload(env, open));
   per_shard_[job.home().v]->recovered += counts;

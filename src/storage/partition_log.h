@@ -16,7 +16,8 @@ namespace mr::storage {
 
 /// The Log. One file per concern: partition_log.cc (open, append, sync, close), partition_log_read.cc,
 /// partition_log_check.cc, partition_log_retention.cc, partition_log_compaction.cc.
-class PartitionLog final : public Log {
+/// Not final, and made by its constructor and open_files(), for mutation tests that derive a log with a fault.
+class PartitionLog : public Log {
  public:
   static Result<std::unique_ptr<PartitionLog>> open(FileSystem& files, OpenOptions options);
 
@@ -73,6 +74,11 @@ class PartitionLog final : public Log {
   /// Bytes of memory held, files and allocator overhead not counted.
   std::size_t memory_bytes() const;
 
+ protected:
+  PartitionLog(FileSystem& files, OpenOptions options);
+  /// Once, before anything else.
+  Result<void> open_files(const OpenOptions& options);
+
  private:
   /// Where the newest batches of the active segment start, so that tailing reads and watermark look-ups touch no file.
   struct RecentBatches {
@@ -99,11 +105,8 @@ class PartitionLog final : public Log {
     Offset first, end;
   };
 
-  PartitionLog(FileSystem& files, OpenOptions options);
   /// Indexes [first, last) in segments_ of exactly these segments; empty when they are not all there.
   std::optional<std::pair<std::size_t, std::size_t>> find_range(const SegmentRange& range) const;
-  Result<void> open_files(const OpenOptions& options);
-
   /// Nothing but a loss makes holes in the offsets.
   bool dense() const { return config_.delete_old && !config_.compacted; }
   Segment& active() { return *segments_.back(); }
