@@ -297,7 +297,7 @@ struct Process::Shard {
 
 Process::Process(Host& host, std::uint32_t shards)
     : host_(host),
-      files_(host.disk().attach()),
+      files_(host.wrap_files_ ? host.wrap_files_(host.disk().attach()) : host.disk().attach()),
       pool_(std::make_unique<SimPool>(host)),
       clock_(std::make_unique<Wall>(host)),
       probe_(std::make_unique<LocalProbe>(*this)) {

@@ -142,6 +142,10 @@ class Host {
   Disk& disk() { return disk_; }
 
   Process& start(std::uint32_t shards);
+  /// From now on each process gets what `wrap` makes of the disk: mutation tests spoil it.
+  void wrap_files(std::function<std::unique_ptr<FileSystem>(std::unique_ptr<FileSystem>)> wrap) {
+    wrap_files_ = std::move(wrap);
+  }
   /// Every process of the host dies: its files go to a ghost, its connections break, its listeners are gone. Whoever
   /// owns the program inside stops it afterwards, in peace and without effect.
   void crash(CrashMode mode);
@@ -153,6 +157,7 @@ class Host {
 
  private:
   friend class World;
+  friend class Process;
   void kill_processes();
 
   World& world_;
@@ -160,6 +165,7 @@ class Host {
   std::uint32_t number_;
   Disk disk_;
   Millis wall_offset_{0};
+  std::function<std::unique_ptr<FileSystem>(std::unique_ptr<FileSystem>)> wrap_files_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
 

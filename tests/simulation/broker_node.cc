@@ -1,6 +1,7 @@
 #include "tests/simulation/broker_node.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <utility>
 
@@ -34,7 +35,7 @@ struct BrokerNode::Life {
     };
     return config::load_broker_settings({
         set("listeners", fmt::format("PLAINTEXT://0.0.0.0:{}", options.port)),
-        set("log.dirs", "/data"),
+        set("log.dirs", fmt::format("{}", fmt::join(options.log_dirs, ","))),
         set("node.id", std::to_string(options.node_id)),
         set("log.retention.check.interval.ms", "150"),
         set("log.segment.delete.delay.ms", "200"),
@@ -45,12 +46,28 @@ struct BrokerNode::Life {
     Env& env = process.env(ShardId{0});
     MR_CO_TRY(store, co_await metastore::LocalMetastore::open(process, ShardId{0}, env.pool, journal));
     unruly = std::make_unique<UnrulyMetastore>(process.host().world(), *store, options.metastore);
-    MR_CO_TRY(auto directory, co_await offload(env, [&] { return storage::DataDir::open(env.files, "/data"); }));
+    std::vector<std::unique_ptr<storage::DataDir>> directories;
+    std::vector<broker::UnopenedDirectory> unopened;
+    for (const std::string& path : options.log_dirs) {
+      auto opened = co_await offload(env, [&] { return storage::DataDir::open(env.files, path); });
+      if (opened.ok()) {
+        directories.push_back(std::move(*opened));
+      } else if (path == options.log_dirs.front() || opened.code() == Errc::disk_full) {
+        co_return std::move(opened).error();  // as the program does it
+      } else {
+        unopened.push_back({path, opened.error()});
+      }
+    }
     MR_CO_TRY(config::BrokerSettings loaded, settings());
-    broker::BrokerDeps deps{.shards = process, .metadata = *unruly, .settings = std::move(loaded), .directories = {}};
-    deps.directories.push_back(std::move(directory));
+    broker::BrokerDeps deps{.shards = process,
+                            .metadata = *unruly,
+                            .settings = std::move(loaded),
+                            .directories = std::move(directories),
+                            .unopened = std::move(unopened),
+                            .all_failed = [this](Error) { want_stop(); }};
     // Small, so that halves fill up and are used again while clients write.
     deps.journal = {.half_bytes = 128u << 10, .block_bytes_max = 16u << 10, .grow_bytes = 16u << 10};
+    if (OpenLog open = mutate_logs(options.mutation)) deps.open_log = std::move(open);
     broker = std::make_unique<broker::Broker>(std::move(deps));
     MR_CO_TRY_VOID(co_await broker->start());
     server = std::make_unique<server::kafka::KafkaServer>(
@@ -59,6 +76,11 @@ struct BrokerNode::Life {
                                           .receive_bytes_max = options.receive_bytes_max});
     MR_CO_TRY_VOID(co_await server->start());
     co_return Result<void>{};
+  }
+
+  void want_stop() {
+    stop_wanted = true;
+    stop_changed.notify_all();
   }
 
   Task<void> shut() {
@@ -85,7 +107,14 @@ struct BrokerNode::Life {
   std::string failure;
 };
 
-BrokerNode::BrokerNode(Host& host, BrokerNodeOptions options) : host_(host), options_(options) {}
+BrokerNode::BrokerNode(Host& host, BrokerNodeOptions options) : host_(host), options_(std::move(options)) {
+  host_.wrap_files([this](std::unique_ptr<FileSystem> files) {
+    // Of the life that is about to begin: it serves once its start is through.
+    std::size_t life = lives_.size();
+    return mutate_files(options_.mutation, std::move(files),
+                        [this, life] { return life < lives_.size() && lives_[life]->running; });
+  });
+}
 BrokerNode::~BrokerNode() = default;
 
 void BrokerNode::start() {
@@ -95,11 +124,7 @@ void BrokerNode::start() {
   process.spawn(ShardId{0}, "broker", lives_.back()->run());
 }
 
-void BrokerNode::stop() {
-  Life& life = *lives_.back();
-  life.stop_wanted = true;
-  life.stop_changed.notify_all();
-}
+void BrokerNode::stop() { lives_.back()->want_stop(); }
 
 void BrokerNode::crash(CrashMode mode, bool disk_is_cut) {
   if (disk_is_cut) {

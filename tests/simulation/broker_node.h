@@ -9,6 +9,7 @@
 #include "server/kafka/kafka_server.h"
 #include "sim/metastore.h"
 #include "sim/world.h"
+#include "tests/simulation/mutation.h"
 
 namespace mr::sim {
 
@@ -18,6 +19,8 @@ struct BrokerNodeOptions {
   std::uint16_t port = 9092;
   MetastoreFaults metastore;
   std::uint64_t receive_bytes_max = 1ull << 30;  ///< of requests in flight
+  std::vector<std::string> log_dirs = {"/data"};
+  Mutation mutation = Mutation::none;
 };
 
 /// The real broker with its Kafka door on one host, over start, stop and crash. A crashed life is stopped in the
@@ -34,6 +37,7 @@ class BrokerNode {
   /// The process dies. `disk_is_cut`: the power went by Disk::crash_after() already.
   void crash(CrashMode mode, bool disk_is_cut = false);
 
+  /// False also once the program stops by itself: its last log directory has failed.
   bool running() const;
   bool stopped() const;
   /// Why the last start failed; empty when it did not.
@@ -48,6 +52,7 @@ class BrokerNode {
   };
   /// What each partition of the running broker says of itself, between two steps.
   void inspect(const std::function<void(const Inside&)>& look) const;
+  std::size_t log_dirs() const { return options_.log_dirs.size(); }
   Host& host() { return host_; }
   /// For mutation tests: each crash takes the metastore back to where it was at the crash before.
   void lose_metadata() { lose_metadata_ = true; }

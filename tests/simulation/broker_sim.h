@@ -4,19 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace mr::sim {
+#include "tests/simulation/mutation.h"
 
-/// Ways to break the system under test, or its surroundings, that the checker must notice. None is in product code.
-enum class Mutation {
-  none,
-  lying_sync,         ///< the disk says synced and is not: an ack before the sync
-  weak_flush,         ///< topics are made with flush.messages=100000: acks=all is answered before the sync
-  fresh_sequences,    ///< a producer that retries under new sequences: duplicates
-  lost_metadata,      ///< at a crash the metastore forgets its last commits: topics and epochs go back
-  rotten_medium,      ///< stored bits flip
-  lying_directories,  ///< sync_directory says ok and does nothing: names of segments get lost
-};
-const char* to_string(Mutation mutation);
+namespace mr::sim {
 
 struct BrokerSimOptions {
   std::uint64_t seed = 1;

@@ -14,6 +14,7 @@ namespace fetch = wire::fetch;
 namespace list_offsets = wire::list_offsets;
 
 namespace {
+constexpr wire::Version kFirstFetchWithZstd = 10;
 constexpr Duration kAnswerLimit = seconds(90);
 }  // namespace
 
@@ -73,7 +74,8 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
                          .isolation_level = static_cast<std::int8_t>(rng.below(2)),
                          .topics = wire::List<fetch::FetchTopic>(&topic, 1)};
   if (restless_ && rng.below(3) == 0) request.max_bytes = static_cast<std::int32_t>(rng.below(5'000));
-  wire::Version version = pick_version(seat_, request.kApi);
+  wire::Version least = seat_.stage.zstd_topics.contains(topic_name_) ? kFirstFetchWithZstd : 0;
+  wire::Version version = pick_version(seat_, request.kApi, least);
   MR_CO_TRY(auto answer, co_await link.call<fetch::Response>(request, version, kAnswerLimit));
   if (answer.body.error_code != KafkaError::none) {
     co_return Error(Errc::malformed, fmt::format("fetch says {}", static_cast<int>(answer.body.error_code)));
@@ -87,6 +89,8 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
         last_error_ = got.error_code;
         if (got.error_code == KafkaError::offset_out_of_range && ledger().may_be_trimmed(topic_name_)) {
           overtaken_[static_cast<std::size_t>(i)] = true;
+        } else if (got.error_code == KafkaError::corrupt_message && seat_.env.now() < seat_.stage.bad_reads_until) {
+          seat_.stage.hit("client.corrupt_message");
         } else if (!may_ask_again(got.error_code)) {
           ledger().violation(fmt::format("{}: fetch of {}-{} at {} says {} (watermark {})", seat_.name, topic_name_, i,
                                          position_[static_cast<std::size_t>(i)], static_cast<int>(got.error_code),
@@ -196,7 +200,8 @@ Task<Result<void>> Consumer::catch_up_with_retention(Link& link) {
 bool Consumer::caught_up() const {
   if (position_.empty()) return false;
   for (std::size_t i = 0; i < position_.size(); ++i) {
-    if (position_[i] < seat_.stage.ledger.floor(name_of(static_cast<std::int32_t>(i)))) return false;
+    Ledger::PartitionName name = name_of(static_cast<std::int32_t>(i));
+    if (position_[i] < seat_.stage.ledger.floor(name) && !seat_.stage.lost.contains(name)) return false;
   }
   return true;
 }

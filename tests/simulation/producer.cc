@@ -14,6 +14,7 @@ namespace produce = wire::produce;
 
 namespace {
 constexpr Duration kAnswerLimit = seconds(90);
+constexpr wire::Version kFirstProduceWithZstd = 7;
 constexpr std::int32_t kTimeoutMs = 20'000;
 }  // namespace
 
@@ -82,7 +83,7 @@ void Producer::make_next() {
 
 void Producer::encode(Batch& batch) {
   for (Part& part : batch.parts) {
-    BatchSpec spec{.values = part.values, .timestamp = seat_.env.clock.wall()};
+    BatchSpec spec{.values = part.values, .timestamp = seat_.env.clock.wall(), .codec = plan_.codec};
     if (plan_.idempotent) {
       spec.producer_id = id_;
       spec.producer_epoch = epoch_;
@@ -107,7 +108,8 @@ Task<Result<void>> Producer::send_next(Link& link) {
                            .timeout_ms = kTimeoutMs,
                            .topic_data = wire::List<produce::TopicProduceData>(&topic, 1)};
   ++in_flight_;
-  co_return co_await link.send(request, pick_version(seat_, request.kApi), plan_.acks != 0);
+  wire::Version least = plan_.codec == Codec::zstd ? kFirstProduceWithZstd : 0;
+  co_return co_await link.send(request, pick_version(seat_, request.kApi, least), plan_.acks != 0);
 }
 
 Task<Result<Producer::Verdict>> Producer::take_answer(Link& link, const Batch& batch) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "model/batch_header.h"
 #include "tests/simulation/stage.h"
 
 namespace mr::sim {
@@ -17,6 +18,7 @@ struct ProducerPlan {
   bool idempotent = false;
   std::size_t pipeline = 1;  ///< requests in flight
   std::size_t value_bytes_max = 300;
+  Codec codec = Codec::none;
   bool fresh_sequences = false;  ///< faulty: a new producer id on each connection (mutation test)
 };
 
@@ -27,6 +29,10 @@ class Producer {
   Task<void> run();
   bool ended() const { return ended_; }
   const std::string& name() const { return seat_.name; }
+  /// Of an idempotent one; others do not insist on any.
+  Ledger::PartitionName only_partition() const {
+    return plan_.idempotent ? Ledger::PartitionName{plan_.topic, plan_.partition} : Ledger::PartitionName{};
+  }
   std::size_t unacknowledged() const { return open_.size(); }
 
  private:

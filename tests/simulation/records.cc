@@ -5,7 +5,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/crc32c.h"
+#include "model/compression.h"
 
 namespace mr::sim {
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = 61;
 constexpr std::size_t kCrcFrom = 21;
+constexpr std::uint64_t kRecordsBytesMax = 8_MiB;
 
 void put_varint(std::vector<std::byte>& out, std::int64_t value) {
   auto zigzag = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
@@ -85,7 +88,7 @@ Result<void> read_records(SeenBatch& batch, Cursor cursor, std::int32_t count, W
 }  // namespace
 
 std::vector<std::byte> make_batch(const BatchSpec& spec) {
-  std::vector<std::byte> out(kHeaderBytes);
+  std::vector<std::byte> records;
   for (std::size_t i = 0; i < spec.values.size(); ++i) {
     std::vector<std::byte> record{std::byte{0}};  // attributes
     put_varint(record, static_cast<std::int64_t>(i));
@@ -94,8 +97,14 @@ std::vector<std::byte> make_batch(const BatchSpec& spec) {
     put_varint(record, static_cast<std::int64_t>(spec.values[i].size()));
     put_bytes(record, spec.values[i]);
     put_varint(record, 0);
-    put_varint(out, static_cast<std::int64_t>(record.size()));
-    out.insert(out.end(), record.begin(), record.end());
+    put_varint(records, static_cast<std::int64_t>(record.size()));
+    records.insert(records.end(), record.begin(), record.end());
+  }
+  std::vector<std::byte> out(kHeaderBytes);
+  if (spec.codec == Codec::none) {
+    out.insert(out.end(), records.begin(), records.end());
+  } else {
+    MR_CHECK(compress(spec.codec, records, out).ok());
   }
   auto count = static_cast<std::int32_t>(spec.values.size());
   std::byte* h = out.data();
@@ -103,7 +112,7 @@ std::vector<std::byte> make_batch(const BatchSpec& spec) {
   store_be<std::int32_t>(h + 8, static_cast<std::int32_t>(out.size() - 12));
   store_be<std::int32_t>(h + 12, -1);
   h[16] = std::byte{2};
-  store_be<std::int16_t>(h + 21, 0);
+  store_be<std::int16_t>(h + 21, static_cast<std::int16_t>(spec.codec));
   store_be<std::int32_t>(h + 23, count - 1);
   store_be<std::int64_t>(h + 27, spec.timestamp);
   store_be<std::int64_t>(h + 35, spec.timestamp + count - 1);
@@ -135,7 +144,10 @@ Result<std::vector<SeenBatch>> read_batches(ByteView bytes) {
     }
     std::int32_t count = load_be<std::int32_t>(h + 57);
     if (count < 1 || load_be<std::int32_t>(h + 23) != count - 1) return bad(batch.base_offset, "counts");
-    MR_TRY_VOID(read_records(batch, {.bytes = whole.subspan(kHeaderBytes)}, count, load_be<std::int64_t>(h + 27)));
+    thread_local Inflater inflater;
+    auto codec = static_cast<Codec>(load_be<std::int16_t>(h + 21) & 7);
+    MR_TRY(ByteView records, inflater.inflate(codec, whole.subspan(kHeaderBytes), kRecordsBytesMax));
+    MR_TRY_VOID(read_records(batch, {.bytes = records}, count, load_be<std::int64_t>(h + 27)));
     batches.push_back(std::move(batch));
     bytes = bytes.subspan(whole.size());
   }

@@ -6,8 +6,10 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "model/batch_header.h"
 
 /// Record batches v2 written and read without the product's own code: the checker must not share the broker's errors.
+/// Only compression is the product's.
 namespace mr::sim {
 
 struct BatchSpec {
@@ -16,9 +18,10 @@ struct BatchSpec {
   std::int64_t producer_id = -1;
   std::int16_t producer_epoch = -1;
   std::int32_t base_sequence = -1;
+  Codec codec = Codec::none;
 };
 
-/// One uncompressed batch as a producer sends it: base offset 0, no leader epoch.
+/// One batch as a producer sends it: base offset 0, no leader epoch.
 std::vector<std::byte> make_batch(const BatchSpec& spec);
 
 struct SeenRecord {

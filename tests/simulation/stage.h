@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,12 @@ struct Stage {
   Ledger ledger;
   Address bootstrap;
   std::vector<std::string> topics;
+  std::set<std::string> zstd_topics;  ///< to be fetched by versions that know zstd
   std::int32_t partitions = 2;
   bool stop_producing = false;  ///< producers finish what they have begun, then end
   bool stop_all = false;
+  std::set<Ledger::PartitionName> lost;  ///< their log directory has failed for good: nobody needs to reach them
+  TimePoint bad_reads_until{};           ///< until then CORRUPT_MESSAGE is an honest answer to a fetch
 
   void hit(const char* name) { world.probes().hit(name); }
 };
