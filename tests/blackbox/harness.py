@@ -113,9 +113,12 @@ class Millrace(Broker):
         return [self.binary, "serve", "--data-dir", self.data, "--kafka", self.address or "127.0.0.1:0",
                 "--http", self.http or "127.0.0.1:0", *self.args]
 
-    def launch(self):
+    def forget_ready(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.data, "ready.json"))
+
+    def launch(self):
+        self.forget_ready()
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.env} if self.env else None)
