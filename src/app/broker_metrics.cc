@@ -138,7 +138,16 @@ struct BrokerMetrics::Partitions {
       : registry(r),
         count(r.gauge("millrace_partitions", "Partitions on this broker.")),
         topics(r.gauge("millrace_topics", "Topics.")),
-        bytes(r.gauge("millrace_log_bytes", "Bytes of all segment files.")) {}
+        bytes(r.gauge("millrace_log_bytes", "Bytes of all segment files.")),
+        scrub_bytes{r.counter("millrace_scrub_bytes_total", "Bytes that the scrub has read.")},
+        scrub_segments{r.counter("millrace_scrub_segments_total", "Segments that it has read to their end.")},
+        scrub_ranges{r.counter("millrace_corrupt_ranges_total",
+                               "Damaged places found in logs; consumers get CORRUPT_MESSAGE for them.",
+                               {{"shard", "0"}, {"found_by", "scrub"}})},
+        scrub_unreadable{
+            r.counter("millrace_scrub_unreadable_total", "Segments that the device did not read to their end.")},
+        scrub_finished(r.gauge("millrace_scrub_finished_seconds",
+                               "When the scrub last got round a log directory, in seconds since 1970; 0: not yet.")) {}
 
   void take(const ShardNumbers& shard, std::uint64_t round) {
     for (const PartitionNumbers& p : shard.partitions) {
@@ -190,6 +199,8 @@ struct BrokerMetrics::Partitions {
   std::map<std::string, Directory> directories;
   std::vector<Followed> refused_reserve, refused_full, refused_offline;
   Gauge count, topics, bytes;
+  Followed scrub_bytes, scrub_segments, scrub_ranges, scrub_unreadable;
+  Gauge scrub_finished;
   std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
   std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
   std::vector<Followed> corrupt_at_start, corrupt_answers, damaged_files, starts_moved, tails_cut, bytes_cut;
@@ -348,6 +359,12 @@ Task<void> BrokerMetrics::refresh() {
   }
   std::erase_if(p.series, [&](const auto& entry) { return entry.second.round < round; });
   p.take(broker_.log_directories());
+  const broker::ScrubStats& scrubbed = broker_.scrubbed();
+  p.scrub_bytes.follow(scrubbed.bytes);
+  p.scrub_segments.follow(scrubbed.segments);
+  p.scrub_ranges.follow(scrubbed.damaged_ranges);
+  p.scrub_unreadable.follow(scrubbed.unreadable);
+  p.scrub_finished.set(scrubbed.last_finished / 1000);
   p.count.set(static_cast<std::int64_t>(count));
   p.bytes.set(static_cast<std::int64_t>(bytes));
   p.topics.set(static_cast<std::int64_t>(broker_.topics(ShardId{0})->topics().size()));

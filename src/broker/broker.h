@@ -8,6 +8,7 @@
 
 #include "broker/create_topic.h"
 #include "broker/log_directory.h"
+#include "broker/scrub.h"
 #include "broker/shard_state.h"
 #include "broker/topic_table.h"
 #include "config/broker_settings.h"
@@ -125,6 +126,11 @@ class Broker {
   /// Writes recovery points and log starts of all partitions; also runs by itself.
   Task<void> write_checkpoints();
 
+  /// What the scrub has done since the start. Shard 0.
+  const ScrubStats& scrubbed() const { return scrubbed_; }
+  /// One pass of the scrub over a log directory; also runs by itself every log.scrub.interval.ms. Shard 0.
+  Task<void> scrub(std::size_t directory);
+
   /// Settings of a topic: its own over the broker's over the defaults. Errors: invalid_config.
   Result<config::TopicConfig> topic_config(const std::map<std::string, std::string>& overrides) const;
 
@@ -168,6 +174,9 @@ class Broker {
   void keep_clear_of_producers(const storage::Log& log);
   Task<void> retention_loop(ShardId shard);
   Task<void> checkpoint_loop();
+  Task<void> scrub_loop(std::size_t directory);
+  Task<Result<void>> scrub_partition(PartitionKey key, std::size_t directory, bool closed);
+  Task<Result<storage::SegmentVerdict>> scrub_segment(const ScrubTarget& target, std::size_t directory);
   Task<void> delete_files_later(ShardId shard, std::size_t directory, std::vector<std::string> paths, Duration delay);
   /// Where a new partition's directory goes: the healthy data directory that is not full with the fewest. Errors:
   /// disk_failed, disk_full.
@@ -210,6 +219,7 @@ class Broker {
   };
   std::shared_ptr<SpaceBell> space_bell_ = std::make_shared<SpaceBell>();
   std::unordered_map<PartitionKey, std::size_t> directory_of_;
+  ScrubStats scrubbed_;
   std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};
   Semaphore directory_calls_{1};         ///< a DataDir takes one call at a time

@@ -25,6 +25,8 @@ Task<Result<void>> Broker::start() {
   per_shard_[0]->scope.spawn("log directories", watch_directories());
   per_shard_[0]->scope.spawn("disk space", watch_space());
   per_shard_[0]->scope.spawn("checkpoints", checkpoint_loop());
+  if (config().log_scrub_interval_ms > 0)
+    for (std::size_t d = 0; d < directories_.size(); ++d) per_shard_[0]->scope.spawn("scrub", scrub_loop(d));
   if (!waiting_for_space_.empty()) per_shard_[0]->scope.spawn("reopen", reopen_loop());
   co_return Result<void>{};
 }

@@ -94,6 +94,10 @@ namespace mr::config {
     "Memory for connections, requests and caches, e.g. 2GiB; 0: half of the machine's.")                               \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
     "Appends stop while less than this is free in a log directory; the default is at most a twentieth of its disk.")   \
+  NUMBER(log_scrub_interval_ms, "log.scrub.interval.ms", int64, 86400000, 0, kInt64Max, restart, "",                    \
+    "Time between two starts of reading all stored records and comparing them with their checksums; 0: never.")        \
+  NUMBER(log_scrub_bytes_per_second, "log.scrub.bytes.per.second", int64, 16_MiB, 64_KiB, kInt64Max, restart, "",       \
+    "How fast that reads, per log directory.")                                                                         \
   BOOL(adopt_topics, "adopt.topics", false, restart,                                                                   \
     "At this start make topics of partition directories that no topic claims, as Apache Kafka's; see docs/decisions/adopting-topics.md.") \
   TEXT(log_format, "log.format", string, "text", "text,json", restart, "",                                             \

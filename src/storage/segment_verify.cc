@@ -21,12 +21,14 @@ Result<std::vector<std::uint64_t>> indexed_positions(FileSystem& files, const st
   return positions;
 }
 
-Result<SegmentVerdict> verify_segment(FileSystem& files, const std::string& directory, const SegmentToVerify& segment,
-                                      const BatchVisit& visit) {
-  std::string path = segment_path(directory, segment.base, kLogSuffix);
-  MR_TRY(auto file, files.open(path, OpenMode::read));
-  SegmentVerdict verdict;
-  MR_TRY(verdict.bytes, file->size());
+Result<std::unique_ptr<SegmentVerifier>> SegmentVerifier::open(FileSystem& files, const std::string& directory,
+                                                               const SegmentToVerify& segment) {
+  std::unique_ptr<SegmentVerifier> made(new SegmentVerifier);
+  made->path_ = segment_path(directory, segment.base, kLogSuffix);
+  MR_TRY(made->file_, files.open(made->path_, OpenMode::read));
+  made->newest_ = segment.newest;
+  SegmentVerdict& verdict = made->verdict_;
+  MR_TRY(verdict.bytes, made->file_->size());
   WalkInput input{.base = segment.base, .evidence = segment.end, .holes_allowed = segment.holes_allowed};
   if (!segment.newest) input.next_base = segment.end;
   auto seal = read_seal(files, directory, segment.base);
@@ -40,20 +42,46 @@ Result<SegmentVerdict> verify_segment(FileSystem& files, const std::string& dire
     verdict.bad_seal = seal.error();
   }
   MR_TRY(input.anchors, indexed_positions(files, directory, segment.base));
-  file->drop_cache();
-  SegmentWalk walk(*file, verdict.bytes, std::move(input), kScanChunkBytes);
-  while (true) {
-    auto item = walk.next();
-    if (!item.ok()) return in_file(path, std::move(item).error());
-    if (!*item) break;
-    ++verdict.batches;
-    if (visit && !visit(*file, **item)) return Errc::cancelled;
+  made->file_->drop_cache();
+  made->walk_ = std::make_unique<SegmentWalk>(*made->file_, verdict.bytes, std::move(input), kScanChunkBytes);
+  return made;
+}
+
+Result<bool> SegmentVerifier::step(std::uint64_t bytes, const BatchVisit& visit) {
+  auto more = read_on(bytes, visit);
+  // What is read once must not drive out what is read often.
+  if (!newest_) file_->drop_cache();
+  return more;
+}
+
+Result<bool> SegmentVerifier::read_on(std::uint64_t bytes, const BatchVisit& visit) {
+  const std::uint64_t until = walk_->position() + bytes;
+  while (walk_->position() < until) {
+    auto item = walk_->next();
+    if (!item.ok()) return in_file(path_, std::move(item).error());
+    if (!*item) return true;
+    ++verdict_.batches;
+    if (visit && !visit(*file_, **item)) return Errc::cancelled;
   }
-  verdict.next = walk.next_offset();
-  verdict.damage = walk.damage();
-  verdict.torn = walk.torn();
-  verdict.torn_at = walk.position();
+  return false;
+}
+
+SegmentVerdict SegmentVerifier::verdict() const {
+  SegmentVerdict verdict = verdict_;
+  verdict.next = walk_->next_offset();
+  verdict.damage = walk_->damage();
+  verdict.torn = walk_->torn();
+  verdict.torn_at = walk_->position();
   return verdict;
+}
+
+Result<SegmentVerdict> verify_segment(FileSystem& files, const std::string& directory, const SegmentToVerify& segment,
+                                      const BatchVisit& visit) {
+  MR_TRY(auto verifier, SegmentVerifier::open(files, directory, segment));
+  for (bool done = false; !done;) {
+    MR_TRY(done, verifier->step(INT64_MAX, visit));
+  }
+  return verifier->verdict();
 }
 
 }  // namespace mr::storage

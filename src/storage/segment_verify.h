@@ -1,10 +1,12 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "storage/segment_seal.h"
+#include "storage/segment_walk.h"
 
 namespace mr::storage {
 
@@ -29,6 +31,29 @@ struct SegmentVerdict {
 
 /// Called with the bytes of each batch that was read, for progress and throttling; false stops (Errc::cancelled).
 using BatchVisit = std::function<bool(File& file, const BatchScanner::Item& item)>;
+
+/// Reads one segment a stretch at a time, for whoever must rest in between; appends may go on. Pool.
+class SegmentVerifier {
+ public:
+  /// Errors: not_found (retention took it), those of File.
+  static Result<std::unique_ptr<SegmentVerifier>> open(FileSystem& files, const std::string& directory,
+                                                       const SegmentToVerify& segment);
+  /// Reads on until about `bytes` more have been read; true at the end. Errors: cancelled, those of File.
+  Result<bool> step(std::uint64_t bytes, const BatchVisit& visit = {});
+  std::uint64_t position() const { return walk_->position(); }
+  /// After the end.
+  SegmentVerdict verdict() const;
+
+ private:
+  SegmentVerifier() = default;
+  Result<bool> read_on(std::uint64_t bytes, const BatchVisit& visit);
+
+  std::string path_;
+  bool newest_ = false;
+  std::unique_ptr<File> file_;
+  std::unique_ptr<SegmentWalk> walk_;
+  SegmentVerdict verdict_;
+};
 
 /// Reads all of one segment: framing, checksums, order of offsets and epochs, and the headers against its seal. Looks
 /// past the page cache. Read-only; appends may go on. Pool. Errors: not_found (retention took it), cancelled, those of

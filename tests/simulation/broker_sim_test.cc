@@ -68,6 +68,7 @@ const std::set<std::string> kTestedElsewhere = {
     "state_machine_discarded",  // state_machine_host_test: no coordinator is served yet
     "read_healed",              // read_checks_test: no seed flips bits of reads yet
     "read_found_damage",        // read_checks_test, and the mutation rotten_medium
+    "scrub_found_damage",       // scrub_test: no history lasts a day
 };
 
 /// Every `probe.hit("name")` in src, so that a new rare path cannot stay untried.

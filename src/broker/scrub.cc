@@ -1,0 +1,142 @@
+// The scrub: reads everything that is stored, slowly, and compares it with its seals, so that damage is found while
+// there is still somebody to get the records from.
+#include "broker/scrub.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/broker.h"
+#include "storage/index_file.h"
+
+namespace mr::broker {
+
+namespace {
+
+/// Read by one job of the pool; between two the scrub rests, and stops when it is told to.
+constexpr std::uint64_t kStepBytes = 1u << 20;
+/// The first pass begins at a random time within this, so that brokers started together do not scrub together.
+constexpr Duration kFirstPassWithin = std::chrono::minutes(10);
+
+bool same(const ScrubTarget& a, const ScrubTarget& b) {
+  return a.segment.base == b.segment.base &&
+         (a.segment.newest || (a.segment.end == b.segment.end && a.bytes == b.bytes));
+}
+
+/// On the partition's home shard. Retention or compaction may have taken the segment meanwhile: then what was found is
+/// of a file that nobody reads any more.
+std::size_t hand_over(ShardState& shard, PartitionKey key, const ScrubTarget& target, storage::Damage damage) {
+  PartitionRef partition = shard.find(key.topic, key.partition);
+  if (partition == nullptr || damage.empty()) return 0;
+  auto now = next_to_scrub(partition->log(), target.segment.base, !target.segment.newest);
+  if (!now || !same(*now, target)) return 0;
+  std::size_t found = partition->note_damage(target.segment.base, std::move(damage));
+  if (found > 0) shard.env.probe.hit("scrub_found_damage");
+  return found;
+}
+
+}  // namespace
+
+std::optional<ScrubTarget> next_to_scrub(storage::Log& log, Offset from, bool closed) {
+  if (log.failure()) return std::nullopt;
+  const storage::LogConfig& config = log.config();
+  auto target = [&](Offset base, Offset end, std::uint64_t bytes) {
+    bool holes = config.compacted || !config.delete_old || base < log.cleaned_end();
+    return ScrubTarget{
+        {.base = base, .end = end, .newest = !closed, .holes_allowed = holes}, log.place().directory, bytes};
+  };
+  if (!closed) {
+    Offset base = log.recovery_point();
+    if (base < from || log.synced_end() <= base) return std::nullopt;
+    return target(base, log.synced_end(), 0);
+  }
+  for (const storage::SegmentFacts& facts : log.sealed_segments(log.synced_end()))
+    if (facts.base >= from) return target(facts.base, facts.end, facts.bytes);
+  return std::nullopt;
+}
+
+/// Reads one segment, at the rate. Errors: cancelled, those of File.
+Task<Result<storage::SegmentVerdict>> Broker::scrub_segment(const ScrubTarget& target, std::size_t directory) {
+  Env& env = per_shard_[0]->env;
+  const auto rate = static_cast<std::uint64_t>(config().log_scrub_bytes_per_second);
+  FileSystem& files = directories_[directory].data->files();
+  MR_CO_TRY(auto verifier, co_await offload(env, [&] {
+              return storage::SegmentVerifier::open(files, target.directory, target.segment);
+            }));
+  for (bool done = false; !done;) {
+    const std::uint64_t before = verifier->position();
+    MR_CO_TRY(done, co_await offload(env, [&] { return verifier->step(std::min(kStepBytes, rate)); }));
+    const std::uint64_t bytes = verifier->position() - before;
+    scrubbed_.bytes += bytes;
+    MR_CO_TRY_VOID(co_await sleep_until(env.now() + std::chrono::microseconds(bytes * 1'000'000 / rate)));
+  }
+  co_return verifier->verdict();
+}
+
+/// Errors: cancelled.
+Task<Result<void>> Broker::scrub_partition(PartitionKey key, std::size_t directory, bool closed) {
+  const ShardId home = home_of(key.topic, key.partition, shards_.count());
+  for (Offset from{0};;) {
+    auto target = co_await shards_.call(home, [&]() -> std::optional<ScrubTarget> {
+      PartitionRef partition = per_shard_[home.v]->find(key.topic, key.partition);
+      return partition == nullptr ? std::nullopt : next_to_scrub(partition->log(), from, closed);
+    });
+    if (!target) co_return Result<void>{};
+    auto verdict = co_await scrub_segment(*target, directory);
+    if (!verdict.ok() && verdict.code() == Errc::cancelled) co_return std::move(verdict).error();
+    from = Offset{target->segment.base.v + 1};
+    if (!verdict.ok()) {
+      if (verdict.code() == Errc::not_found) continue;  // retention took it
+      ++scrubbed_.unreadable;
+      log_error("broker", "scrub: a segment could not be read to its end",
+                {{"directory", target->directory},
+                 {"segment", target->segment.base.v},
+                 {"error", verdict.error().message()}});
+      continue;
+    }
+    ++scrubbed_.segments;
+    if (verdict->bad_seal) {
+      ++scrubbed_.bad_seals;
+      log_warn("broker", "scrub: a seal does not read; the next start makes it again",
+               {{"directory", target->directory}, {"error", verdict->bad_seal->message()}});
+    }
+    scrubbed_.damaged_ranges += co_await shards_.call(
+        home, [&] { return hand_over(*per_shard_[home.v], key, *target, std::move(verdict->damage)); });
+  }
+}
+
+Task<void> Broker::scrub(std::size_t directory) {
+  Env& env = per_shard_[0]->env;
+  std::vector<PartitionKey> keys;
+  for (const auto& [key, lies_in] : directory_of_)
+    if (lies_in == directory) keys.push_back(key);
+  std::ranges::sort(keys, [](const PartitionKey& a, const PartitionKey& b) {
+    return std::pair(a.topic, a.partition) < std::pair(b.topic, b.partition);
+  });
+  // Where the last pass was is not kept over a restart. Another beginning each time: a broker that is stopped often
+  // gets round all the same.
+  if (!keys.empty()) std::ranges::rotate(keys, keys.begin() + static_cast<std::ptrdiff_t>(env.rng.below(keys.size())));
+  // What grows was written lately, and a start reads it: it comes last.
+  for (bool closed : {true, false}) {
+    for (const PartitionKey& key : keys) {
+      if (!directories_[directory].online() || !directories_[directory].data) co_return;
+      if (!(co_await scrub_partition(key, directory, closed)).ok()) co_return;
+    }
+  }
+  ++scrubbed_.passes;
+  scrubbed_.last_finished = env.clock.wall();
+}
+
+Task<void> Broker::scrub_loop(std::size_t directory) {
+  Env& env = per_shard_[0]->env;
+  const Duration interval = Millis(std::min<std::int64_t>(config().log_scrub_interval_ms, 365ll * 86'400'000));
+  const Duration within = std::min(interval, kFirstPassWithin);
+  TimePoint begin = env.now() + Duration(env.rng.below(static_cast<std::uint64_t>(within.count()) + 1));
+  while ((co_await sleep_until(begin)).ok()) {
+    co_await scrub(directory);
+    const TaskContext& context = co_await current_context();
+    if (context.cancel->cancelled()) co_return;
+    begin = std::max(begin + interval, env.now() + Millis(1));
+  }
+}
+
+}  // namespace mr::broker
