@@ -37,8 +37,9 @@ Error door_error(const Error& error, std::string_view option, const Address& add
   }
 }
 
-Task<http::HttpResponse> metrics_page(BrokerMetrics& broker, const MetricsRegistry& registry) {
-  co_await broker.refresh();
+/// `broker` is null while it starts.
+Task<http::HttpResponse> metrics_page(BrokerMetrics* broker, const MetricsRegistry& registry) {
+  if (broker != nullptr) co_await broker->refresh();
   http::HttpResponse page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = registry.text()};
   co_return page;
 }
@@ -76,6 +77,7 @@ Task<Result<void>> Node::start_all() {
   std::vector<broker::UnopenedDirectory> unopened;
   MR_CO_TRY_VOID(co_await open_directories(directories, unopened));
   co_await remove_ready_file();  // of a process that was killed
+  MR_CO_TRY_VOID(co_await start_http());
 
   auto journal = metastore::make_sqlite_journal(data_directory() + "/metadata.db");
   auto metadata = co_await metastore::LocalMetastore::open(shards_, ShardId{0}, *metadata_pool_, std::move(journal));
@@ -94,9 +96,10 @@ Task<Result<void>> Node::start_all() {
                             host_.request_stop();
                           }};
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
+  if (interrupted_) broker_->interrupt_start();
   MR_CO_TRY_VOID(co_await broker_->start());
   MR_CO_TRY_VOID(co_await start_kafka());
-  MR_CO_TRY_VOID(co_await start_http());
+  open_ = true;
   auto ready = co_await write_ready_file();
   if (ready.ok() || ready.code() != Errc::disk_full) co_return ready;
   log_warn("app", "the ready file waits for room on the disk; the doors are open",
@@ -162,13 +165,10 @@ Task<Result<void>> Node::start_kafka() {
 }
 
 Task<Result<void>> Node::start_http() {
-  router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(*broker_metrics_, metrics_); });
-  http::add_health_route(router_, [this] {
-    return http::Health{.ok = true,
-                        .members = {{"version", http::json_string(kVersion)},
-                                    {"cluster_id", http::json_string(broker_->cluster_id())},
-                                    {"node_id", std::to_string(broker_->self().v)}}};
-  });
+  router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(broker_metrics_.get(), metrics_); });
+  for (std::string_view path : {"/health", "/readyz"})
+    http::add_health_route(router_, path, [this] { return health(); });
+  http::add_health_route(router_, "/livez", [] { return http::Health{}; });
   for (const std::string& entry : settings_.config.http_listeners) {
     MR_CO_TRY(auto wanted, config::parse_listener(entry));
     const Address address{wanted.host, wanted.port};
@@ -181,6 +181,51 @@ Task<Result<void>> Node::start_http() {
     if (http_address_.port == 0) http_address_ = reachable(door.local());
   }
   co_return Result<void>{};
+}
+
+namespace {
+
+std::string directories_json(const std::vector<broker::LogDirectory>& directories) {
+  std::string json;
+  for (const broker::LogDirectory& directory : directories) {
+    json += fmt::format(R"({}{{"path":{},"online":{},"partitions":{},"free_bytes":{},"appends":"{}"{}}})",
+                        json.empty() ? "" : ",", http::json_string(directory.path), directory.online(),
+                        directory.partitions, directory.space.free_bytes,
+                        !directory.online() || directory.low ? "refused" : "taken",
+                        directory.online() ? "" : ",\"error\":" + http::json_string(directory.offline->message()));
+  }
+  return "[" + json + "]";
+}
+
+std::string progress_json(const broker::StartProgress& progress) {
+  auto left = progress.left();
+  return fmt::format(R"({{"partitions":{},"of_partitions":{},"bytes":{},"of_bytes":{},"seconds_left":{}}})",
+                     progress.partitions_done, progress.partitions_total, progress.bytes_done, progress.bytes_total,
+                     left ? fmt::format("{:.1f}", std::chrono::duration<double>(*left).count()) : "null");
+}
+
+}  // namespace
+
+http::Health Node::health() const {
+  http::Health health{.ok = open_, .status = open_ ? "ok" : "starting", .members = {}};
+  health.members.emplace_back("version", http::json_string(kVersion));
+  if (!broker_) return health;
+  const broker::StartProgress progress = broker_->progress();
+  if (!progress.ready) {
+    health.status = "recovering";
+    health.members.emplace_back("recovery", progress_json(progress));
+  }
+  const auto& directories = broker_->log_directories();
+  if (health.ok && !std::ranges::all_of(directories, &broker::LogDirectory::online)) health.status = "degraded";
+  health.members.emplace_back("cluster_id", http::json_string(broker_->cluster_id()));
+  health.members.emplace_back("node_id", std::to_string(broker_->self().v));
+  health.members.emplace_back("log_dirs", directories_json(directories));
+  return health;
+}
+
+void Node::interrupt_start() {
+  interrupted_ = true;
+  if (broker_) broker_->interrupt_start();
 }
 
 Task<Result<void>> Node::write_ready_file() {
@@ -213,6 +258,7 @@ Task<void> Node::remove_ready_file() {
 }
 
 Task<Result<void>> Node::stop() {
+  open_ = false;
   co_await later_.stop();
   if (ready_written_) co_await remove_ready_file();
   for (auto& door : http_) co_await door->stop();

@@ -16,16 +16,20 @@
 namespace mr::app {
 
 /// One broker of this process with its doors: everything between the settings and the first accepted connection.
-/// Start order: directories (locks), metastore, broker (recovery), Kafka doors, HTTP door, ready file. Stop order: the
-/// reverse. Made and destroyed on the main thread, started and stopped on shard 0.
+/// Start order: directories (locks), HTTP door (answers 503 until all is up), metastore, broker (recovery), Kafka
+/// doors, ready file. Stop order: ready file, HTTP, Kafka doors, broker, metastore. Made and destroyed on the main
+/// thread, started and stopped on shard 0.
 class Node {
  public:
   Node(RealHost& host, config::BrokerSettings settings);
   Node(const Node&) = delete;
   ~Node();
 
-  /// On an error everything that was started is stopped again; the sentence says what to do.
+  /// On an error everything that was started is stopped again; the sentence says what to do. Errors: cancelled when
+  /// interrupted.
   Task<Result<void>> start();
+  /// Ends a start() that recovers logs soon; otherwise nothing.
+  void interrupt_start();
   /// Idempotent. Errors: the first that kept a data directory from being marked clean.
   Task<Result<void>> stop();
   /// Why the broker asked to be stopped: its last log directory has failed. Empty when somebody else asked.
@@ -45,6 +49,8 @@ class Node {
   Task<Result<void>> open_directories(Directories& opened_ones, std::vector<broker::UnopenedDirectory>& unopened);
   Task<Result<void>> start_kafka();
   Task<Result<void>> start_http();
+  /// Of /health and /readyz: may this broker be used?
+  http::Health health() const;
   Task<Result<void>> write_ready_file();
   Task<void> write_ready_file_later();
   Task<void> remove_ready_file();
@@ -65,7 +71,9 @@ class Node {
   std::vector<std::unique_ptr<http::HttpServer>> http_;  // one per entry of http.listeners, one router
   std::vector<Address> kafka_addresses_;
   Address http_address_;
+  bool open_ = false;  ///< all doors are
   bool ready_written_ = false;
+  bool interrupted_ = false;
   std::optional<Error> fatal_;
 };
 

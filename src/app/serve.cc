@@ -50,8 +50,21 @@ std::string hints(const Node& node, const std::string& program) {
   return text;
 }
 
+/// A start over much data takes long, and must not keep anybody from stopping it.
+Task<void> interrupt_when_asked(RealHost& host, Node& node) {
+  co_await host.stop_requested();
+  node.interrupt_start();
+}
+
 Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
+  Scope watch(host.env(ShardId{0}).executor);
+  watch.spawn("stop while starting", interrupt_when_asked(host, node));
   Result<void> started = co_await node.start();
+  co_await watch.stop();
+  if (!started.ok() && started.code() == Errc::cancelled) {
+    log_warn("app", "stopped while logs were being recovered; the next start begins again");
+    co_return 0;
+  }
   if (!started.ok()) {
     const std::string& sentence = started.error().detail();
     say(fmt::format("millrace: {}\n", sentence.empty() ? started.error().message() : sentence));

@@ -10,6 +10,7 @@
 #include "broker/log_directory.h"
 #include "broker/scrub.h"
 #include "broker/shard_state.h"
+#include "broker/start_progress.h"
 #include "broker/topic_table.h"
 #include "config/broker_settings.h"
 #include "config/topic_config.h"
@@ -57,6 +58,11 @@ class Broker {
   /// Errors: conflict, newer_format (a directory that is not ours), disk_failed (no directory is left), the
   /// metastore's.
   Task<Result<void>> start();
+  /// How start() gets on. Shard 0.
+  StartProgress progress() const;
+  /// Ends a start() that recovers logs, or is to, with cancelled; the next start recovers again. Otherwise nothing.
+  /// Shard 0.
+  void interrupt_start();
   /// Clean stop: refuses work, syncs and closes all logs, writes checkpoints and the clean-stop marker. On shard 0.
   /// Every directory whose logs all closed is marked clean, whatever happened to the others. Errors: the first of this
   /// stop that kept one from it; what was offline before is none.
@@ -147,6 +153,12 @@ class Broker {
   /// Where a partition of the metastore lies, or why nobody can tell.
   Place place(const metastore::TopicRecord& topic, const metastore::PartitionRecord& partition, Found& found) const;
   Task<Result<void>> open_log(OpenJob& job);
+  Task<Result<void>> measure_log(OpenJob& job);
+  /// Measures and opens all logs; cancelled when interrupted.
+  Task<Result<void>> recover(std::vector<OpenJob>& jobs);
+  Task<void> report_progress();
+  /// Waits until `directory` may be read from again, by recovery.io.max.bytes.per.second. False when interrupted.
+  Task<bool> may_recover_more(const LogDirectory& directory);
   Task<Result<void>> lead(OpenJob& job);
   /// Runs one step of every job; each job's outcome tells how it went.
   Task<void> for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&));
@@ -229,6 +241,24 @@ class Broker {
   std::int64_t producer_ids_end_ = 0;
   Semaphore producer_ids_{1};
   bool started_ = false;
+  /// Of start(): how far it is with the logs.
+  struct Recovery {
+    void begin(std::uint64_t bytes) { bytes_begun += measured ? bytes : 0; }
+    void end(std::uint64_t bytes) {
+      if (!running || !measured) return;
+      bytes_ended += bytes;
+      ++progress.partitions_done;
+    }
+    StartProgress progress;
+    TimePoint began{};
+    bool running = false;
+    bool measured = false;  ///< how much there is to do
+    bool interrupted = false;
+    std::uint64_t bytes_begun = 0;
+    std::uint64_t bytes_ended = 0;
+    Event interruption;
+  };
+  Recovery recovery_;
 };
 
 }  // namespace mr::broker

@@ -11,8 +11,10 @@ namespace mr::broker {
 
 /// A broker with everything below it; the metadata lives on over restarts.
 struct Running {
+  enum class Start { now, later };
   Running(sim::World& world, sim::Process& process, std::shared_ptr<metastore::Journal> journal,
-          std::vector<std::string> paths = {"/data"}, std::vector<config::SettingInput> inputs = {})
+          std::vector<std::string> paths = {"/data"}, std::vector<config::SettingInput> inputs = {},
+          Start when = Start::now)
       : world(world), process(process) {
     Env& env = process.env(ShardId{0});
     auto store = run(metastore::LocalMetastore::open(process, ShardId{0}, env.pool, std::move(journal)));
@@ -32,7 +34,7 @@ struct Running {
     }
     deps.all_failed = [this](Error why) { fatal = why; };
     broker = std::make_unique<Broker>(std::move(deps));
-    started = run(broker->start());
+    if (when == Start::now) started = run(broker->start());
   }
   Result<void> stop() {
     Result<void> stopped = run(broker->stop());

@@ -15,9 +15,10 @@ struct LogDirectory {
   std::unique_ptr<storage::DataDir> data;  ///< null: it could not be opened at the start
   std::optional<Error> offline;            ///< why nothing in it is served; final until the next start
   std::size_t partitions = 0;
-  SpaceInfo space;            ///< as of the last look (disk_space.cc)
-  std::uint64_t reserve = 0;  ///< bytes to keep free
-  bool low = false;           ///< below the reserve: appends are refused
+  std::uint64_t read_before_recovery = 0;  ///< bytes
+  SpaceInfo space;                         ///< as of the last look (disk_space.cc)
+  std::uint64_t reserve = 0;               ///< bytes to keep free
+  bool low = false;                        ///< below the reserve: appends are refused
 
   bool online() const { return !offline; }
 };

@@ -70,20 +70,31 @@ Task<Result<void>> Broker::lead(OpenJob& job) {
   co_return Result<void>{};
 }
 
-/// Several at a time, each on its home shard: enough to keep the pool busy, few enough to bound memory.
+/// A few of each directory at a time, each on its home shard: enough to keep its disk busy, few enough to bound memory.
 Task<void> Broker::for_all(std::vector<OpenJob>& jobs, Task<Result<void>> (Broker::*step)(OpenJob&)) {
-  constexpr std::size_t kAtOnce = 8;
+  const auto at_once = static_cast<std::size_t>(config().num_recovery_threads_per_data_dir);
+  struct Queue {
+    const LogDirectory* directory;
+    std::vector<OpenJob*> jobs = {};
+    std::size_t next = 0;
+  };
+  std::vector<Queue> queues;
+  for (const LogDirectory& directory : directories_) queues.push_back({&directory});
+  for (OpenJob& job : jobs)
+    if (job.placed()) queues[job.directory].jobs.push_back(&job);
   const TaskContext& context = co_await current_context();
   Scope workers(*context.executor);
-  std::size_t next = 0;
-  auto work = [](Broker& broker, std::vector<OpenJob>& all, std::size_t& at, auto what) -> Task<void> {
-    while (at < all.size()) {
-      OpenJob& job = all[at++];
-      if (job.placed()) job.outcome = co_await broker.shards_.call(job.home(), [&] { return (broker.*what)(job); });
+  auto work = [](Broker& broker, Queue& queue, auto what) -> Task<void> {
+    while (co_await broker.may_recover_more(*queue.directory) && queue.next < queue.jobs.size()) {
+      OpenJob& job = *queue.jobs[queue.next++];
+      broker.recovery_.begin(job.bytes_to_recover);
+      job.outcome = co_await broker.shards_.call(job.home(), [&] { return (broker.*what)(job); });
+      broker.recovery_.end(job.bytes_to_recover);
     }
   };
-  for (std::size_t i = 0; i < std::min(kAtOnce, jobs.size()); ++i)
-    workers.spawn("open partitions", work(*this, jobs, next, step));
+  for (Queue& queue : queues)
+    for (std::size_t i = 0; i < std::min(at_once, queue.jobs.size()); ++i)
+      workers.spawn("open partitions", work(*this, queue, step));
   co_await workers.drained();
 }
 

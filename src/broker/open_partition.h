@@ -19,6 +19,7 @@ struct Broker::OpenJob {
   Offset recovery_point{0};
   Offset log_start{0};
   bool clean_stop = false;
+  std::uint64_t bytes_to_recover = 0;
   std::unique_ptr<storage::Log> log;
   LeaderEpoch epoch{0};
   Result<void> outcome;

@@ -125,7 +125,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
     log_warn("broker", "a partition directory does not say whose it is; it is left alone",
              {{"partition", name.to_string()}, {"log_dir", directories_[directory].path}});
 
-  co_await for_all(jobs, &Broker::open_log);
+  MR_CO_TRY_VOID(co_await recover(jobs));
   co_await take_offline(jobs);
   for (const OpenJob& job : jobs) keep_clear_of_producers(*job.log);
   MR_CO_TRY_VOID(co_await raise_epochs(jobs));

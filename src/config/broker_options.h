@@ -71,6 +71,8 @@ namespace mr::config {
     "Delete segments older than this; -1 never.")                                                                      \
   NUMBER(log_retention_bytes, "log.retention.bytes", int64, -1, -1, kInt64Max, live, "",                               \
     "Delete the oldest segments of a partition above this size; -1 no limit.")                                         \
+  NUMBER(num_recovery_threads_per_data_dir, "num.recovery.threads.per.data.dir", int32, 2, 1, 64, restart, "",         \
+    "Logs of one directory that are opened, or after a crash looked through, at a time.")                              \
   NUMBER(log_retention_check_interval_ms, "log.retention.check.interval.ms", int64, 300000, 1, kInt64Max, restart, "", \
     "Time between two looks at retention.")                                                                            \
   NUMBER(log_segment_delete_delay_ms, "log.segment.delete.delay.ms", int64, 60000, 0, kInt64Max, live, "",             \
@@ -98,6 +100,8 @@ namespace mr::config {
     "Time between two starts of reading all stored records and comparing them with their checksums; 0: never.")        \
   NUMBER(log_scrub_bytes_per_second, "log.scrub.bytes.per.second", int64, 16_MiB, 64_KiB, kInt64Max, restart, "",       \
     "How fast that reads, per log directory.")                                                                         \
+  NUMBER(recovery_io_max_bytes_per_second, "recovery.io.max.bytes.per.second", int64, 0, 0, kInt64Max, restart, "",    \
+    "Most bytes a second that a start after a crash reads from one log directory, on average, log by log; 0: no limit.") \
   BOOL(adopt_topics, "adopt.topics", false, restart,                                                                   \
     "At this start make topics of partition directories that no topic claims, as Apache Kafka's; see docs/decisions/adopting-topics.md.") \
   TEXT(log_format, "log.format", string, "text", "text,json", restart, "",                                             \

@@ -1,10 +1,13 @@
 """The real binary over several log directories: one that cannot be opened, one that comes back."""
+import contextlib
+import json
 import os
 import subprocess
+import urllib.error
 import urllib.request
 
 import rawkafka as rk
-from harness import Millrace, Suite
+from harness import Millrace, Suite, wait_until
 
 SUITE = Suite("dirs", "process")
 STORAGE_ERROR = 56
@@ -116,3 +119,47 @@ def below_reserve(ctx):
             assert c.produce("t", rk.batch([b"two"]))["ErrorCode"] == 0
     finally:
         b.close()
+
+
+@scenario("recovery-tells-how-far-it-is")
+def recovery_progress(ctx):
+    """A start with much to look through (here: one that may read a byte a second) answers probes, and can be stopped."""
+    def probe(b, path):
+        try:
+            with urllib.request.urlopen(f"http://{b.http}{path}", timeout=10) as r:
+                return r.status, json.load(r)
+        except urllib.error.HTTPError as e:
+            return e.code, json.load(e)
+        except OSError:
+            return None, {}
+
+    with contextlib.closing(Millrace(ctx.options.binary).start()) as b:
+        with b.connect() as c:
+            c.create_topic("t", 4)
+            for p in range(4):
+                assert c.produce("t", rk.batch([b"x" * 1000] * 50), partition=p)["ErrorCode"] == 0
+        assert probe(b, "/readyz")[0] == 200 and probe(b, "/livez")[0] == 200
+        b.kill()
+        args = list(b.args)
+        b.args += ["--set", "recovery.io.max.bytes.per.second=1", "--set", "num.recovery.threads.per.data.dir=1"]
+        b.launch()
+        wait_until(lambda: probe(b, "/readyz")[1].get("recovery", {}).get("partitions") == 1, 20, "the first log")
+        status, body = probe(b, "/readyz")
+        recovery = body["recovery"]
+        assert status == 503 and body["status"] == "recovering", (status, body)
+        assert recovery["of_partitions"] == 4 and 50000 < recovery["bytes"] < recovery["of_bytes"], recovery
+        assert recovery["seconds_left"] > 0, recovery
+        assert probe(b, "/health")[0] == 503 and probe(b, "/livez")[0] == 200
+        try:
+            b.connect(timeout=5)
+            raise AssertionError("the Kafka door is open before the logs are there")
+        except OSError:
+            pass
+        wait_until(lambda: "recovering logs" in b.log_tail(50), 20, "a line in the log")
+        assert b.stop() == 0, b.log_tail()
+        b.args = args
+        b.start()
+        assert probe(b, "/readyz")[1]["status"] == "ok"
+        with b.connect() as c:
+            for p in range(4):
+                assert sum(len(rk.records_of(x)) for x in c.all_batches("t", p)) == 50

@@ -307,10 +307,11 @@ void add_metrics_route(HttpRouter& router, const MetricsRegistry& registry) {
   });
 }
 
-void add_health_route(HttpRouter& router, std::function<Health()> report) {
-  router.add("GET", "/health", [report = std::move(report)](HttpRequest&) {
+void add_health_route(HttpRouter& router, std::string_view path, std::function<Health()> report) {
+  router.add("GET", path, [report = std::move(report)](HttpRequest&) {
     Health health = report();
-    std::string body = health.ok ? "{\"status\":\"ok\"" : "{\"status\":\"unavailable\"";
+    if (health.status.empty()) health.status = health.ok ? "ok" : "unavailable";
+    std::string body = "{\"status\":" + json_string(health.status);
     for (const auto& [name, value] : health.members) body += "," + json_string(name) + ":" + value;
     body += "}\n";
     return ready(HttpResponse{.status = health.ok ? 200 : 503, .body = std::move(body)});

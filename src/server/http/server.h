@@ -63,10 +63,11 @@ void add_metrics_route(HttpRouter& router, const MetricsRegistry& registry);
 
 struct Health {
   bool ok = true;
+  std::string status = {};  ///< in place of "ok" or "unavailable"
   /// More members of the JSON object: name and JSON value, e.g. {"version", "\"0.1\""}.
   std::vector<std::pair<std::string, std::string>> members;
 };
-/// GET /health: 200 {"status":"ok",...} or 503 {"status":"unavailable",...}. `report` runs on the connection's shard.
-void add_health_route(HttpRouter& router, std::function<Health()> report);
+/// GET `path`: 200 {"status":"ok",...} or 503 {"status":"unavailable",...}. `report` runs on the connection's shard.
+void add_health_route(HttpRouter& router, std::string_view path, std::function<Health()> report);
 
 }  // namespace mr::http

@@ -129,7 +129,7 @@ class Server : public testing::Test {
     router.add("GET", "/query", [](HttpRequest& r) -> Task<HttpResponse> {
       co_return HttpResponse::json(std::string(r.query_value("a b").value_or("none")));
     });
-    add_health_route(router, [] { return Health{.members = {{"version", "\"1\""}}}; });
+    add_health_route(router, "/health", [] { return Health{.members = {{"version", "\"1\""}}}; });
     add_metrics_route(router, metrics);
   }
   void TearDown() override {
