@@ -22,7 +22,7 @@ struct Lives {
     size = *(*host.disk().open("/data/t-0/00000000000000000000.log", OpenMode::read))->size();
   }
   /// A batch of one record that the crash has taken from the segment, but not from the journal.
-  void carry(Offset base, std::size_t value_bytes) {
+  void carry(Offset base, std::size_t value_bytes, std::uint32_t shard = 0) {
     BatchBuilder builder;
     std::string value(value_bytes, 'v');
     builder.add({.timestamp = 1, .value = as_bytes(value)});
@@ -37,7 +37,7 @@ struct Lives {
                             .next = Offset{base.v + 1},
                             .epoch = LeaderEpoch{1},
                             .headers_crc = crc32c(ByteView(batch).first(BatchHeader::kBytes))};
-    storage::CommitJournal journal(host.disk(), {.directory = "/data", .session = Uuid{1, 1}});
+    storage::CommitJournal journal(host.disk(), {.directory = "/data", .shard = shard, .session = Uuid{1, 1}});
     ASSERT_TRUE(journal.add_carried(run, batch));
     auto block = journal.take_block();
     ASSERT_TRUE(block->write().ok() && block->sync().ok());
@@ -57,11 +57,13 @@ struct Lives {
 
 TEST(JournalLife, WhatOnlyTheJournalHasIsServedAndTheDirectoryIsPlainAfterwards) {
   Lives lives;
-  lives.carry(Offset{1}, 100);
+  lives.carry(Offset{1}, 100, 7);  // that life had more shards
   Running again(lives.world, lives.host.start(3), lives.metadata);
   ASSERT_TRUE(again.started.ok());
   EXPECT_EQ(again.listed("t", 0), Offset{2});
+  EXPECT_EQ(lives.journals(), 0) << "it has served";
   EXPECT_EQ(again.append("t", "b"), Offset{2});
+  EXPECT_EQ(lives.journals(), 1) << "this life's own";
   EXPECT_TRUE(again.stop().ok());
   EXPECT_EQ(lives.journals(), 0);
   EXPECT_TRUE(*lives.host.disk().exists("/data/.kafka_cleanshutdown"));
@@ -85,6 +87,26 @@ TEST(JournalLife, EvidenceWaitsUntilThePartitionCanBeOpened) {
   EXPECT_EQ(lives.journals(), 0);
   EXPECT_EQ(last.append("t", "b"), Offset{2});
   EXPECT_TRUE(last.stop().ok());
+}
+
+// The journal's files are made when there is something to write: a disk without room for them ends nothing.
+TEST(JournalLife, NoRoomForTheJournalIsNoFailure) {
+  Lives lives;
+  for (sim::DiskOp op : {sim::DiskOp::create, sim::DiskOp::write})
+    lives.host.disk().add_fault(
+        {.op = op, .path_contains = "commit-journal", .times = sim::Fault::kAlways, .error = Errc::disk_full});
+  Running full(lives.world, lives.host.start(2), lives.metadata);
+  ASSERT_TRUE(full.started.ok()) << full.started.error().message();
+  for (int i = 1; i < 4; ++i) EXPECT_EQ(full.append("t", "through its own file"), Offset{i});
+  EXPECT_EQ(lives.journals(), 0);
+  EXPECT_FALSE(full.fatal);
+  lives.host.disk().heal();
+  lives.world.run_for(std::chrono::seconds(2));
+  EXPECT_EQ(full.append("t", "carried"), Offset{4});
+  EXPECT_EQ(lives.journals(), 1);
+  EXPECT_TRUE(full.stop().ok());
+  EXPECT_EQ(lives.journals(), 0);
+  EXPECT_TRUE(*lives.host.disk().exists("/data/.kafka_cleanshutdown"));
 }
 
 // Nobody will ever ask for the evidence of a partition that has no directory any more.

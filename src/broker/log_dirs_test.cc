@@ -74,6 +74,35 @@ TEST_F(TwoDirectories, OneThatFailsTakesOnlyItsPartitions) {
   EXPECT_TRUE(running->stop().ok());
 }
 
+// Whatever ends the commit journal ends its directory: what has been carried there is all that is known of it.
+TEST_F(TwoDirectories, AJournalThatCannotBeMadeTakesItsDirectory) {
+  first_life();
+  const std::string bad = home_of(0);
+  auto running = start();
+  host.disk().add_fault({.op = sim::DiskOp::create,
+                         .path_contains = bad + "/commit-journal",
+                         .times = sim::Fault::kAlways,
+                         .error = Errc::permission_denied});
+  EXPECT_EQ(running->append("t", "lost", 0).code(), Errc::disk_failed);
+  world.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(running->listed("t", 0).code(), Errc::disk_failed);
+  EXPECT_EQ(running->listed("t", 2).code(), Errc::disk_failed) << "whatever its shard";
+  for (int p : {1, 3}) EXPECT_EQ(running->append("t", "two", p), Offset{1});
+  EXPECT_TRUE(running->stop().ok());
+  EXPECT_FALSE(host.disk().exists(bad + "/.kafka_cleanshutdown").value());
+}
+
+TEST_F(TwoDirectories, APartitionsOwnFileThatFailsTakesItsDirectory) {
+  first_life();
+  auto running = start();
+  break_syncs(home_of(0) + "/t-0/");
+  EXPECT_EQ(running->append("t", std::string(40'000, 'v'), 0).code(), Errc::disk_failed) << "too large to be carried";
+  world.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(running->append("t", "no", 2).code(), Errc::disk_failed);
+  for (int p : {1, 3}) EXPECT_EQ(running->append("t", "two", p), Offset{1});
+  EXPECT_TRUE(running->stop().ok());
+}
+
 TEST_F(TwoDirectories, TheLastOneThatFailsIsTold) {
   first_life();
   auto running = start();

@@ -181,8 +181,10 @@ Task<void> Broker::make_group_commits() {
                                                 .block_bytes_max = journal_.block_bytes_max,
                                                 .grow_bytes = journal_.grow_bytes};
         auto journal = std::make_unique<storage::CommitJournal>(directory.data->files(), std::move(options));
-        commit = std::make_shared<replication::GroupCommit>(shard.env, std::move(journal),
-                                                            replication::GroupCommit::Options{});
+        storage::DirectoryFiles* files = &directory.data->files();
+        commit = std::make_shared<replication::GroupCommit>(
+            shard.env, std::move(journal),
+            replication::GroupCommit::Options{.on_failure = [files](const Error& why) { files->fail(why); }});
       }
     });
   }

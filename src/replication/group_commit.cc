@@ -28,7 +28,11 @@ CommitStats& CommitStats::operator+=(const CommitStats& other) {
 }
 
 GroupCommit::GroupCommit(Env& env, std::unique_ptr<storage::CommitJournal> journal, Options options)
-    : env_(env), journal_(std::move(journal)), options_(options), synced_at_(env.now()), scope_(env.executor) {}
+    : env_(env),
+      journal_(std::move(journal)),
+      options_(std::move(options)),
+      synced_at_(env.now()),
+      scope_(env.executor) {}
 
 GroupCommit::~GroupCommit() { MR_CHECK(!writing_ && members_.empty() && lazy_timer_.v == 0 && sync_timer_.v == 0); }
 
@@ -160,6 +164,7 @@ void GroupCommit::block_written(const Result<void>& outcome, bool synced) {
 }
 
 void GroupCommit::tell_failure(Error why) {
+  if (auto tell = std::exchange(options_.on_failure, nullptr)) tell(why);
   if (stopped_) return;
   log_error("replication", "commit journal failed: its log directory is offline until restart",
             {{"shard", env_.shard.v}, {"error", why.message()}});

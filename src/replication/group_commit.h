@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -67,6 +68,8 @@ class GroupCommit {
  public:
   struct Options {
     std::size_t carry_bytes_max = 16u << 10;  ///< larger batches go to their own file (docs/performance.md)
+    /// Called once when the journal has failed for good, for whatever reason: its log directory is to fail with it.
+    std::function<void(const Error&)> on_failure = {};
   };
   GroupCommit(Env& env, std::unique_ptr<storage::CommitJournal> journal, Options options);
   GroupCommit(const GroupCommit&) = delete;
