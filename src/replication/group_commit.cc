@@ -63,7 +63,7 @@ bool GroupCommit::carry(CommitMember& member, const storage::JournalRun& run, By
     return false;
   }
   if (stopped_) return false;
-  if (journal_->growth_refused() && env_.now() >= retry_growth_at_) journal_->retry_growth();
+  retry_growth();
   if (journal_->wants_half()) begin_half();
   if (!journal_->add_carried(run, batch)) {
     count_refusal(CommitStats::no_room);
@@ -90,9 +90,15 @@ void GroupCommit::synced(const storage::JournalRun& run) {
   write_lazily();
 }
 
+void GroupCommit::retry_growth() {
+  if (journal_->growth_refused() && env_.now() >= retry_growth_at_) journal_->retry_growth();
+}
+
 void GroupCommit::write_lazily() {
   if (stopped_ || writing_ || lazy_timer_.v != 0 || !journal_->has_work()) return;
-  lazy_timer_ = env_.executor.add_timer(env_.now() + kStatementsWait, [this] {
+  TimePoint due = env_.now() + kStatementsWait;
+  if (journal_->growth_refused()) due = std::max(due, retry_growth_at_);
+  lazy_timer_ = env_.executor.add_timer(due, [this] {
     lazy_timer_ = TimerId{};
     start_writing();
   });
@@ -106,6 +112,7 @@ void GroupCommit::start_writing() {
 
 Task<void> GroupCommit::write_blocks() {
   do {
+    retry_growth();
     if (journal_->wants_half()) begin_half();
     auto block = journal_->take_block();
     if (!block) break;

@@ -117,6 +117,7 @@ class GroupCommit {
   Task<void> write_blocks();
   void block_written(const Result<void>& outcome, bool synced);
   void tell_failure(Error why);
+  void retry_growth();
   /// Later, when nothing that has to be synced takes the statements along.
   void write_lazily();
   void arm_sync();

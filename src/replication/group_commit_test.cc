@@ -192,6 +192,22 @@ TEST(GroupCommit, AFullDiskSendsAllToTheirOwnFiles) {
     EXPECT_TRUE(run.partition.v != 0 || run.base == Offset{2}) << "nothing of what was refused";
 }
 
+// Statements that find no room are tried again about once a second, with or without anybody who appends.
+TEST(GroupCommit, StatementsWaitForRoomInPeace) {
+  Fixture f(0);
+  f.add({.flush_messages = 3});
+  f.machine.disk().add_fault(f.fault(sim::Fault::Kind::fail, sim::DiskOp::create, "commit-journal", Errc::disk_full));
+  EXPECT_EQ(f.append(0, {100, 100, 100}), Offset{3});
+  f.world.run_for(10s);
+  EXPECT_GE(f.machine.disk().faults_fired(), 8u);
+  EXPECT_LE(f.machine.disk().faults_fired(), 12u);
+  f.machine.disk().heal();
+  f.world.run_for(3s);
+  auto statements = f.in_journal(storage::JournalEntry::Kind::durable);
+  ASSERT_FALSE(statements.empty());
+  EXPECT_EQ(statements.back().next, Offset{3});
+}
+
 TEST(GroupCommit, HalvesAreUsedAgainOnceTheirBytesAreInTheirFiles) {
   Fixture f(3);
   for (int i = 0; i < 300; ++i) ASSERT_TRUE(f.put(static_cast<std::size_t>(i) % 3, 1000).ok());
