@@ -174,8 +174,9 @@ void CommitJournal::note_written(Block& block) {
 
 void CommitJournal::requeue(const Block& block) {
   std::vector<JournalRun> waiting = std::exchange(statements_, block.statements_);
-  checkpoint_left_ += block.checkpoint_;
-  std::size_t checkpoint = checkpoint_left_;
+  // The block's statements come first. What is left of a checkpoint lies behind all of them when its half has begun
+  // since.
+  std::size_t checkpoint = checkpoint_left_ > 0 ? block.statements_.size() + checkpoint_left_ : block.checkpoint_;
   index_statements();
   for (const JournalRun& run : waiting) add_durable(run);
   checkpoint_left_ = std::min(checkpoint, statements_.size());

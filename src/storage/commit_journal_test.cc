@@ -151,6 +151,25 @@ TEST(CommitJournal, AFullDiskRefusesUntilThereIsRoom) {
   EXPECT_EQ(w.blocks('a').back().sequence, before + 1) << "the failed block's number is used again";
 }
 
+// Until all of a checkpoint is written the other half keeps what it says; a refused block must not count for it.
+TEST(CommitJournal, ARefusedBlockOfTheOldHalfDoesNotShortenTheCheckpoint) {
+  JournalWriter w;
+  while (!w.journal->wants_half()) ASSERT_TRUE(w.carry(0, 3000) && w.round().ok());
+  for (int p = 100; p < 120; ++p) w.journal->add_durable(w.next_run(p));
+  auto refused = w.journal->take_block();
+  ASSERT_NE(refused, nullptr);
+  std::vector<JournalRun> checkpoint;
+  for (int p = 1; p <= 50; ++p) checkpoint.push_back(w.next_run(p));
+  (void)w.journal->begin_half(checkpoint);
+  w.journal->block_done(std::move(refused), Errc::resource_exhausted);
+  w.journal->retry_growth();
+  w.journal->release(CommitJournal::Half::a);
+  ASSERT_TRUE(w.round().ok());
+  EXPECT_EQ(w.blocks('b').back().floor, 1u) << "the checkpoint is not all there";
+  ASSERT_TRUE(w.round().ok());
+  EXPECT_GT(w.blocks('b').back().floor, 1u);
+}
+
 TEST(CommitJournal, AFailedSyncIsFinal) {
   JournalWriter w;
   ASSERT_TRUE(w.carry(0));
