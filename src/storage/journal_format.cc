@@ -104,6 +104,11 @@ std::uint64_t journal_block_sequence(ByteView bytes) {
   return journal_block_bytes(bytes).ok() ? load_be<std::uint64_t>(bytes.data() + kSequenceAt) : 0;
 }
 
+Uuid journal_block_session(ByteView bytes) {
+  if (!journal_block_bytes(bytes).ok()) return {};
+  return {load_be<std::uint64_t>(bytes.data() + kSessionAt), load_be<std::uint64_t>(bytes.data() + kSessionAt + 8)};
+}
+
 Result<JournalBlock> decode_journal_block(ByteView bytes) {
   JournalBlock block;
   MR_TRY(block.bytes, journal_block_bytes(bytes));

@@ -91,6 +91,8 @@ struct JournalBlock {
 Result<std::size_t> journal_block_bytes(ByteView bytes);
 /// What the header at the start of `bytes` (kJournalHeaderBytes) says its sequence is; 0 when it is none. Unchecked.
 std::uint64_t journal_block_sequence(ByteView bytes);
+/// The same of its session; zero when it is none.
+Uuid journal_block_session(ByteView bytes);
 /// The block at the start of `bytes`. Errors: corrupt_data (too short, wrong checksum, entries that cannot be),
 /// newer_format (the checksum is right, the version is not ours).
 Result<JournalBlock> decode_journal_block(ByteView bytes);

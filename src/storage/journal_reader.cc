@@ -49,8 +49,11 @@ class Window {
   std::uint64_t at_ = 0;
 };
 
-Result<JournalBlock> block_at(Window& window, std::uint64_t at) {
+/// `session`: null is any.
+Result<JournalBlock> block_at(Window& window, std::uint64_t at, const Uuid* session) {
   MR_TRY(ByteView head, window.bytes(at, kJournalHeaderBytes));
+  if (session != nullptr && journal_block_session(head) != *session)
+    return Error(Errc::corrupt_data, "not its session");
   MR_TRY(std::size_t length, journal_block_bytes(head));
   MR_TRY(ByteView whole, window.bytes(at, length));
   return decode_journal_block(whole);
@@ -95,11 +98,13 @@ Result<std::vector<JournalEvidence::Block>> JournalEvidence::scan(std::size_t in
   Window window(*file);
   bool expected = true;  // a block starts here, if there is one more
   std::size_t bad_sectors = 0;
+  std::optional<Uuid> session;  // of the first block; nobody who makes records knows it
   for (std::uint64_t at = 0; at < size;) {
-    auto block = block_at(window, at);
+    // Records that were carried may look like the heads of long blocks, sector after sector: none is read for that.
+    auto block = block_at(window, at, !expected && session ? &*session : nullptr);
     if (!block.ok() && is_no_block(block.error()) && expected) {
       window.forget();  // what a device gave wrong once it may give right the second time
-      block = block_at(window, at);
+      block = block_at(window, at, nullptr);
     }
     if (!block.ok()) {
       // Bytes that somebody made look like a block of tomorrow, inside of what is carried, stop nobody.
@@ -116,6 +121,7 @@ Result<std::vector<JournalEvidence::Block>> JournalEvidence::scan(std::size_t in
       continue;
     }
     expected = true;
+    if (at == 0) session = block->header.session;
     Block& kept = found.emplace_back(Block{.header = block->header, .file = index, .position = at, .entries = {}});
     MR_TRY(ByteView whole, window.bytes(at, block->bytes));
     for (const JournalEntry& entry : block->entries) {

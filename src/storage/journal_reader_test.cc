@@ -176,6 +176,26 @@ TEST(JournalReader, BlocksOfAnotherSessionBehindTheFirstAreStale) {
   EXPECT_EQ(evidence->damaged_blocks(), 0u);
 }
 
+// Whoever makes records can make them look like the heads of long blocks: a start does not read each of those.
+TEST(JournalReader, RecordsThatLookLikeBlocksCostNothing) {
+  Reader r;
+  r.carry_round(0);
+  std::vector<std::byte> hostile(2u << 20);
+  for (std::size_t at = 0; at < hostile.size(); at += kJournalAlign) {
+    std::vector<std::byte> head = *read_whole_file(r.disk, journal_path("/data", 0, 'a'));
+    std::copy_n(head.begin(), kJournalHeaderBytes, hostile.begin() + static_cast<std::ptrdiff_t>(at));
+    store_be(hostile.data() + at + 8, static_cast<std::uint32_t>(hostile.size()));
+    store_be(hostile.data() + at + 16, std::uint64_t{99});  // a session of their own
+  }
+  auto file = r.disk.open(journal_path("/data", 0, 'a'), OpenMode::read_write);
+  ASSERT_TRUE((*file)->write_at(hostile, 8192).ok());
+  std::uint64_t read = 0;
+  r.disk.on_operation([&](const sim::Disk::Operation& op) { read += op.op == sim::DiskOp::read ? op.bytes : 0; });
+  EXPECT_EQ(r.read()->partitions(), (std::vector<Key>{key(0)}));
+  EXPECT_LT(read, 2 * hostile.size());
+  r.disk.on_operation({});
+}
+
 TEST(JournalReader, ANewerVersionIsRefused) {
   Reader r;
   r.carry_round(0);
