@@ -289,12 +289,12 @@ Result<std::optional<storage::BatchRange>> Partition::range_to_check(const stora
   return log_->range_to_check(fragment, all);
 }
 
-void Partition::note_check(Offset segment, const storage::BatchRange& range,
+void Partition::note_check(const storage::SegmentRef& segment, const storage::BatchRange& range,
                            const Result<storage::BatchCheck>& outcome) {
   if (!stopped_) log_->note_check(segment, range, outcome);
 }
 
-std::size_t Partition::note_damage(Offset segment, storage::Damage damage) {
+std::size_t Partition::note_damage(const storage::SegmentRef& segment, storage::Damage damage) {
   return stopped_ ? 0 : log_->note_damage(segment, std::move(damage));
 }
 
@@ -344,9 +344,25 @@ Task<void> Partition::stop() {
   env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));
   if (!failed_) (void)co_await flush();
   wake_all();
+  while (background_ > 0) {
+    auto ended = background_idle_.wait();
+    ended.set_cancellable(false);
+    (void)co_await ended;
+  }
   co_await scope_.drained();
   env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));  // of a round that was put off
   if (group_) group_->disregard(*this);
+}
+
+bool Partition::begin_background() {
+  if (stopping()) return false;
+  ++background_;
+  return true;
+}
+
+void Partition::end_background() {
+  --background_;
+  background_idle_.notify_all();
 }
 
 void Partition::fail() {

@@ -121,8 +121,9 @@ class Partition final : public CommitMember {
 
   // For whoever checks what was read: see Log. Errors: not_leader (closed meanwhile).
   Result<std::optional<storage::BatchRange>> range_to_check(const storage::Fragment& fragment, bool all) const;
-  void note_check(Offset segment, const storage::BatchRange& range, const Result<storage::BatchCheck>& outcome);
-  std::size_t note_damage(Offset segment, storage::Damage damage);
+  void note_check(const storage::SegmentRef& segment, const storage::BatchRange& range,
+                  const Result<storage::BatchCheck>& outcome);
+  std::size_t note_damage(const storage::SegmentRef& segment, storage::Damage damage);
 
   void watch(WatermarkWatcher& watcher);
 
@@ -136,6 +137,12 @@ class Partition final : public CommitMember {
   Task<Result<void>> flush();
   /// Refuses new work, wakes all waiters with not_leader, waits for a running sync. The log stays open.
   Task<void> stop();
+  /// Something is about to work on the log's files beside appends and reads: stop() waits until it has ended. False:
+  /// the partition has stopped or failed already.
+  bool begin_background();
+  void end_background();
+  /// What works in the background should end.
+  bool stopping() const { return stopped_ || failed_; }
   /// Its log directory has failed: from now on it answers disk_failed; stop() follows.
   void fail();
   /// After stop(): syncs, writes snapshots and closes the log (pool). Errors: disk_failed.
@@ -180,6 +187,7 @@ class Partition final : public CommitMember {
   bool failed_ = false;  ///< a sync failed: disk_failed for ever
   bool syncing_ = false;
   bool flush_wanted_ = false;
+  std::uint32_t background_ = 0;  ///< between begin_background() and end_background()
   std::int64_t unsynced_messages_ = 0;
   TimerId flush_timer_{};
   std::optional<Error> put_off_;  ///< why the last round did not end
@@ -188,6 +196,7 @@ class Partition final : public CommitMember {
   const AppendGate* gate_ = nullptr;
   Event watermark_moved_;
   Event sync_idle_;
+  Event background_idle_;
   Scope scope_;
 };
 

@@ -218,7 +218,7 @@ TEST(CheckedReads, AFailedReadIsFinal) {
   f.disk.add_fault({.op = sim::DiskOp::read, .path_contains = "004.log"});
   auto check = check_batches(*read->fragments[0].file, *range);
   EXPECT_EQ(check.code(), Errc::disk_failed);
-  f.log->note_check(Offset{4}, *range, check);
+  f.log->note_check({Offset{4}}, *range, check);
   EXPECT_TRUE(f.log->failure().has_value());
 }
 
@@ -228,8 +228,8 @@ TEST(CheckedReads, ASegmentThatRetentionTookIsNoMatter) {
   auto range = f.log->range_to_check(read->fragments[0], false);
   ASSERT_TRUE(f.log->advance_log_start(Offset{5}).ok());
   EXPECT_FALSE(f.log->range_to_check(read->fragments[0], false));
-  f.log->note_check(Offset{0}, *range, check_batches(*read->fragments[0].file, *range));
-  EXPECT_EQ(f.log->note_damage(Offset{0}, {{.first = Offset{1}, .next = Offset{2}}}), 0u);
+  f.log->note_check({Offset{0}}, *range, check_batches(*read->fragments[0].file, *range));
+  EXPECT_EQ(f.log->note_damage({Offset{0}}, {{.first = Offset{1}, .next = Offset{2}}}), 0u);
 }
 
 }  // namespace

@@ -76,7 +76,8 @@ class Settlement {
       if (!stays) MR_TRY_VOID(remove(entry.name));
     }
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
-    for (std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kLogSuffix}) {
+    for (std::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix, kSealSuffix, kLogSuffix}) {
       auto renamed = place_.files.rename(swap_path(base, suffix), path(base, suffix));
       if (!renamed.ok() && renamed.code() != Errc::not_found) return renamed;
     }

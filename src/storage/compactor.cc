@@ -11,15 +11,17 @@
 namespace mr::storage {
 namespace {
 
-constexpr std::string_view kReplacedSuffixes[] = {kOffsetIndexSuffix, kTimeIndexSuffix, kLogSuffix};
+constexpr std::string_view kReplacedSuffixes[] = {kOffsetIndexSuffix, kTimeIndexSuffix, kSealSuffix, kLogSuffix};
 
 }  // namespace
 
-/// Whole batches of one segment file, each checked.
+/// Whole batches of one segment file, each checked, and all together compared with the seal.
 class Compactor::Source {
  public:
-  Source(std::unique_ptr<File> file, const SegmentFacts& facts, std::size_t buffer_bytes)
+  Source(std::unique_ptr<File> file, std::optional<SegmentSeal> seal, const SegmentFacts& facts,
+         std::size_t buffer_bytes)
       : file_(std::move(file)),
+        seal_(std::move(seal)),
         next_offset_(facts.base),
         end_offset_(facts.end),
         end_(facts.bytes),
@@ -27,7 +29,10 @@ class Compactor::Source {
 
   /// Empty at the end; the view is good until the next call.
   Result<std::optional<BatchView>> next() {
-    if (position_ >= end_) return std::optional<BatchView>();
+    if (position_ >= end_) {
+      if (seal_ && chain_.bytes() < seal_->bytes) return bad("shorter than its seal says");
+      return std::optional<BatchView>();
+    }
     MR_TRY(ByteView fixed, bytes(BatchHeader::kBytes));
     auto header = BatchHeader::parse(fixed);
     if (!header.ok()) return bad(header.error().detail());
@@ -38,6 +43,11 @@ class Compactor::Source {
       return bad(fmt::format("offset {} is out of place", header->base_offset));
     position_ += header->total_bytes();
     next_offset_ = header->next_offset();
+    if (seal_ && chain_.bytes() < seal_->bytes) {
+      chain_.add(whole.first(BatchHeader::kBytes), position_);
+      if (position_ >= seal_->bytes && (position_ != seal_->bytes || chain_.crc() != seal_->crc))
+        return bad("the headers up to here are not those that were sealed");
+    }
     return BatchView{*header, whole};
   }
   bool at_end() const { return position_ >= end_; }
@@ -66,6 +76,8 @@ class Compactor::Source {
   }
 
   std::unique_ptr<File> file_;
+  std::optional<SegmentSeal> seal_;  ///< checksums do not cover base offsets and epochs
+  HeaderChain chain_;                ///< as far as the seal reaches
   Offset next_offset_, end_offset_;
   std::uint64_t position_ = 0;
   std::uint64_t end_;
@@ -98,7 +110,11 @@ Result<std::optional<BatchView>> Compactor::next_batch() {
   const SegmentFacts& facts = job_.sealed[at_];
   if (!source_) {
     MR_TRY(auto file, place_.files.open(segment_path(place_.directory, facts.base, kLogSuffix), OpenMode::read));
-    source_ = std::make_unique<Source>(std::move(file), facts, job_.buffer_bytes);
+    auto seal = read_seal(place_.files, place_.directory, facts.base);
+    if (!seal.ok() && seal.code() != Errc::corrupt_data) return std::move(seal).error();
+    bool says_something = seal.ok() && *seal && (*seal)->batches > 0;
+    source_ = std::make_unique<Source>(std::move(file), says_something ? std::move(*seal) : std::nullopt, facts,
+                                       job_.buffer_bytes);
   }
   MR_TRY(auto batch, source_->next());
   std::uint64_t bytes = source_->take_bytes_read();
@@ -135,19 +151,12 @@ Result<Compactor::State> Compactor::plan_groups() {
   mapping_ = false;
   source_.reset();
   MR_TRY(auto entries, place_.files.list(place_.directory));
-  // Recovery takes a hole behind the newest snapshot for a lost tail. A full disk may have cost that snapshot.
-  Offset snapshot{0};
   for (const DirEntry& entry : entries) {
     auto name = parse_segment_file_name(entry.name);
-    if (!name || name->deleted) continue;
-    if (name->suffix == kSnapshotSuffix && name->base <= job_.sealed.back().end)
-      snapshot = std::max(snapshot, name->base);
-    if (name->suffix != kTransactionIndexSuffix) continue;
+    if (!name || name->deleted || name->suffix != kTransactionIndexSuffix) continue;
     for (SegmentFacts& facts : job_.sealed)
       if (facts.base == name->base) facts.mergeable = false;
   }
-  map_end_ = std::min(map_end_, snapshot);
-  while (!job_.sealed.empty() && job_.sealed.back().end > snapshot) job_.sealed.pop_back();
   groups_ = group_segments(job_.sealed, map_end_, job_.limits);
   return State::working;
 }
@@ -161,6 +170,7 @@ Result<Compactor::State> Compactor::step_write() {
       at_ = group.first;
       changed_ = group.count > 1;
       MR_TRY(output_, Segment::create_cleaned(place_, job_.sealed[at_].base));
+      chain_ = {};
     }
     if (at_ == group.first + group.count) return end_group();
     bool last_segment = at_ + 1 == group.first + group.count;
@@ -196,8 +206,13 @@ Result<void> Compactor::write_out() {
     return Error(Errc::too_large, output_->log_path() + ": compaction made it grow beyond 2 GiB");
   MR_TRY(auto file, output_->file());
   MR_TRY_VOID(file->write_at(ByteView(buffer_), output_->size()));
-  for (const BatchHeader& header : pending_)
+  std::size_t at = 0;
+  for (const BatchHeader& header : pending_) {
     MR_TRY_VOID(output_->note(header, header.max_timestamp, output_->size(), job_.index_interval_bytes));
+    chain_.add(ByteView(buffer_).subspan(at, BatchHeader::kBytes), output_->size());
+    at += header.total_bytes();
+    output_end_ = header.next_offset();
+  }
   counts_.bytes_written += buffer_.size();
   step_bytes_ += buffer_.size();
   buffer_.clear();
@@ -214,8 +229,19 @@ Result<Compactor::State> Compactor::end_group() {
   }
   MR_TRY(auto files, output_->seal());
   for (auto& file : files) MR_TRY_VOID(file->sync());
+  MR_TRY_VOID(write_cleaned_seal());
   MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   return State::group_ready;
+}
+
+Result<void> Compactor::write_cleaned_seal() {
+  SegmentSeal seal = chain_.seal(output_->base(), output_end_);
+  seal.compacted = true;
+  std::string path = segment_path(place_.directory, seal.base, kSealSuffix) + std::string(kCleanedSuffix);
+  MR_TRY(auto file, place_.files.open(path, OpenMode::create));
+  MR_TRY_VOID(file->truncate(0));
+  MR_TRY_VOID(file->write_at(seal.encode(), 0));
+  return file->sync();
 }
 
 CleanedGroup Compactor::take_group() {

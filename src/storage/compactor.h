@@ -47,8 +47,9 @@ struct CleanedGroup {
 /// First the newest offset of each key in the dirty part goes into a map, until that is full; then every segment below
 /// is read again and what has been superseded left out, neighbours becoming one segment where they fit. The last batch
 /// of each new segment is kept, if need be without records: so the file says itself how far it reaches, no segment is
-/// ever empty, and a reader of the last one gets to its end.
-/// Pool, one call at a time. Life: `place` must stay; remove_output() when it is given up half-way.
+/// ever empty, and a reader of the last one gets to its end. Each new segment has a seal, and a segment that does not
+/// fit the seal it has is damaged: nothing of it is copied. Pool, one call at a time. Life: `place` must stay;
+/// remove_output() when it is given up half-way.
 class Compactor {
  public:
   Compactor(const LogPlace& place, CompactionJob job);
@@ -76,6 +77,7 @@ class Compactor {
   Result<State> step_write();
   Result<State> plan_groups();
   Result<State> end_group();
+  Result<void> write_cleaned_seal();
   Result<std::optional<BatchView>> next_batch();
   Result<void> clean_batch(const BatchView& batch, bool last_of_group);
   Result<void> write_out();
@@ -92,6 +94,8 @@ class Compactor {
   std::vector<SegmentGroup> groups_;
   std::size_t group_ = 0;
   std::unique_ptr<Segment> output_;
+  HeaderChain chain_;                 ///< over what output_ has
+  Offset output_end_;                 ///< behind its last batch
   std::vector<std::byte> buffer_;     ///< batches on their way to output_
   std::vector<BatchHeader> pending_;  ///< theirs
   bool changed_ = false;              ///< the group does not come out as it went in

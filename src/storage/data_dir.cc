@@ -69,6 +69,7 @@ Result<void> DataDir::load() {
   MR_TRY_VOID(load_checkpoint(kRecoveryPointName, loaded_.recovery_points));
   MR_TRY_VOID(load_checkpoint(kLogStartName, loaded_.log_starts));
   MR_TRY_VOID(load_checkpoint(kHighWatermarkName, loaded_.high_watermarks));
+  MR_TRY_VOID(load_checkpoint(kCleanerName, loaded_.cleaned_ends));
   MR_TRY_VOID(take_clean_marker());
   MR_TRY(journals_, JournalEvidence::read(files_, path_));
   return remove_old_trash();
@@ -207,6 +208,8 @@ Result<void> DataDir::write_checkpoints(const Checkpoints& checkpoints) {
   MR_TRY_VOID(write_checkpoint(kRecoveryPointName, checkpoints.recovery_points));
   MR_TRY_VOID(write_checkpoint(kLogStartName, checkpoints.log_starts));
   MR_TRY_VOID(write_checkpoint(kHighWatermarkName, checkpoints.high_watermarks));
+  if (checkpoints.cleaned_ends != loaded_.cleaned_ends)
+    MR_TRY_VOID(write_checkpoint(kCleanerName, checkpoints.cleaned_ends));
   loaded_ = checkpoints;
   return {};
 }
@@ -221,6 +224,8 @@ Offset find_offset(const OffsetCheckpoint& offsets, const TopicPartition& partit
 Offset DataDir::recovery_point(const TopicPartition& p) const { return find_offset(loaded_.recovery_points, p); }
 Offset DataDir::log_start(const TopicPartition& p) const { return find_offset(loaded_.log_starts, p); }
 Offset DataDir::high_watermark(const TopicPartition& p) const { return find_offset(loaded_.high_watermarks, p); }
+
+Offset DataDir::cleaned_end(const TopicPartition& p) const { return find_offset(loaded_.cleaned_ends, p); }
 
 std::string DataDir::partition_path(const TopicPartition& partition) const {
   MR_CHECK(valid_topic_name(partition.topic) && partition.partition.v >= 0);
@@ -252,8 +257,9 @@ Result<std::vector<PartitionDir>> DataDir::partitions() {
 }
 
 Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid unique) {
-  // A topic made again under this name must not meet the old one's log start.
+  // A topic made again under this name must not meet the old one's log start, nor what was compacted of it.
   if (find_offset(loaded_.log_starts, partition) > Offset{0}) log_starts_stale_ = true;
+  if (loaded_.cleaned_ends.erase(partition) > 0) cleaned_ends_stale_ = true;
   loaded_.recovery_points.erase(partition);
   loaded_.high_watermarks.erase(partition);
   loaded_.log_starts.erase(partition);
@@ -265,14 +271,15 @@ Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid
   }
   MR_TRY_VOID(files_.sync_directory(path_));
   // On a full disk deleting must go on: the checkpoint is written again when the data has made room.
-  (void)settle_log_starts();
+  (void)settle_stale_lines();
   return trash;
 }
 
-Result<void> DataDir::settle_log_starts() {
-  if (!log_starts_stale_) return {};
-  MR_TRY_VOID(write_checkpoint(kLogStartName, loaded_.log_starts));
+Result<void> DataDir::settle_stale_lines() {
+  if (log_starts_stale_) MR_TRY_VOID(write_checkpoint(kLogStartName, loaded_.log_starts));
   log_starts_stale_ = false;
+  if (cleaned_ends_stale_) MR_TRY_VOID(write_checkpoint(kCleanerName, loaded_.cleaned_ends));
+  cleaned_ends_stale_ = false;
   return {};
 }
 
@@ -281,7 +288,7 @@ Result<void> DataDir::remove_trash(const std::string& path) {
   name.remove_prefix(std::min(name.size(), path_.size() + 1));
   MR_CHECK(path.starts_with(path_ + "/") && is_trash(name));
   MR_TRY_VOID(files_.remove_all(path));
-  return settle_log_starts();
+  return settle_stale_lines();
 }
 
 /// Being trash is the evidence: the rename came after the decision was durable.

@@ -15,11 +15,13 @@
 namespace mr::storage {
 
 /// What is saved for all partitions of a data directory from time to time and at a clean stop. Kafka's files
-/// (docs/formats/checkpoints.md): recovery-point-, log-start- and replication-offset-checkpoint.
+/// (docs/formats/checkpoints.md): recovery-point-, log-start-, replication- and
+/// cleaner-offset-checkpoint.
 struct Checkpoints {
   OffsetCheckpoint recovery_points;
   OffsetCheckpoint log_starts;
   OffsetCheckpoint high_watermarks;
+  OffsetCheckpoint cleaned_ends;
 };
 
 /// A directory that holds one partition.
@@ -65,6 +67,7 @@ class DataDir {
   Offset recovery_point(const TopicPartition& partition) const;
   Offset log_start(const TopicPartition& partition) const;
   Offset high_watermark(const TopicPartition& partition) const;
+  Offset cleaned_end(const TopicPartition& partition) const;
   Result<void> write_checkpoints(const Checkpoints& checkpoints);
 
   /// What the commit journals of earlier lives know, as read by open().
@@ -100,7 +103,7 @@ class DataDir {
   Result<void> load_checkpoint(std::string_view name, OffsetCheckpoint& into);
   Result<void> write_checkpoint(std::string_view name, const OffsetCheckpoint& offsets);
   Result<void> remove_old_trash();
-  Result<void> settle_log_starts();
+  Result<void> settle_stale_lines();
   std::string in(std::string_view name) const { return path_ + "/" + std::string(name); }
 
   DirectoryFiles files_;
@@ -110,7 +113,8 @@ class DataDir {
   bool was_clean_ = false;
   std::unique_ptr<JournalEvidence> journals_;
   Checkpoints loaded_;
-  bool log_starts_stale_ = false;  ///< the file still names a log start of a partition that is gone
+  bool log_starts_stale_ = false;    ///< the file still names a log start of a partition that is gone
+  bool cleaned_ends_stale_ = false;  ///< the same of the cleaner's
   std::vector<std::string> unknown_;
 };
 

@@ -123,11 +123,20 @@ Result<void> Restore::sync() {
 
 }  // namespace
 
+bool spoke_before_compaction(const std::map<Offset, SegmentSeal>& seals, const JournalRun& run) {
+  auto above = seals.upper_bound(run.segment);
+  if (above == seals.begin()) return false;
+  const SegmentSeal& seal = std::prev(above)->second;
+  return seal.compacted && run.next <= seal.end;
+}
+
 Result<RestoreCounts> restore_carried(const LogPlace& place, const CommitEvidence& evidence, Offset snapshot,
-                                      Offset first_segment) {
+                                      Offset first_segment, const std::map<Offset, SegmentSeal>& seals) {
   Restore restore(place);
   for (const CommitEvidence::Carried& carried : evidence.carried)
-    if (carried.run.next > snapshot && carried.run.segment >= first_segment) MR_TRY_VOID(restore.put_back(carried));
+    if (carried.run.next > snapshot && carried.run.segment >= first_segment &&
+        !spoke_before_compaction(seals, carried.run))
+      MR_TRY_VOID(restore.put_back(carried));
   MR_TRY_VOID(restore.sync());
   if (restore.counts.batches > 0)
     log_info("storage", "put back from the commit journal what the log had lost",

@@ -41,13 +41,19 @@ class Pin {
   virtual ~Pin() = default;
 };
 
+/// One segment of a log: compaction may put another one in its place, whose positions mean something else.
+struct SegmentRef {
+  Offset base{-1};
+  std::uint32_t life = 0;
+};
+
 /// Part of a read: memory or a range of a file. Exactly one of the two.
 struct Fragment {
   ByteView memory;
   File* file = nullptr;
   std::uint64_t position = 0;
   std::uint64_t length = 0;
-  Offset segment{-1};         ///< whose file it is
+  SegmentRef segment;         ///< whose file it is
   std::uint64_t checked = 0;  ///< so many of the bytes this process has lately written or checked
 };
 
@@ -191,14 +197,14 @@ class Log {
   // Checking what was read (design section 5 rule 4). What this process appended it has checked; of the rest the log
   // remembers, within bounds, what was checked lately.
   /// What to look at before `fragment` of a read is believed: from its first unchecked batch on, or `all`.
-  /// Empty when retention took the segment since.
+  /// Empty when retention or compaction took the segment since.
   virtual std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const = 0;
   /// Hands back what check_batches() said of `range` in `segment`, which may be gone. Good bytes are remembered for a
   /// while. A disk_failed is final.
-  virtual void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) = 0;
+  virtual void note_check(const SegmentRef& segment, const BatchRange& range, const Result<BatchCheck>& outcome) = 0;
   /// Hands back what survey_damage() found in `segment`: reads of those offsets answer corrupt_batch from now on. What
   /// was not known is told as an event. Returns how many ranges that were.
-  virtual std::size_t note_damage(Offset segment, Damage damage) = 0;
+  virtual std::size_t note_damage(const SegmentRef& segment, Damage damage) = 0;
   /// Called every few minutes: what was not read since the call before is no longer known to be good (it may have left
   /// the page cache).
   virtual void forget_checks() = 0;
@@ -240,8 +246,9 @@ class Log {
   virtual std::vector<std::string> take_deleted_files() = 0;
 
   // Compaction (compactor.h). Decisions and the swap on the shard, reading and writing on the pool.
-  /// The sealed segments that lie below `limit` (the last stable offset) and are durable in their own files. Timestamps
-  /// are looked up only for what lies above cleaned_end(), and only those that the config asks for.
+  /// The sealed segments that lie below `limit` (the last stable offset) and below a producer snapshot, which says that
+  /// they are durable in their own files: neither recovery nor the commit journal asks for more of them. Timestamps are
+  /// looked up only for what lies above cleaned_end(), and only those that the config asks for.
   virtual std::vector<SegmentFacts> sealed_segments(Offset limit) = 0;
   /// Where its files are; lives as long as the log.
   virtual const LogPlace& place() const = 0;

@@ -76,7 +76,7 @@ class Verifier {
   VerifyOptions options_;
   const Progress& progress_;
   const DataDirReport* around_;
-  bool compacted_ = false;  ///< as the cleaner's checkpoint says
+  bool compacted_ = false;  ///< as the cleaner's checkpoint or a seal says
   std::vector<Offset> bases_;
   std::set<Offset> seals_, snapshots_;
   std::set<std::pair<Offset, std::string_view>> indexes_;
@@ -162,6 +162,7 @@ Result<void> Verifier::load_evidence() {
     if (!seal.ok()) report_.add({Kind::side_file, name_of(base, kSealSuffix), 0, base, seal.error().message()});
     if (!seal.ok() || !*seal) continue;
     evidence_ = std::max(evidence_, (*seal)->end);
+    compacted_ = compacted_ || (*seal)->compacted;
     sealed_until_[base] = (*seal)->end;
   }
   return {};
@@ -192,8 +193,8 @@ void Verifier::pass_over_foreign_segments() {
   });
 }
 
-/// Every segment behind one that has a seal gets its own at a roll, and the newest at a clean stop; those that
-/// compaction has made have none.
+/// Every segment behind one that has a seal gets its own at a roll, and the newest at a clean stop; that of a
+/// compacted one may have been lost in a crash.
 void Verifier::check_missing_seals() {
   if (!closed() || !around_->closed_here || !never_compacted()) return;
   for (Offset base : bases_) {

@@ -56,6 +56,7 @@ Result<void> PartitionLog::open_files(const OpenOptions& options) {
   log_start_ = segments_.front()->base();
   log_end_ = durable_end_ = synced_end_ = found.log_end;
   recovery_point_ = active().base();
+  snapshot_ = found.snapshot;
   for (const auto& segment : segments_) bytes_ += segment->size();
   cleaned_end_ = options.cleaned_end;
   return advance_log_start(std::max(found.log_start, log_start_));
@@ -223,6 +224,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   synced_end_ = ticket.end;
   durable_end_ = std::max(durable_end_, ticket.end);
   if (sealed) recovery_point_ = sealed->next_base();
+  if (sealed && sealed->newest_snapshot()) snapshot_ = *sealed->newest_snapshot();
   if (epochs && !epoch_task->put_off()) epochs_written_ = *epochs;
 }
 

@@ -39,8 +39,8 @@ class PartitionLog : public Log {
 
   Result<ReadResult> read(Offset from, Offset end, std::uint64_t bytes_max, bool first_whole) override;
   std::optional<BatchRange> range_to_check(const Fragment& fragment, bool all) const override;
-  void note_check(Offset segment, const BatchRange& range, const Result<BatchCheck>& outcome) override;
-  std::size_t note_damage(Offset segment, Damage damage) override;
+  void note_check(const SegmentRef& segment, const BatchRange& range, const Result<BatchCheck>& outcome) override;
+  std::size_t note_damage(const SegmentRef& segment, Damage damage) override;
   void forget_checks() override;
   Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
@@ -107,8 +107,10 @@ class PartitionLog : public Log {
 
   /// Indexes [first, last) in segments_ of exactly these segments; empty when they are not all there.
   std::optional<std::pair<std::size_t, std::size_t>> find_range(const SegmentRange& range) const;
-  /// Nothing but a loss makes holes in the offsets.
-  bool dense() const { return config_.delete_old && !config_.compacted; }
+  /// Nothing but a loss makes holes in the offsets of this segment.
+  bool dense(const Segment& segment) const {
+    return config_.delete_old && !config_.compacted && !segment.compacted() && segment.base() >= cleaned_end_;
+  }
   Segment& active() { return *segments_.back(); }
   const Segment& active() const { return *segments_.back(); }
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);
@@ -126,8 +128,8 @@ class PartitionLog : public Log {
                                         std::uint64_t limit);
   Result<TimestampHit> load_hit(Segment& segment, const BatchScanner::Item& item);
   Result<void> give_up_segment(Segment& segment);
-  /// Null when retention has taken it.
-  Segment* find_segment(Offset base);
+  /// Null when retention or compaction has taken it.
+  Segment* find_segment(const SegmentRef& ref);
 
   LogPlace place_;
   TopicPartition partition_;
@@ -143,6 +145,7 @@ class PartitionLog : public Log {
   Offset synced_end_{0};
   JournalRun run_;  ///< what we have appended to the active segment; empty before the first append to it
   Offset recovery_point_{0};
+  Offset snapshot_{0};  ///< a producer snapshot says that all below is in its own files: recovery looks no further down
   std::uint64_t bytes_ = 0;
   std::shared_ptr<SealTask> seals_;          ///< waits for the next round
   std::shared_ptr<SealTask> syncing_seals_;  ///< in the running round

@@ -4,31 +4,31 @@
 
 namespace mr::storage {
 
-Segment* PartitionLog::find_segment(Offset base) {
-  std::size_t index = segment_for(base);
-  return segments_[index]->base() == base ? segments_[index].get() : nullptr;
+Segment* PartitionLog::find_segment(const SegmentRef& ref) {
+  Segment* segment = segments_[segment_for(ref.base)].get();
+  return segment->base() == ref.base && segment->life() == ref.life ? segment : nullptr;
 }
 
 std::optional<BatchRange> PartitionLog::range_to_check(const Fragment& fragment, bool all) const {
-  std::size_t index = segment_for(fragment.segment);
+  std::size_t index = segment_for(fragment.segment.base);
   const Segment& segment = *segments_[index];
-  if (segment.base() != fragment.segment) return std::nullopt;
+  if (segment.base() != fragment.segment.base || segment.life() != fragment.segment.life) return std::nullopt;
   return BatchRange{.position = fragment.position + (all ? 0 : fragment.checked),
                     .end = fragment.position + fragment.length,
                     .limit = segment.readable_until(fragment.position),
                     .size = segment.size(),
                     .first = segment.base(),
                     .next = segment_end(index),
-                    .holes_allowed = !dense()};
+                    .holes_allowed = !dense(segment)};
 }
 
-void PartitionLog::note_check(Offset base, const BatchRange& range, const Result<BatchCheck>& outcome) {
+void PartitionLog::note_check(const SegmentRef& ref, const BatchRange& range, const Result<BatchCheck>& outcome) {
   if (failed_ || closed_) return;
   if (!outcome.ok()) {
     if (outcome.code() == Errc::disk_failed) (void)fail(outcome.error());
     return;
   }
-  Segment* segment = find_segment(base);
+  Segment* segment = find_segment(ref);
   if (segment == nullptr) return;
   segment->note_checked(range.position, outcome->good_end);
   if (outcome->healed)
@@ -36,8 +36,8 @@ void PartitionLog::note_check(Offset base, const BatchRange& range, const Result
              {{"file", segment->log_path()}, {"position", outcome->good_end}});
 }
 
-std::size_t PartitionLog::note_damage(Offset base, Damage damage) {
-  Segment* segment = failed_ || closed_ ? nullptr : find_segment(base);
+std::size_t PartitionLog::note_damage(const SegmentRef& ref, Damage damage) {
+  Segment* segment = failed_ || closed_ ? nullptr : find_segment(ref);
   if (segment == nullptr) return 0;
   std::erase_if(damage, [&](const DamagedRange& found) {
     const DamagedRange* known = find_damage(segment->damage(), found.first);

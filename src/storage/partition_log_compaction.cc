@@ -9,8 +9,9 @@ namespace mr::storage {
 std::vector<SegmentFacts> PartitionLog::sealed_segments(Offset limit) {
   std::vector<SegmentFacts> facts;
   if (failed_ || replacement_) return facts;
-  // What a round has not sealed and synced yet is not below the recovery point.
-  limit = std::min(limit, recovery_point_);
+  // A full disk may cost a roll its snapshot. Then recovery would take a hole for a lost tail, and put bytes of the
+  // commit journal back where they were before.
+  limit = std::min(limit, snapshot_);
   for (std::size_t i = 0; i + 1 < segments_.size() && segment_end(i) <= limit; ++i) {
     Segment& segment = *segments_[i];
     SegmentFacts& one = facts.emplace_back();
@@ -61,6 +62,7 @@ void PartitionLog::replace_segments(CleanedGroup group) {
     bytes_ -= (*old)->size();
   }
   unnamed_ = group.segment.get();
+  unnamed_->succeed(**begin);
   bytes_ += unnamed_->size();
   *begin = std::move(group.segment);
   segments_.erase(begin + 1, end);

@@ -95,7 +95,7 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
     slice.first_base = from;
   } else {
     MR_TRY(auto item, segment.locate(from));
-    if (dense() && (!item || item->header.base_offset > from.v))
+    if (dense(segment) && (!item || item->header.base_offset > from.v))
       return Error(Errc::corrupt_batch, fmt::format("{}: offset {} is missing", segment.log_path(), from.v));
     if (!item || item->header.base_offset >= end.v) {
       slice.reaches_end = true;  // a compacted hole up to the next segment, or up to `end`
@@ -154,7 +154,8 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
       MR_TRY(auto file, segment.file());
       if (first) result.first_batch_base = part->first_base;
       std::uint64_t checked = std::min(segment.checked_to(part->position) - part->position, part->length);
-      result.fragments.push_back({{}, file.get(), part->position, part->length, segment.base(), checked});
+      SegmentRef whose{segment.base(), segment.life()};
+      result.fragments.push_back({{}, file.get(), part->position, part->length, whose, checked});
       result.bytes += part->length;
       if (checked < part->length) result.unchecked = true;
       pin->add(std::move(file));

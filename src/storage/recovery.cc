@@ -71,7 +71,16 @@ class Recovery {
     if (options_.config.delete_old && !options_.config.compacted) return options_.cleaned_end;
     return std::max(snapshots_.empty() ? bases_.back() : snapshot_, options_.cleaned_end);
   }
-  bool may_be_compacted(std::size_t index) const { return bases_[index] < holes_end(); }
+  /// The same for the segment at `base`, whose seal may know more.
+  Offset holes_end(Offset base) const {
+    const SegmentSeal* seal = compacted_seal(base);
+    return seal ? std::max(seal->end, holes_end()) : holes_end();
+  }
+  bool may_be_compacted(std::size_t index) const { return bases_[index] < holes_end(bases_[index]); }
+  const SegmentSeal* compacted_seal(Offset base) const {
+    auto seal = seals_.find(base);
+    return seal != seals_.end() && seal->second.compacted ? &seal->second : nullptr;
+  }
   bool indexes_there(Offset base) const { return offset_indexes_.contains(base) && time_indexes_.contains(base); }
 
   const LogPlace& place_;
@@ -234,6 +243,7 @@ void Recovery::pass_over_foreign_files() {
 Result<void> Recovery::load_segments(std::size_t count) {
   for (std::size_t i = log_.segments.size(); i < count; ++i) {
     MR_TRY(auto segment, Segment::load(place_, bases_[i]));
+    if (compacted_seal(bases_[i])) segment->set_compacted();
     log_.segments.push_back(std::move(segment));
   }
   return {};
@@ -243,7 +253,8 @@ std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
   std::vector<HeaderFact> facts;
   auto add = [&](const JournalRun& run) {
     // Below the snapshot compaction may have replaced the file since.
-    if (run.segment == base && run.bytes > 0 && (run.base >= holes_end() || run.next > snapshot_))
+    if (run.segment == base && run.bytes > 0 && (run.base >= holes_end() || run.next > snapshot_) &&
+        !spoke_before_compaction(seals_, run))
       facts.push_back({.position = run.position, .end = run.end(), .crc = run.headers_crc, .base = run.base});
   };
   for (const JournalRun& run : options_.evidence.durable) add(run);
@@ -263,7 +274,7 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
   WalkInput input{.base = segment.base(),
                   .evidence = evidence_,
                   .holes_allowed = may_be_compacted(index),
-                  .holes_end = holes_end(),
+                  .holes_end = holes_end(segment.base()),
                   .epoch = scanned_epoch_,
                   .epochs = scan_all_ ? nullptr : &known_epochs_,
                   .facts = facts_of(segment.base())};
@@ -341,6 +352,7 @@ void Recovery::note_seal(Segment& segment, HeaderChain chain, Offset end) {
     seal.end = std::max(seal.end, end);
   }
   seal.damaged = !segment.damage().empty();
+  seal.compacted = segment.compacted();
   if (known == seals_.end() || known->second != seal) new_seals_[segment.base()] = std::move(seal);
 }
 
@@ -353,7 +365,7 @@ Result<void> Recovery::recover_segment(std::size_t index) {
   if (!ends_here && index + 1 < bases_.size()) {
     Offset next_base = bases_[index + 1];
     bool hole = next_base > end.next;
-    ends_here = next_base < end.next || (hole && next_base > evidence_ && end.next >= holes_end());
+    ends_here = next_base < end.next || (hole && next_base > evidence_ && end.next >= holes_end(bases_[index]));
   }
   if (ends_here) MR_TRY_VOID(drop_segments_from(index + 1));
   if (index + 1 == bases_.size()) log_.log_end = end.next;
@@ -375,7 +387,7 @@ std::size_t Recovery::first_behind_snapshot() const {
   return above == bases_.begin() ? 0 : static_cast<std::size_t>(above - bases_.begin()) - 1;
 }
 
-/// Behind the first seal every segment gets its own, unless compaction has replaced it.
+/// Behind the first seal every segment gets its own; that of a compacted one may have been lost in a crash.
 bool Recovery::lacks_seal(std::size_t index) const {
   Offset base = bases_[index];
   return !seals_.contains(base) && !seals_.empty() && seals_.begin()->first < base && !may_be_compacted(index);
@@ -612,13 +624,14 @@ Result<RecoveredLog> Recovery::run() {
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
   } else {
     if (named != MetadataCheck::fits) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
-    MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front()));
+    MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front(), seals_));
     log_.counts.batches_put_back = restored.batches;
     log_.counts.runs_not_put_back = restored.conflicts;
     warn_of_missing_start();
     MR_TRY_VOID(open_segments());
     MR_TRY_VOID(remove_stray_snapshots());
   }
+  log_.snapshot = snapshots_.empty() ? Offset{0} : *snapshots_.rbegin();
   log_.log_start = std::clamp(options_.log_start, log_.segments.front()->base(), log_.log_end);
   return std::move(log_);
 }

@@ -31,6 +31,7 @@ struct RecoveredLog {
   ProducerTable producers;
   Offset log_start{0};
   Offset log_end{0};
+  Offset snapshot{0};  ///< of the newest valid producer snapshot; 0 without one
   RecoveryCounts counts;
 };
 

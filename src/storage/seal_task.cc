@@ -29,7 +29,10 @@ Result<void> SealTask::write_snapshots() {
   for (Seal& seal : seals_) {
     if (seal.facts) MR_TRY_VOID(write_seal(files_, directory_, *seal.facts));
     Result<void> written = write_snapshot(files_, directory_, seal.next_base, seal.snapshot);
-    if (written.ok()) continue;
+    if (written.ok()) {
+      newest_snapshot_ = seal.next_base;
+      continue;
+    }
     // Recovery would drop half a snapshot anyway.
     if (written.code() == Errc::disk_full)
       (void)files_.remove(segment_path(directory_, seal.next_base, kSnapshotSuffix));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,8 @@ class SealTask final : public RoundTask {
   Offset next_base() const { return seals_.back().next_base; }
 
   Result<void> sync() override;
+  /// After sync(): the newest snapshot that was written; empty when the disk was full.
+  const std::optional<Offset>& newest_snapshot() const { return newest_snapshot_; }
 
  private:
   struct Seal {
@@ -76,6 +79,7 @@ class SealTask final : public RoundTask {
 
   std::vector<Seal> seals_;
   std::shared_ptr<const EpochTask> epochs_;
+  std::optional<Offset> newest_snapshot_;
 };
 
 /// Writes `snapshot` as the producer snapshot at `offset` and syncs it (not the directory). Pool.

@@ -65,6 +65,11 @@ void Segment::adopt_names() {
   time_index_.file().set_suffix(kTimeIndexSuffix);
 }
 
+void Segment::succeed(const Segment& old) {
+  compacted_ = true;
+  life_ = old.life_ + 1;
+}
+
 Result<std::unique_ptr<Segment>> Segment::load(const LogPlace& place, Offset base) {
   std::unique_ptr<Segment> segment(new Segment(place, base));
   MR_TRY(std::unique_ptr<File> file, place.files.open(segment->log_path(), OpenMode::read));
@@ -115,6 +120,7 @@ std::optional<SegmentSeal> Segment::seal_facts(Offset end) const {
   if (!chain_ || chain_->bytes() != size_) return std::nullopt;
   SegmentSeal seal = chain_->seal(base_, end);
   seal.damaged = !damage_.empty();
+  seal.compacted = compacted_;
   return seal;
 }
 

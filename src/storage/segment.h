@@ -30,6 +30,13 @@ class Segment {
   static Result<std::unique_ptr<Segment>> create_cleaned(const LogPlace& place, Offset base);
   /// The files of create_cleaned() have got the names of a segment.
   void adopt_names();
+  /// Compaction has put it in the place of `old`.
+  void succeed(const Segment& old);
+  /// Compaction wrote it, in this life of the process or before: offsets may be missing.
+  bool compacted() const { return compacted_; }
+  void set_compacted() { compacted_ = true; }
+  /// Tells it from those that had its place before.
+  std::uint32_t life() const { return life_; }
   /// What is on disk, by file sizes alone.
   static Result<std::unique_ptr<Segment>> load(const LogPlace& place, Offset base);
 
@@ -138,7 +145,9 @@ class Segment {
   std::optional<std::uint64_t> appended_from_;
   std::uint64_t old_size_ = 0;  ///< at the last forget_checks()
   bool read_since_ = false;     ///< then
-  bool cleaned_ = false;        ///< not named as a segment yet: what is closed could not be opened again
+  bool compacted_ = false;
+  std::uint32_t life_ = 0;
+  bool cleaned_ = false;  ///< not named as a segment yet: what is closed could not be opened again
 };
 
 }  // namespace mr::storage

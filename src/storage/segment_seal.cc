@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint32_t kMagic = 0x4d52534c;  // "MRSL"
 constexpr std::uint16_t kVersion = 1;
 constexpr std::uint16_t kDamagedFlag = 1;
+constexpr std::uint16_t kCompactedFlag = 2;
 constexpr std::size_t kFixedBytes = 52;
 constexpr std::size_t kMarkEntryBytes = 8;
 constexpr std::size_t kCrcBytes = 4;
@@ -29,7 +30,7 @@ std::vector<HeaderFact> SegmentSeal::facts() const {
   if (batches == 0) return facts;
   for (const Mark& mark : marks) add(mark.end, mark.crc);
   add(bytes, crc);
-  facts.front().base = base;
+  if (!compacted) facts.front().base = base;
   return facts;
 }
 
@@ -38,7 +39,7 @@ std::vector<std::byte> SegmentSeal::encode() const {
   std::byte* p = out.data();
   store_be(p, kMagic);
   store_be(p + 4, kVersion);
-  store_be(p + 6, damaged ? kDamagedFlag : std::uint16_t{0});
+  store_be(p + 6, static_cast<std::uint16_t>((damaged ? kDamagedFlag : 0) | (compacted ? kCompactedFlag : 0)));
   store_be(p + 8, base.v);
   store_be(p + 16, end.v);
   store_be(p + 24, bytes);
@@ -70,7 +71,8 @@ Result<SegmentSeal> SegmentSeal::decode(ByteView bytes) {
                    .batches = load_be<std::uint32_t>(p + 32),
                    .epoch = LeaderEpoch{load_be<std::int32_t>(p + 36)},
                    .crc = load_be<std::uint32_t>(p + 40),
-                   .damaged = (load_be<std::uint16_t>(p + 6) & kDamagedFlag) != 0};
+                   .damaged = (load_be<std::uint16_t>(p + 6) & kDamagedFlag) != 0,
+                   .compacted = (load_be<std::uint16_t>(p + 6) & kCompactedFlag) != 0};
   auto count = load_be<std::uint32_t>(p + 44);
   if (count > HeaderChain::kMarks || covered != kFixedBytes + count * kMarkEntryBytes || seal.end < seal.base ||
       seal.bytes > INT32_MAX || (seal.batches > 0 && seal.bytes == 0))

@@ -31,6 +31,8 @@ struct SegmentSeal {
   std::uint32_t crc = 0;               ///< CRC-32C over the headers of all batches; of no use when there are no batches
   std::vector<Mark> marks;             ///< the same for some of the leading batches, in order
   bool damaged = false;                ///< some of it did not read when it was last looked at: look again at a start
+  bool compacted = false;              ///< compaction wrote the file: offsets may be missing, and what was said of
+                                       ///< positions below `end` before speaks of another file
 
   /// What the walk can compare.
   std::vector<HeaderFact> facts() const;
@@ -53,6 +55,7 @@ class HeaderChain {
   static HeaderChain resume(const SegmentSeal& seal);
   SegmentSeal seal(Offset base, Offset end) const;
   std::uint64_t bytes() const { return bytes_; }
+  std::uint32_t crc() const { return crc_; }
 
  private:
   std::uint64_t bytes_ = 0;

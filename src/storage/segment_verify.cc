@@ -36,6 +36,7 @@ Result<std::unique_ptr<SegmentVerifier>> SegmentVerifier::open(FileSystem& files
     verdict.sealed = true;
     input.facts = (*seal)->facts();
     input.evidence = std::max(input.evidence, (*seal)->end);
+    input.holes_allowed = input.holes_allowed || (*seal)->compacted;
   } else if (!seal.ok() && seal.code() == Errc::disk_failed) {
     return std::move(seal).error();
   } else if (!seal.ok()) {
