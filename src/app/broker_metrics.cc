@@ -43,6 +43,7 @@ struct ShardNumbers {
   broker::ShardState::Refused refused;
   storage::RecoveryCounts recovered;
   std::uint64_t corrupt_answers = 0;
+  replication::CompactionStats compaction;
 };
 
 /// The commit journal's counters of one shard.
@@ -205,6 +206,9 @@ struct BrokerMetrics::Partitions {
   std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
   std::vector<Followed> corrupt_at_start, corrupt_answers, damaged_files, starts_moved, tails_cut, bytes_cut;
   std::vector<CommitCounters> commits;
+  std::vector<Followed> cleaner_passes, cleaner_failures, cleaner_read, cleaner_written, cleaner_removed,
+      cleaner_damage, cleaner_busy;
+  std::vector<Gauge> cleaner_dirty;
   std::map<std::pair<std::string, std::int32_t>, One> series;
   std::uint64_t round = 0;
 };
@@ -250,6 +254,17 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
     refused(partitions_->refused_reserve, "disk_reserve");
     refused(partitions_->refused_full, "disk_full");
     refused(partitions_->refused_offline, "log_dir_offline");
+    add(partitions_->cleaner_passes, "millrace_cleaner_passes_total", "Passes of compaction over a partition.");
+    add(partitions_->cleaner_failures, "millrace_cleaner_failures_total", "Passes of compaction that failed.");
+    add(partitions_->cleaner_read, "millrace_cleaner_read_bytes_total", "Bytes that compaction read.");
+    add(partitions_->cleaner_written, "millrace_cleaner_written_bytes_total", "Bytes that compaction wrote.");
+    add(partitions_->cleaner_removed, "millrace_cleaner_removed_records_total", "Records that compaction left out.");
+    add(partitions_->cleaner_damage, "millrace_cleaner_damaged_segments_total",
+        "Segments that compaction found damaged and leaves alone.");
+    add(partitions_->cleaner_busy, "millrace_cleaner_busy_milliseconds_total", "Time spent in compaction's I/O.");
+    partitions_->cleaner_dirty.push_back(registry.gauge("millrace_cleaner_dirty_percent_max",
+                                                        "Largest share of uncompacted bytes of a partition, last look.",
+                                                        {{"shard", label}}));
   }
 }
 
@@ -319,6 +334,7 @@ Task<void> BrokerMetrics::refresh() {
       for (const auto& commit : shard.commits)
         if (commit) found.commit += commit->stats();
       found.refused = shard.refused;
+      found.compaction = shard.compaction;
       for (const auto& [key, partition] : shard.partitions) {
         const std::uint64_t size = partition->log().bytes();
         found.bytes += size;
@@ -354,6 +370,14 @@ Task<void> BrokerMetrics::refresh() {
     p.tails_cut[s].follow(numbers.recovered.tails_cut);
     p.bytes_cut[s].follow(numbers.recovered.bytes_cut);
     p.healed[s].follow(numbers.checks.healed);
+    p.cleaner_passes[s].follow(numbers.compaction.passes);
+    p.cleaner_failures[s].follow(numbers.compaction.failures);
+    p.cleaner_read[s].follow(numbers.compaction.bytes_read);
+    p.cleaner_written[s].follow(numbers.compaction.bytes_written);
+    p.cleaner_removed[s].follow(numbers.compaction.records_removed);
+    p.cleaner_damage[s].follow(numbers.compaction.segments_left_alone);
+    p.cleaner_busy[s].follow(numbers.compaction.busy_ms);
+    p.cleaner_dirty[s].set(numbers.compaction.dirty_percent_max);
     count += numbers.count;
     bytes += numbers.bytes;
   }

@@ -169,6 +169,7 @@ class Broker {
     std::size_t directory = 0;
     Offset recovery_point{0};
     Offset log_start{0};
+    Offset cleaned_end{0};
   };
   void open_later(const OpenJob& job);
   Task<void> retire_journals(const std::vector<OpenJob>& opened);
@@ -185,6 +186,10 @@ class Broker {
   Task<Result<void>> adopt_topics();
   void keep_clear_of_producers(const storage::Log& log);
   Task<void> retention_loop(ShardId shard);
+  Task<void> cleaner_loop(ShardId shard);
+  struct CleanerRound;
+  Task<bool> compact_dirtiest(ShardId shard, CleanerRound& round);
+  void delete_given_up(ShardId shard, const PartitionKey& key, std::size_t directory, std::vector<std::string> files);
   Task<void> checkpoint_loop();
   Task<void> scrub_loop(std::size_t directory);
   Task<Result<void>> scrub_partition(PartitionKey key, std::size_t directory, bool closed);

@@ -38,16 +38,22 @@ Task<void> Broker::apply_retention(ShardId id) {
   for (One& one : all) {
     co_await one.partition->apply_retention(shard.env.clock.wall());
     std::vector<std::string> files = one.partition->log().take_deleted_files();
-    TopicRef topic = shard.topics->find(one.key.topic);
-    if (files.empty() || topic == nullptr) continue;  // those of a deleted topic go with it
-    auto settings = topic_config(topic->configs);
-    Duration delay = bounded(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
-    shard.scope.spawn("delete segments", delete_files_later(id, one.directory, std::move(files), delay));
+    delete_given_up(id, one.key, one.directory, std::move(files));
   }
 }
 
-/// Segments given up by retention stay for the topic's file.delete.delay.ms; files left over by a stop are removed at
-/// the next start.
+void Broker::delete_given_up(ShardId id, const PartitionKey& key, std::size_t directory,
+                             std::vector<std::string> files) {
+  ShardState& shard = *per_shard_[id.v];
+  TopicRef topic = shard.topics->find(key.topic);
+  if (files.empty() || topic == nullptr) return;  // those of a deleted topic go with it
+  auto settings = topic_config(topic->configs);
+  Duration delay = bounded(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
+  shard.scope.spawn("delete segments", delete_files_later(id, directory, std::move(files), delay));
+}
+
+/// Segments given up by retention or compaction stay for the topic's file.delete.delay.ms; files left over by a stop
+/// are removed at the next start.
 Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::vector<std::string> paths,
                                       Duration delay) {
   Env& env = per_shard_[id.v]->env;
@@ -88,15 +94,16 @@ Task<void> Broker::write_checkpoints() {
     struct Line {
       PartitionKey key;
       TopicPartition name;
-      Offset recovery_point, log_start, high_watermark;
+      Offset recovery_point, log_start, high_watermark, cleaned_end;
       bool offline = false;
     };
     auto lines = co_await shards_.call(ShardId{s}, [this, s] {
       std::vector<Line> all;
       for (auto& [key, p] : per_shard_[s]->partitions)
-        all.push_back({key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark()});
+        all.push_back(
+            {key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark(), p->log().cleaned_end()});
       // What is offline keeps the lines it had: its start must not go back when it is served again.
-      for (auto& [key, offline] : per_shard_[s]->offline) all.push_back({key, offline.name, {}, {}, {}, true});
+      for (auto& [key, offline] : per_shard_[s]->offline) all.push_back({key, offline.name, {}, {}, {}, {}, true});
       return all;
     });
     for (Line& line : lines) {
@@ -107,10 +114,12 @@ Task<void> Broker::write_checkpoints() {
         const storage::DataDir& dir = *directories_[directory->second].data;
         line.log_start = dir.log_start(line.name);
         line.high_watermark = dir.high_watermark(line.name);
+        line.cleaned_end = dir.cleaned_end(line.name);
       }
       c.recovery_points[line.name] = line.recovery_point;
       c.log_starts[line.name] = line.log_start;
       c.high_watermarks[line.name] = line.high_watermark;
+      if (line.cleaned_end > Offset{0}) c.cleaned_ends[line.name] = line.cleaned_end;
     }
   }
   Env& env = per_shard_[0]->env;

@@ -18,14 +18,19 @@ replication::PartitionConfig replica_settings(const config::TopicConfig& topic) 
 
 storage::LogConfig log_settings(const config::TopicConfig& topic, const config::BrokerConfig& broker) {
   return {.segment_bytes = static_cast<std::uint64_t>(topic.segment_bytes),
-          .segment_ms = topic.segment_ms,
+          // A compacted segment must be sealed in time to be compacted in time.
+          .segment_ms = topic.compacted() ? std::min(topic.segment_ms, topic.max_compaction_lag_ms) : topic.segment_ms,
           .index_interval_bytes = static_cast<std::uint64_t>(topic.index_interval_bytes),
           .segment_index_bytes = static_cast<std::uint64_t>(topic.segment_index_bytes),
           .retention_bytes = topic.retention_bytes,
           .retention_ms = topic.retention_ms,
           .producer_expiration_ms = broker.producer_id_expiration_ms,
           .delete_old = topic.deleted(),
-          .compacted = topic.compacted()};
+          .compacted = topic.compacted(),
+          .compaction = {.min_lag_ms = topic.min_compaction_lag_ms,
+                         .max_lag_ms = topic.max_compaction_lag_ms,
+                         .min_dirty_ratio = topic.min_cleanable_dirty_ratio,
+                         .delete_retention_ms = topic.delete_retention_ms}};
 }
 
 }  // namespace
@@ -42,6 +47,7 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
                                     .clean_stop = job.clean_stop,
                                     .recovery_point = job.recovery_point,
                                     .log_start = job.log_start,
+                                    .cleaned_end = job.cleaned_end,
                                     .now = env.clock.wall()};
   storage::RecoveryCounts counts;
   auto open = [&]() -> Result<std::unique_ptr<storage::Log>> {

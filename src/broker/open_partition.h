@@ -18,6 +18,7 @@ struct Broker::OpenJob {
   // are written on the pool.
   Offset recovery_point{0};
   Offset log_start{0};
+  Offset cleaned_end{0};
   bool clean_stop = false;
   std::uint64_t bytes_to_recover = 0;
   std::unique_ptr<storage::Log> log;

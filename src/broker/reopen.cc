@@ -11,8 +11,11 @@ constexpr Duration kReopenEvery = std::chrono::seconds(1);
 }  // namespace
 
 void Broker::open_later(const OpenJob& job) {
-  waiting_for_space_.push_back(
-      {.key = job.key(), .directory = job.directory, .recovery_point = job.recovery_point, .log_start = job.log_start});
+  waiting_for_space_.push_back({.key = job.key(),
+                                .directory = job.directory,
+                                .recovery_point = job.recovery_point,
+                                .log_start = job.log_start,
+                                .cleaned_end = job.cleaned_end});
 }
 
 /// On shard 0. Ends when nothing waits any more.
@@ -58,6 +61,7 @@ Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
   job.directory = waiting.directory;
   job.directory_id = directories_[waiting.directory].data->directory_id();
   job.recovery_point = waiting.recovery_point;
+  job.cleaned_end = waiting.cleaned_end;
   job.log_start = waiting.log_start;  // and no clean stop: the first try may have been half of a recovery
   ShardId home = job.home();
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "broker/topic_table.h"
+#include "replication/compaction.h"
 #include "replication/group_commit.h"
 #include "replication/partition.h"
 #include "replication/read_checks.h"
@@ -60,7 +61,8 @@ struct ShardState {
   } refused;
   storage::RecoveryCounts recovered;  ///< of all logs opened here
   std::uint64_t corrupt_answers = 0;  ///< looks at a partition that met damage
-  Scope scope;                        ///< retention and other housekeeping of this shard
+  replication::CompactionStats compaction;
+  Scope scope;  ///< retention and other housekeeping of this shard
 
   /// Null when this shard does not own it (any more).
   PartitionRef find(TopicId topic, PartitionIndex partition) const {

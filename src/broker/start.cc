@@ -19,8 +19,10 @@ Task<Result<void>> Broker::start() {
   (void)co_await look_at_space();  // before the doors open
   started_ = true;
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
-    co_await shards_.call(ShardId{s},
-                          [this, s] { per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s})); });
+    co_await shards_.call(ShardId{s}, [this, s] {
+      per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s}));
+      if (config().log_cleaner_enable) per_shard_[s]->scope.spawn("cleaner", cleaner_loop(ShardId{s}));
+    });
   }
   per_shard_[0]->scope.spawn("log directories", watch_directories());
   per_shard_[0]->scope.spawn("disk space", watch_space());
@@ -113,6 +115,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
       job.directory_id = directory.data->directory_id();
       job.recovery_point = directory.data->recovery_point(job.name());
       job.log_start = directory.data->log_start(job.name());
+      job.cleaned_end = directory.data->cleaned_end(job.name());
       job.clean_stop = directory.data->was_clean() && !adopted_.contains(record.id);
     }
   }

@@ -27,6 +27,7 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
                      .self = self_};
   MR_CO_TRY(std::int32_t partitions, plan_topic(spec, *control.topics, limits));
   MR_CO_TRY(config::TopicConfig settings, topic_config(spec.configs));
+  MR_CO_TRY_VOID(settings.check_together());
 
   Uuid id;
   do {

@@ -16,7 +16,8 @@ namespace mr::config {
 ///   NUMBER(field, name, type, default, min, max, applies, short flag, help); a default outside does not compile
 ///   UNSET(field, name, type, min, max, applies, help): a number that is not set by default
 ///   BOOL(field, name, default, applies, help)
-#define MR_BROKER_OPTIONS(TEXT, NUMBER, UNSET, BOOL)                                                                   \
+///   RATIO(field, name, default text, max, applies, help): a number with a fraction, from 0
+#define MR_BROKER_OPTIONS(TEXT, NUMBER, UNSET, BOOL, RATIO)                                                            \
   TEXT(listeners, "listeners", list, "PLAINTEXT://127.0.0.1:9092", "", restart, "--kafka",                                      \
     "Where Kafka clients connect: NAME://HOST:PORT, or just HOST:PORT; no host means every address, port 0 any free one.") \
   TEXT(advertised_listeners, "advertised.listeners", list, "", "", restart, "",                                        \
@@ -75,6 +76,24 @@ namespace mr::config {
     "Logs of one directory that are opened, or after a crash looked through, at a time.")                              \
   NUMBER(log_retention_check_interval_ms, "log.retention.check.interval.ms", int64, 300000, 1, kInt64Max, restart, "", \
     "Time between two looks at retention.")                                                                            \
+  BOOL(log_cleaner_enable, "log.cleaner.enable", true, restart,                                                        \
+    "Whether topics with cleanup.policy=compact are compacted.")                                                       \
+  NUMBER(log_cleaner_backoff_ms, "log.cleaner.backoff.ms", int64, 15000, 0, kInt64Max, restart, "",                    \
+    "Time between two looks for something to compact when there was nothing.")                                         \
+  NUMBER(log_cleaner_dedupe_buffer_size, "log.cleaner.dedupe.buffer.size", int64, 128_MiB, 1_MiB, kInt64Max, restart,  \
+    "", "Memory for the newest offsets of keys, over all shards; only taken while something is compacted.")            \
+  NUMBER(log_cleaner_io_buffer_size, "log.cleaner.io.buffer.size", int32, 524288, 0, 64_MiB, restart   , "",           \
+    "Bytes that compaction reads or writes at a time, per shard.")                                                     \
+  RATIO(log_cleaner_io_max_bytes_per_second, "log.cleaner.io.max.bytes.per.second", "1e+15", 1'000'000'000'000'000,    \
+    restart, "Most bytes a second that compaction reads and writes, over all shards.")                                 \
+  RATIO(log_cleaner_min_cleanable_ratio, "log.cleaner.min.cleanable.ratio", "0.5", 1, live,                              \
+    "Share of uncompacted bytes at which compaction starts.")                                                          \
+  NUMBER(log_cleaner_min_compaction_lag_ms, "log.cleaner.min.compaction.lag.ms", int64, 0, 0, kInt64Max, live, "",     \
+    "Shortest time a record stays uncompacted.")                                                                       \
+  NUMBER(log_cleaner_max_compaction_lag_ms, "log.cleaner.max.compaction.lag.ms", int64, kInt64Max, 1, kInt64Max, live, \
+    "", "Longest time a record may stay uncompacted.")                                                                 \
+  NUMBER(log_cleaner_delete_retention_ms, "log.cleaner.delete.retention.ms", int64, 86400000, 0, kInt64Max, live, "",  \
+    "How long compaction keeps tombstones.")                                                                           \
   NUMBER(log_segment_delete_delay_ms, "log.segment.delete.delay.ms", int64, 60000, 0, kInt64Max, live, "",             \
     "Time between giving a segment up and deleting its files.")                                                        \
   NUMBER(log_flush_interval_messages, "log.flush.interval.messages", int64, 1, 1, kInt64Max, live, "",                 \
@@ -116,11 +135,13 @@ struct BrokerConfig {
 #define MR_NUMBER(field, name, type, default_value, ...) detail::Cpp<Type::type>::cpp field = default_value;
 #define MR_UNSET(field, name, type, ...) std::optional<detail::Cpp<Type::type>::cpp> field;
 #define MR_BOOL(field, name, default_value, ...) bool field = default_value;
-  MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL)
+#define MR_RATIO(field, ...) double field = 0;
+  MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL, MR_RATIO)
 #undef MR_TEXT
 #undef MR_NUMBER
 #undef MR_UNSET
 #undef MR_BOOL
+#undef MR_RATIO
 };
 
 #define MR_TEXT(...)
@@ -130,11 +151,13 @@ struct BrokerConfig {
                 "the default of " name " lies outside its bounds");
 #define MR_UNSET(...)
 #define MR_BOOL(...)
-MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL)
+#define MR_RATIO(...)
+MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL, MR_RATIO)
 #undef MR_TEXT
 #undef MR_NUMBER
 #undef MR_UNSET
 #undef MR_BOOL
+#undef MR_RATIO
 
 /// One row, for code that goes over all of them.
 struct BrokerOption {

@@ -29,11 +29,14 @@ std::vector<BrokerOption> make_options() {
   rows.push_back({{name, Type::type, min, max, ""}, std::nullopt, Apply::apply, "", help});
 #define MR_BOOL(field, name, default_value, apply, help) \
   rows.push_back({{name, Type::boolean, 0, 0, ""}, default_value ? "true" : "false", Apply::apply, "", help});
-  MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL)
+#define MR_RATIO(field, name, default_text, max, apply, help) \
+  rows.push_back({{name, Type::float64, 0, max, ""}, default_text, Apply::apply, "", help});
+  MR_BROKER_OPTIONS(MR_TEXT, MR_NUMBER, MR_UNSET, MR_BOOL, MR_RATIO)
 #undef MR_TEXT
 #undef MR_NUMBER
 #undef MR_UNSET
 #undef MR_BOOL
+#undef MR_RATIO
   return rows;
 }
 
@@ -83,7 +86,7 @@ void store_all(BrokerSettings& settings) {
     ++at;
   };
 #define MR_FIELD(field, ...) next(config.field);
-  MR_BROKER_OPTIONS(MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD)
+  MR_BROKER_OPTIONS(MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD)
 #undef MR_FIELD
 }
 
@@ -121,7 +124,7 @@ std::optional<std::string> value_of(const BrokerConfig& config, std::string_view
   std::optional<std::string> text;
 #define MR_FIELD(field, row_name, ...) \
   if (name == row_name) text = detail::field_text(config.field);
-  MR_BROKER_OPTIONS(MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD)
+  MR_BROKER_OPTIONS(MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD, MR_FIELD)
 #undef MR_FIELD
   return text;
 }

@@ -119,6 +119,12 @@ Result<TopicConfig> TopicConfig::resolve(const BrokerConfig& broker, const Topic
   return config;
 }
 
+Result<void> TopicConfig::check_together() const {
+  if (min_compaction_lag_ms <= max_compaction_lag_ms) return {};
+  return Error(Errc::invalid_config, fmt::format("min.compaction.lag.ms ({}) is larger than max.compaction.lag.ms ({})",
+                                                 min_compaction_lag_ms, max_compaction_lag_ms));
+}
+
 std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker) {
   std::vector<ConfigEntry> entries;
   for (const auto& option : topic_options()) {

@@ -57,6 +57,13 @@ TEST(TopicConfig, RetentionTakesTheFinestUnitThatIsSet) {
   EXPECT_EQ(retention({{"log.retention.hours", "-1"}}), -1);
 }
 
+TEST(TopicConfig, LagsOfCompactionMustLeaveRoom) {
+  TopicOverrides lags{{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "5"}};
+  EXPECT_TRUE(TopicConfig::resolve(broker().config, lags)->check_together().ok());
+  lags["max.compaction.lag.ms"] = "4";
+  EXPECT_EQ(TopicConfig::resolve(broker().config, lags)->check_together().code(), Errc::invalid_config);
+}
+
 TEST(TopicConfig, RefusesWithASentence) {
   auto why = [](const TopicOverrides& overrides) {
     auto parsed = TopicConfig::resolve(broker().config, overrides);

@@ -35,7 +35,7 @@ enum class Effect : std::uint8_t {
   NUMBER(compression_zstd_level, "compression.zstd.level", int32, 3, -131072, 22, "", harmless,                        \
     "Level for recompression with zstd.")                                                                              \
   NUMBER(delete_retention_ms, "delete.retention.ms", int64, 86400000, 0, kInt64Max, "log.cleaner.delete.retention.ms", \
-    harmless, "How long compaction keeps tombstones.")                                                                 \
+    used, "How long compaction keeps tombstones.")                                                                     \
   BOOL(errors_deadletterqueue_group_enable, "errors.deadletterqueue.group.enable", false, "", default_only,            \
     "Whether share groups may use this topic for dead letters.")                                                       \
   NUMBER(file_delete_delay_ms, "file.delete.delay.ms", int64, 60000, 0, kInt64Max, "log.segment.delete.delay.ms",      \
@@ -55,7 +55,7 @@ enum class Effect : std::uint8_t {
   NUMBER(local_retention_ms, "local.retention.ms", int64, -2, -2, kInt64Max, "", harmless,                             \
     "Time kept locally of a topic with remote storage.")                                                               \
   NUMBER(max_compaction_lag_ms, "max.compaction.lag.ms", int64, kInt64Max, 1, kInt64Max,                               \
-    "log.cleaner.max.compaction.lag.ms", default_only, "Longest time a record may stay uncompacted.")                  \
+    "log.cleaner.max.compaction.lag.ms", used, "Longest time a record may stay uncompacted.")                          \
   NUMBER(max_message_bytes, "max.message.bytes", int32, 1048588, 0, kInt32Max, "message.max.bytes", used,              \
     "Largest record batch, compressed, as a client sent it.")                                                          \
   NUMBER(message_timestamp_after_max_ms, "message.timestamp.after.max.ms", int64, 3600000, 0, kInt64Max,               \
@@ -64,10 +64,10 @@ enum class Effect : std::uint8_t {
     "log.message.timestamp.before.max.ms", used, "Refuse records stamped further back than this.")                     \
   TEXT(message_timestamp_type, "message.timestamp.type", string, "CreateTime", "CreateTime,LogAppendTime",             \
     "log.message.timestamp.type", used, "Whose clock stamps records: the producer's or the broker's.")                 \
-  RATIO(min_cleanable_dirty_ratio, "min.cleanable.dirty.ratio", "0.5", "log.cleaner.min.cleanable.ratio", harmless,    \
+  RATIO(min_cleanable_dirty_ratio, "min.cleanable.dirty.ratio", "0.5", "log.cleaner.min.cleanable.ratio", used,        \
     "Share of uncompacted bytes at which compaction starts.")                                                          \
   NUMBER(min_compaction_lag_ms, "min.compaction.lag.ms", int64, 0, 0, kInt64Max, "log.cleaner.min.compaction.lag.ms",  \
-    harmless, "Shortest time a record stays uncompacted.")                                                             \
+    used, "Shortest time a record stays uncompacted.")                                                                 \
   NUMBER(min_insync_replicas, "min.insync.replicas", int32, 1, 1, kInt32Max, "min.insync.replicas", used,              \
     "In-sync replicas that acks=all needs.")                                                                           \
   BOOL(preallocate, "preallocate", false, "log.preallocate", harmless,                                                 \
@@ -116,6 +116,8 @@ struct TopicConfig {
   /// Effective configs: the topic's own, else the broker's synonym, else the default.
   /// Errors: invalid_config with a sentence for the client (unknown name, bad value, not supported yet).
   static Result<TopicConfig> resolve(const BrokerConfig& broker, const std::map<std::string, std::string>& overrides);
+  /// What a new topic may not have, though each setting alone is within its bounds. Errors: invalid_config.
+  Result<void> check_together() const;
 
   bool deleted() const { return has_policy("delete"); }
   bool compacted() const { return has_policy("compact"); }

@@ -24,8 +24,9 @@ struct SegmentFacts {
   std::uint64_t index_bytes = 0;    ///< of the larger index
   WallMillis first_timestamp = -1;  ///< of its first batch; -1 not known
   WallMillis largest_timestamp = -1;
-  bool readable = true;   ///< false: damaged, to be left alone
-  bool mergeable = true;  ///< false: a file beside it would not fit a larger one
+  bool readable = true;    ///< false: damaged, to be left alone
+  bool mergeable = true;   ///< false: a file beside it would not fit a larger one
+  std::uint32_t life = 0;  ///< as in SegmentRef
 };
 
 /// How much of a log waits for compaction.

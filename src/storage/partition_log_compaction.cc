@@ -17,6 +17,7 @@ std::vector<SegmentFacts> PartitionLog::sealed_segments(Offset limit) {
     SegmentFacts& one = facts.emplace_back();
     one.base = segment.base();
     one.end = segment_end(i);
+    one.life = segment.life();
     one.bytes = segment.size();
     one.index_bytes = std::max(segment.offset_index().file().entries() * OffsetIndex::kEntryBytes,
                                segment.time_index().file().entries() * TimeIndex::kEntryBytes);

@@ -282,7 +282,9 @@ def written_by_kafka(how):
 def take_over(ctx, how):
     kafka, identity, epochs, seen = written_by_kafka(how)
     logs = os.path.join(kafka.home, "logs")
-    broker = Millrace(ctx.options.binary, directory=kafka.home, args=["--adopt-topics", "true"])
+    # What is adopted has to stay as it is: byte for byte.
+    broker = Millrace(ctx.options.binary, directory=kafka.home,
+                      args=["--adopt-topics", "true", "--set", "log.cleaner.enable=false"])
     broker.data = logs
     try:
         theirs = {t: [stored_batches(f"{logs}/{t}-{p}") for p in range(n)] for t, n in (("orders", 3), ("compacted", 1))}

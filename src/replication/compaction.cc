@@ -1,0 +1,165 @@
+#include "replication/compaction.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "runtime/shards.h"
+#include "storage/compactor.h"
+
+namespace mr::replication {
+namespace {
+
+using storage::Compactor;
+
+constexpr Duration kRetryNames = std::chrono::seconds(1);
+/// A partition that stops waits no longer than this for a pass that is throttled.
+constexpr Duration kPauseMost = Millis(100);
+
+bool harmless(const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; }
+
+storage::CompactionJob make_job(Env& env, Partition& partition, CompactionCandidate candidate,
+                                const CompactionLimits& limits) {
+  storage::Log& log = partition.log();
+  storage::CompactionJob job;
+  job.sealed = std::move(candidate.sealed);
+  job.dirtiness = candidate.dirtiness;
+  job.config = log.config().compaction;
+  job.limits = {log.config().segment_bytes, log.config().segment_index_bytes};
+  job.index_interval_bytes = log.config().index_interval_bytes;
+  for (const auto& producer : log.producers())
+    if (!producer.batches.empty()) job.producer_ends.insert(producer.batches.back().last_offset);
+  job.map_bytes_max = limits.map_bytes_max;
+  job.buffer_bytes = limits.buffer_bytes;
+  job.seed = {env.rng.next(), env.rng.next()};
+  job.now = env.clock.wall();
+  return job;
+}
+
+Task<Result<void>> pause(Env& env, Partition& partition, TimePoint until) {
+  while (env.now() < until) {
+    if (partition.stopping()) co_return Errc::not_leader;
+    MR_CO_TRY_VOID(co_await sleep_until(std::min(until, env.now() + kPauseMost)));
+  }
+  co_return Result<void>{};
+}
+
+/// The names have to become right, or the next start makes them so.
+Task<Result<void>> finish(Env& env, Partition& partition, storage::SegmentReplacement& replacement) {
+  bool told = false;
+  for (;;) {
+    Result<void> finished = co_await offload(env, [&] { return replacement.finish(); });
+    if (finished.ok() || !harmless(finished.error())) co_return finished;
+    if (!told)
+      log_warn("replication", "compacted segments wait for their names; trying again",
+               {{"partition", partition.name().to_string()}, {"why", finished.error().message()}});
+    told = true;
+    env.probe.hit("compaction_names_wait");
+    MR_CO_TRY_VOID(co_await pause(env, partition, env.now() + kRetryNames));
+  }
+}
+
+Task<Result<void>> put_in_place(Env& env, Partition& partition, storage::CleanedGroup group,
+                                std::vector<std::string>& given_up) {
+  storage::Log& log = partition.log();
+  storage::SegmentReplacement replacement(log.place(), group.first, group.end);
+  Result<void> ready = log.begin_replacement(group.first, group.end);
+  bool begun = ready.ok();
+  if (begun) ready = co_await offload(env, [&] { return replacement.publish(); });
+  if (!ready.ok()) {
+    env.probe.hit("compaction_withdrawn");
+    Result<void> withdrawn = co_await offload(env, [&] { return replacement.withdraw(); });
+    bool whole = harmless(ready.error()) && withdrawn.ok();
+    if (begun) log.end_replacement(whole ? Result<void>{} : ready);
+    co_return ready;
+  }
+  log.replace_segments(std::move(group));
+  Result<void> finished = co_await finish(env, partition, replacement);
+  if (!finished.ok() && (finished.code() == Errc::not_leader || finished.code() == Errc::cancelled)) co_return finished;
+  log.end_replacement(finished);
+  for (std::string& path : replacement.take_deleted_files()) given_up.push_back(std::move(path));
+  co_return finished;
+}
+
+void note_bad_segment(Env& env, Partition& partition, const Compactor& compactor, const Error& found,
+                      CompactionStats& stats) {
+  env.probe.hit("compaction_met_damage");
+  ++stats.segments_left_alone;
+  partition.log().leave_uncompacted(*compactor.bad_segment());
+  log_error("replication", "compaction met damage; this segment is left alone",
+            {{"partition", partition.name().to_string()},
+             {"segment", compactor.bad_segment()->v},
+             {"found", found.message()}});
+}
+
+Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor, IoThrottle& throttle,
+                            CompactionStats& stats, std::vector<std::string>& given_up) {
+  for (;;) {
+    storage::CompactionCounts before = compactor.counts();
+    TimePoint started = env.now();
+    Result<Compactor::State> state = co_await offload(env, [&] { return compactor.step(); });
+    storage::CompactionCounts after = compactor.counts();
+    stats.busy_ms += static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(env.now() - started).count());
+    stats.bytes_read += after.bytes_read - before.bytes_read;
+    stats.bytes_written += after.bytes_written - before.bytes_written;
+    if (!state.ok()) {
+      if (compactor.bad_segment()) note_bad_segment(env, partition, compactor, state.error(), stats);
+      co_return state.error();
+    }
+    if (*state == Compactor::State::done) co_return Result<void>{};
+    if (*state == Compactor::State::group_ready) {
+      storage::CleanedGroup group = compactor.take_group();
+      MR_CO_TRY_VOID(co_await put_in_place(env, partition, std::move(group), given_up));
+    }
+    if (partition.stopping()) co_return Errc::not_leader;
+    std::uint64_t moved = after.bytes_read - before.bytes_read + after.bytes_written - before.bytes_written;
+    TimePoint until = throttle.take(moved, env.now());
+    MR_CO_TRY_VOID(co_await pause(env, partition, until));
+  }
+}
+
+}  // namespace
+
+TimePoint IoThrottle::take(std::uint64_t bytes, TimePoint now) {
+  if (free_at_ < now) free_at_ = now;
+  double seconds = static_cast<double>(bytes) / std::max(bytes_per_second_, 1.0);
+  free_at_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return free_at_;
+}
+
+CompactionCandidate compaction_candidate(Partition& partition, WallMillis now) {
+  storage::Log& log = partition.log();
+  CompactionCandidate candidate{log.sealed_segments(partition.last_stable_offset()), {}};
+  candidate.dirtiness = storage::judge(candidate.sealed, log.cleaned_end(), log.config().compaction, now);
+  return candidate;
+}
+
+Task<Result<void>> compact(Env& env, Partition& partition, CompactionCandidate candidate, CompactionLimits limits,
+                           IoThrottle& throttle, CompactionStats& stats, std::vector<std::string>& given_up) {
+  if (!partition.begin_background()) co_return Errc::not_leader;
+  storage::Log& log = partition.log();
+  Offset first_dirty = candidate.dirtiness.first_dirty, first = candidate.sealed.front().base;
+  Compactor compactor(log.place(), make_job(env, partition, std::move(candidate), limits));
+  Result<void> outcome = co_await run_pass(env, partition, compactor, throttle, stats, given_up);
+  if (outcome.ok()) {
+    if (compactor.cleaned_end() > first_dirty) log.set_cleaned_end(compactor.cleaned_end());
+    storage::CompactionCounts counts = compactor.counts();
+    ++stats.passes;
+    stats.records_removed += counts.records_in - counts.records_out;
+    log_info("replication", "compacted",
+             {{"partition", partition.name().to_string()},
+              {"cleaned_end", compactor.cleaned_end().v},
+              {"bytes_read", counts.bytes_read},
+              {"bytes_written", counts.bytes_written},
+              {"records", counts.records_out}});
+  } else {
+    (void)co_await offload(env, [&] {
+      compactor.remove_output();
+      return Result<void>{};
+    });
+    if (outcome.code() == Errc::not_found && log.log_start() > first) outcome = Errc::conflict;  // retention was faster
+  }
+  partition.end_background();
+  co_return outcome;
+}
+
+}  // namespace mr::replication
