@@ -52,6 +52,7 @@ class BrokerNode {
   };
   /// What each partition of the running broker says of itself, between two steps.
   void inspect(const std::function<void(const Inside&)>& look) const;
+  bool short_of_memory() const { return options_.receive_bytes_max < 1u << 20; }
   std::size_t log_dirs() const { return options_.log_dirs.size(); }
   Host& host() { return host_; }
   /// For mutation tests: each crash takes the metastore back to where it was at the crash before.

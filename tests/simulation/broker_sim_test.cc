@@ -51,13 +51,13 @@ const std::set<std::string> kExpectedProbes = {
     "disk.eio_read", "disk.eio_write", "disk.eio_sync", "disk.eio_sync_directory", "disk.eio_rename", "disk.eio_create",
     "disk.eio_open", "disk.eio_list", "disk.eio_truncate", "disk.eio_remove", "disk.enospc_write", "disk.enospc_create",
     "disk.emfile_open", "disk.emfile_create", "disk.short_write", "disk.short_read", "disk.slow_sync",
-    "disk.slow_write", "disk.slow_read", "disk.hung_sync", "disk.hung_write", "disk.hung_read",
+    "disk.slow_write", "disk.slow_read", "disk.hung_sync", "disk.hung_write", "disk.hung_read", "disk.flipped_medium",
     // What else went wrong.
-    "sim.bits_flipped_back", "sim.accept_failed", "sim.clean_restart", "sim.clock_back", "sim.clock_forward",
-    "sim.crash", "sim.crash_while_starting", "sim.failed_sync", "sim.failing_disk_refused_the_start",
-    "sim.full_disk_refused_a_produce", "sim.killed_then_cut", "sim.log_dir_failed", "sim.log_dir_failed_for_good",
-    "sim.partition", "sim.power_cut", "sim.reset", "sim.started_on_failing_disk", "sim.started_on_full_disk",
-    "sim.stutter",
+    "sim.bits_flipped_back", "sim.bits_flipped_back", "sim.accept_failed", "sim.clean_restart", "sim.clock_back",
+    "sim.clock_forward", "sim.crash", "sim.crash_while_starting", "sim.failed_sync",
+    "sim.failing_disk_refused_the_start", "sim.full_disk_refused_a_produce", "sim.killed_then_cut",
+    "sim.log_dir_failed", "sim.log_dir_failed_for_good", "sim.partition", "sim.power_cut", "sim.reset",
+    "sim.started_on_failing_disk", "sim.started_on_full_disk", "sim.stutter",
     // What clients met.
     "client.corrupt_message", "client.cut_batch", "client.fetch_error", "client.list_offsets",
     "client.overtaken_by_retention", "client.produce_error", "client.reread", "client.resend", "client.topic_deleted",
@@ -67,7 +67,6 @@ const std::set<std::string> kExpectedProbes = {
 const std::set<std::string> kTestedElsewhere = {
     "state_machine_discarded",  // state_machine_host_test: no coordinator is served yet
     "read_healed",              // read_checks_test: no seed flips bits of reads yet
-    "read_found_damage",        // read_checks_test, and the mutation rotten_medium
     "scrub_found_damage",       // scrub_test: no history lasts a day
     // cleaner_test: no topic of the simulation is compacted, since its checker wants every record to stay
     "compaction_met_damage",

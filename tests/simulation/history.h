@@ -83,6 +83,7 @@ class History {
   void failed_directory();
   void drop_failures();
   void rot();
+  void flipped_bits();
   struct Place {
     std::string path;
     std::uint64_t position = 0;

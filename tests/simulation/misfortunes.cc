@@ -33,6 +33,7 @@ void History::misfortune() {
       {3, &History::faults_while_starting},
       {1, &History::short_reads},
       {3, &History::failed_directory},
+      {2, &History::flipped_bits},
   };
   std::uint64_t total = 0;
   for (const Choice& choice : kChoices) total += choice.weight;
@@ -159,6 +160,40 @@ std::optional<History::Place> History::some_log_byte() {
   }
   if (places.empty()) return std::nullopt;
   return places[rng_.below(places.size())];
+}
+
+/// The medium damages what a clean stop has left; some lives later it reads right again. In between nothing of it may
+/// be cut, made up or left out: who asks for it hears CORRUPT_MESSAGE, all else goes on. After that everything is
+/// there.
+/// Not where memory is short: there reads go out unchecked (read_checks.h).
+void History::flipped_bits() {
+  if (node_.short_of_memory()) return clean_restart();
+  note("bits flip");
+  stop_cleanly();
+  if (!fine()) return;
+  std::vector<Place> flipped;
+  for (std::uint64_t i = rng_.between(1, 3); i > 0; --i) {
+    if (auto at = some_log_byte()) flipped.push_back(*at);
+  }
+  for (const Place& at : flipped) note(fmt::format("... bit {} of byte {} of {}", at.bit, at.position, at.path));
+  auto flip = [&] {
+    for (const Place& at : flipped) host_.disk().flip_bit(at.path, at.position, at.bit);
+  };
+  flip();
+  stage_.bad_reads_until = kForever;
+  start_again();
+  if (!fine()) return;
+  let(Millis(rng_.between(50, 1'000)));
+  if (fine() && rng_.one_in(2)) crash_and_start(some_mode(), false);
+  if (!fine()) return;
+  let(Millis(rng_.between(50, 1'000)));
+  if (!fine()) return;
+  stop_cleanly();
+  if (!fine()) return;
+  flip();
+  stage_.hit("sim.bits_flipped_back");
+  start_again();
+  stage_.bad_reads_until = world_.now() + seconds(1);  // for answers that are on their way
 }
 
 void History::jump_clock() {
