@@ -14,7 +14,7 @@ struct Running {
   enum class Start { now, later };
   Running(sim::World& world, sim::Process& process, std::shared_ptr<metastore::Journal> journal,
           std::vector<std::string> paths = {"/data"}, std::vector<config::SettingInput> inputs = {},
-          Start when = Start::now)
+          Start when = Start::now, JournalSizes sizes = {})
       : world(world), process(process) {
     Env& env = process.env(ShardId{0});
     auto store = run(metastore::LocalMetastore::open(process, ShardId{0}, env.pool, std::move(journal)));
@@ -32,6 +32,7 @@ struct Running {
         deps.unopened.push_back({path, directory.error()});
       }
     }
+    deps.journal = sizes;
     deps.all_failed = [this](Error why) { fatal = why; };
     broker = std::make_unique<Broker>(std::move(deps));
     if (when == Start::now) started = run(broker->start());
