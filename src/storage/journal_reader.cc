@@ -16,8 +16,6 @@ namespace {
 constexpr std::string_view kPrefix = "commit-journal-";
 constexpr std::string_view kParkedPrefix = "commit-journal-parked-";
 constexpr std::size_t kWindowBytes = 1u << 20;
-/// More bad sectors than that in one file, and the device is the problem.
-constexpr std::size_t kBadSectorsMax = 256;
 
 /// A file read front to back through one buffer.
 class Window {
@@ -25,11 +23,7 @@ class Window {
   explicit Window(File& file) : file_(file) {}
   /// Bytes [at, at + wanted), or fewer at the end; valid until the next call.
   Result<ByteView> bytes(std::uint64_t at, std::size_t wanted) {
-    if (at < at_ || at + wanted > at_ + buffer_.size()) {
-      Result<void> filled = fill(at, std::max(wanted, kWindowBytes));
-      if (!filled.ok() && filled.code() == Errc::disk_failed) filled = fill(at, wanted);  // not for a sector far behind
-      if (!filled.ok()) return std::move(filled).error();
-    }
+    if (at < at_ || at + wanted > at_ + buffer_.size()) MR_TRY_VOID(fill(at, std::max(wanted, kWindowBytes)));
     ByteView all(buffer_);
     std::size_t skipped = std::min<std::size_t>(at - at_, all.size());
     return all.subspan(skipped, std::min(wanted, all.size() - skipped));
@@ -59,10 +53,6 @@ Result<JournalBlock> block_at(Window& window, std::uint64_t at, const Uuid* sess
   return decode_journal_block(whole);
 }
 
-/// No block here, or not any more: it does not decode, or the device does not give it (a bad sector is that read's own
-/// error).
-bool is_no_block(const Error& error) { return error.code() == Errc::corrupt_data || error.code() == Errc::disk_failed; }
-
 }  // namespace
 
 bool is_journal_name(std::string_view name) {
@@ -89,33 +79,34 @@ Result<std::unique_ptr<JournalEvidence>> JournalEvidence::read(FileSystem& files
   return evidence;
 }
 
-/// All blocks of one file. Where none reads, one may start at any later sector.
+/// All blocks of one file. Where none is, one may start at any later sector. What the device does not give may be the
+/// only copy of answered records, of whatever partition: then nothing of the directory is served, or their offsets
+/// would be given away again.
 Result<std::vector<JournalEvidence::Block>> JournalEvidence::scan(std::size_t index) const {
   std::vector<Block> found;
   MR_TRY(auto file, files_.open(path_of(sources_[index]), OpenMode::read));
   file->drop_cache();  // after a failed sync the page cache may hold what the device has not
   MR_TRY(std::uint64_t size, file->size());
   Window window(*file);
-  bool expected = true;  // a block starts here, if there is one more
-  std::size_t bad_sectors = 0;
+  bool expected = true;         // a block starts here, if there is one more
   std::optional<Uuid> session;  // of the first block; nobody who makes records knows it
   for (std::uint64_t at = 0; at < size;) {
     // Records that were carried may look like the heads of long blocks, sector after sector: none is read for that.
     auto block = block_at(window, at, !expected && session ? &*session : nullptr);
-    if (!block.ok() && is_no_block(block.error()) && expected) {
+    if (!block.ok() && block.code() == Errc::corrupt_data && expected) {
       window.forget();  // what a device gave wrong once it may give right the second time
       block = block_at(window, at, nullptr);
     }
     if (!block.ok()) {
+      if (block.code() == Errc::disk_failed)
+        return Error(
+            Errc::disk_failed,
+            fmt::format("{} cannot be read at {} ({}): put the file aside to start without the answered records "
+                        "that only it may have",
+                        path_of(sources_[index]), at, block.error().detail()));
       // Bytes that somebody made look like a block of tomorrow, inside of what is carried, stop nobody.
-      bool newer = block.code() == Errc::newer_format;
-      bool unreadable = block.code() == Errc::disk_failed;
-      if ((newer && expected) || (!newer && !is_no_block(block.error())) ||
-          (unreadable && ++bad_sectors > kBadSectorsMax))
-        return in_file(path_of(sources_[index]), std::move(block).error());
-      if (unreadable && bad_sectors == 1)
-        log_error("storage", "the commit journal cannot be read everywhere: acknowledged records may be missing",
-                  {{"file", path_of(sources_[index])}, {"position", at}, {"error", block.error().message()}});
+      bool no_block = block.code() == Errc::corrupt_data || (block.code() == Errc::newer_format && !expected);
+      if (!no_block) return in_file(path_of(sources_[index]), std::move(block).error());
       expected = false;
       at += kJournalAlign;
       continue;

@@ -196,6 +196,17 @@ TEST(JournalReader, RecordsThatLookLikeBlocksCostNothing) {
   r.disk.on_operation({});
 }
 
+// What cannot be read may be the only copy of what was answered; who goes on without it gives its offsets away again.
+TEST(JournalReader, WhatTheDeviceDoesNotGiveStopsTheStart) {
+  Reader r;
+  for (int i = 0; i < 4; ++i) r.carry_round(0);
+  r.disk.add_fault({.op = sim::DiskOp::read, .path_contains = "commit-journal-0.a"});
+  auto refused = JournalEvidence::read(r.disk, "/data");
+  ASSERT_EQ(refused.code(), Errc::disk_failed);
+  EXPECT_NE(refused.error().detail().find("put the file aside"), std::string::npos) << refused.error().detail();
+  EXPECT_EQ(r.carried(*r.read(), 0), (std::vector<std::int64_t>{0, 1, 2, 3}));
+}
+
 TEST(JournalReader, ANewerVersionIsRefused) {
   Reader r;
   r.carry_round(0);
