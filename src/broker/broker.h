@@ -246,6 +246,7 @@ class Broker {
   std::int64_t producer_ids_end_ = 0;
   Semaphore producer_ids_{1};
   bool started_ = false;
+  bool deletions_left_ = false;  ///< of a deleted topic some data is still under its name
   /// Of start(): how far it is with the logs.
   struct Recovery {
     void begin(std::uint64_t bytes) { bytes_begun += measured ? bytes : 0; }

@@ -14,7 +14,8 @@ Result<std::size_t> Broker::pick_data_directory() const {
   std::optional<std::size_t> best;
   bool full = false;
   for (std::size_t d = 0; d < directories_.size(); ++d) {
-    if (!directories_[d].online()) continue;
+    // One that has just failed may not be known as such yet.
+    if (!directories_[d].online() || directories_[d].data->files().failed() != nullptr) continue;
     full = full || directories_[d].low;
     if (directories_[d].low) continue;
     if (!best || directories_[d].partitions < directories_[*best].partitions) best = d;

@@ -184,6 +184,80 @@ TEST_F(TwoDirectories, ADirectoryThatDoesNotSayWhoseItIsGetsNoTwin) {
   EXPECT_TRUE(running->stop().ok());
 }
 
+// The metadata of a partition met a bad sector: its records are there all the same, and nowhere else.
+TEST_F(TwoDirectories, ADirectoryWhoseMetadataCannotBeReadGetsNoTwin) {
+  first_life();
+  const std::string mine = home_of(0), other = mine == "/a" ? "/b" : "/a";
+  for (std::uint64_t times : {std::uint64_t{1}, sim::Fault::kAlways}) {
+    host.disk().add_fault({.op = sim::DiskOp::open, .path_contains = mine + "/t-0/partition.metadata", .times = times});
+    auto running = start();
+    if (times == 1) EXPECT_EQ(running->listed("t", 0), Offset{1}) << "it read when it was opened";
+    if (times != 1) EXPECT_EQ(running->append("t", "no", 0).code(), Errc::disk_failed);
+    EXPECT_FALSE(lies_in(other, "t-0"));
+    EXPECT_TRUE(running->stop().ok());
+    host.disk().heal();
+  }
+  auto running = start();
+  EXPECT_EQ(running->append("t", "two", 0), Offset{1});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+TEST_F(TwoDirectories, ANameWhoseOldDataCouldNotBeMovedAwayIsFreeElsewhere) {
+  first_life();
+  const std::string bad = home_of(0), good = home_of(1);
+  auto running = start();
+  host.disk().add_fault({.op = sim::DiskOp::rename, .path_contains = bad + "/t-0"});
+  ASSERT_TRUE(running->run(running->broker->delete_topic("t", running->topic("t")->id)).ok());
+  auto made = running->run(running->broker->create_topic({.name = "t", .partitions = 2}, false));
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  for (int p = 0; p < 2; ++p) {
+    EXPECT_TRUE(lies_in(good, "t-" + std::to_string(p)));
+    EXPECT_EQ(running->append("t", "new", p), Offset{0});
+  }
+  EXPECT_TRUE(running->stop().ok());
+  EXPECT_TRUE(lies_in(bad, "t-0"));
+  running = start();
+  EXPECT_FALSE(lies_in(bad, "t-0")) << "the tombstone was kept";
+  for (int p = 0; p < 2; ++p) EXPECT_EQ(running->listed("t", p), Offset{1});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+// Not the disk's fault, so the directory stays: the old data goes before the name is given out again.
+TEST_F(TwoDirectories, ANameIsRefusedWhileItsOldDataIsThere) {
+  first_life();
+  auto running = start();
+  host.disk().add_fault({.op = sim::DiskOp::rename,
+                         .path_contains = "/t-",
+                         .times = sim::Fault::kAlways,
+                         .error = Errc::permission_denied});
+  ASSERT_TRUE(running->run(running->broker->delete_topic("t", running->topic("t")->id)).ok());
+  EXPECT_EQ(running->run(running->broker->create_topic({.name = "t", .partitions = 4}, false)).code(),
+            Errc::disk_failed);
+  host.disk().heal();
+  auto made = running->run(running->broker->create_topic({.name = "t", .partitions = 4}, false));
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  for (int p = 0; p < 4; ++p) EXPECT_EQ(running->append("t", "new", p), Offset{0});
+  EXPECT_TRUE(running->stop().ok());
+}
+
+// A directory that no topic claims (whose metadata is lost, say) has the name: creating the topic fails, and takes
+// nothing away.
+TEST_F(TwoDirectories, AForeignDirectorySurvivesACreationOfItsName) {
+  first_life();
+  const std::string before = home_of(0);
+  journal = std::make_shared<metastore::MemoryJournal>();
+  const std::vector<std::string> one = {before};
+  for (const DirEntry& entry : *host.disk().list("/"))
+    if (entry.is_directory) (void)host.disk().remove("/" + entry.name + "/meta.properties");
+  Running running(world, host.start(3), journal, one);
+  ASSERT_TRUE(running.started.ok()) << running.started.error().message();
+  EXPECT_EQ(running.run(running.broker->create_topic({.name = "t"}, false)).code(), Errc::disk_failed);
+  EXPECT_EQ(running.topic("t"), nullptr);
+  EXPECT_TRUE(lies_in(before, "t-0/00000000000000000000.log"));
+  ASSERT_TRUE(running.run(running.broker->create_topic({.name = "u"}, false)).ok());
+  EXPECT_TRUE(running.stop().ok());
+}
+
 TEST_F(TwoDirectories, OneThatCannotBeClosedKeepsNoOtherFromBeingClean) {
   first_life();
   auto running = start();

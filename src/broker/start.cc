@@ -55,8 +55,9 @@ Task<Result<void>> Broker::claim_directories() {
                                                  directories_.front().offline->message()));
 }
 
-/// Removes what a crash left of deleted topics: only with the metastore's tombstone as evidence.
+/// Removes what a crash or an error left of deleted topics: only with the metastore's tombstone as evidence.
 Task<void> Broker::finish_old_deletions() {
+  deletions_left_ = false;
   Env& env = per_shard_[0]->env;
   auto deleted = co_await cluster_.deleted_topics();
   if (!deleted.ok()) co_return;
@@ -64,9 +65,12 @@ Task<void> Broker::finish_old_deletions() {
     bool gone = all_directories_online();  // else some of it may lie where nobody can look
     for (auto& directory : directories_) {
       if (!directory.online()) continue;
+      if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
       auto removed = co_await offload(env, [&] { return directory.data->remove_topic_data(id); });
+      directory_calls_.release(1);
       if (!removed.ok()) {
         gone = false;
+        deletions_left_ = true;
         log_warn("broker", "data of a deleted topic could not be removed", {{"error", removed.error().message()}});
       }
     }

@@ -42,6 +42,7 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
   metastore::TopicRecord record{
       .name = spec.name, .id = topic->id, .created = control.env.clock.wall(), .configs = spec.configs};
   std::vector<OpenJob> jobs(static_cast<std::size_t>(partitions));
+  if (deletions_left_ && !validate_only) co_await finish_old_deletions();
   for (std::int32_t p = 0; p < partitions; ++p) {
     OpenJob& job = jobs[static_cast<std::size_t>(p)];
     job.topic = topic.get();
@@ -68,6 +69,8 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
   if (failed() == jobs.end()) co_await for_all(jobs, &Broker::lead);
   if (failed() != jobs.end()) {
     Error why = failed()->outcome.error();
+    // Another topic's directory has the name. Clients know of no such error.
+    if (why == Errc::inconsistent_topic_id) why = Error(Errc::disk_failed, why.message());
     // The topic exists for the metastore now: take it back, so that the name is free for another try.
     log_error("broker", "topic could not be created", {{"topic", spec.name}, {"error", why.message()}});
     (void)co_await cluster_.delete_topic(spec.name, topic->id);
@@ -122,13 +125,11 @@ Task<void> Broker::remove_data(TopicRef topic) {
     Uuid unique = Uuid::from_random(env.rng.next(), env.rng.next());
     auto free = co_await directory_calls_.acquire(1);
     if (!free.ok()) co_return;
-    auto removed = co_await offload(env, [&]() -> Result<void> {
-      MR_TRY(std::string trash, dir.move_to_trash(name, unique));
-      return dir.remove_trash(trash);
-    });
+    auto removed = co_await offload(env, [&] { return dir.remove_partition(name, topic->id, unique); });
     directory_calls_.release(1);
     if (!removed.ok()) {
-      all_gone = false;  // the tombstone stays: the next start tries again
+      all_gone = false;  // the tombstone stays: who wants the name, or the next start, tries again
+      deletions_left_ = true;
       log_warn("broker", "data of a deleted topic could not be removed",
                {{"partition", name.to_string()}, {"error", removed.error().message()}});
     }

@@ -291,6 +291,24 @@ Result<void> DataDir::remove_trash(const std::string& path) {
   return settle_stale_lines();
 }
 
+Result<void> DataDir::remove_partition(const TopicPartition& partition, TopicId owner, Uuid unique) {
+  const std::string path = partition_path(partition);
+  auto id = read_partition_metadata(files_, path);
+  if (!id.ok() && id.code() != Errc::not_found) return std::move(id).error();
+  bool ours = id.ok() && *id == owner;
+  if (!id.ok()) {
+    auto entries = files_.list(path);
+    if (!entries.ok()) return entries.code() == Errc::not_found ? Result<void>() : std::move(entries).error();
+    ours = std::ranges::none_of(*entries, [](const DirEntry& entry) { return entry.name.ends_with(kLogSuffix); });
+  }
+  if (!ours) {
+    log_warn("storage", "a directory that is not the deleted topic's is left alone", {{"directory", path}});
+    return {};
+  }
+  MR_TRY(std::string trash, move_to_trash(partition, unique));
+  return remove_trash(trash);
+}
+
 /// Being trash is the evidence: the rename came after the decision was durable.
 Result<void> DataDir::remove_old_trash() {
   MR_TRY(auto entries, files_.list(path_));

@@ -84,6 +84,9 @@ class DataDir {
   /// being taken. The log must be closed or dropped. Returns the new path. A missing directory is fine.
   Result<std::string> move_to_trash(const TopicPartition& partition, Uuid unique);
   Result<void> remove_trash(const std::string& path);
+  /// Both halves, for a partition of `owner`. What partition.metadata gives to another topic, or holds segments without
+  /// saying whose they are, is left alone: there is no evidence that it may go (design section 5 rule 7).
+  Result<void> remove_partition(const TopicPartition& partition, TopicId owner, Uuid unique);
   /// Removes every directory, trash or not, whose partition.metadata names `id`.
   Result<void> remove_topic_data(TopicId id);
 

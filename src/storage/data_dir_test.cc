@@ -153,6 +153,29 @@ TEST(DataDir, DeletedPartitionsStayDeleted) {
   EXPECT_TRUE(dir->move_to_trash(kPartition, Uuid{1, 2}).ok()) << "a missing directory is fine";
 }
 
+TEST(DataDir, RemovesNoPartitionWithoutEvidence) {
+  set_log_level(LogLevel::off);
+  sim::Disk disk(1);
+  auto dir = must_open(disk);
+  const TopicId owner{Uuid{1, 1}};
+  EXPECT_TRUE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok()) << "a missing directory is fine";
+  make_partition(disk, "orders-3", Uuid{2, 2});
+  EXPECT_TRUE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok());
+  EXPECT_TRUE(*disk.exists("/data/orders-3")) << "another topic's";
+  ASSERT_TRUE(disk.remove("/data/orders-3/partition.metadata").ok());
+  put(disk, "/data/orders-3/00000000000000000000.log", "records");
+  EXPECT_TRUE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok());
+  EXPECT_TRUE(*disk.exists("/data/orders-3")) << "somebody's records";
+  ASSERT_TRUE(disk.remove("/data/orders-3/00000000000000000000.log").ok());
+  EXPECT_TRUE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok());
+  EXPECT_FALSE(*disk.exists("/data/orders-3")) << "nobody's, and empty";
+  make_partition(disk, "orders-3", owner.v);
+  disk.add_fault({.op = sim::DiskOp::open, .path_contains = "partition.metadata"});
+  EXPECT_FALSE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok());
+  EXPECT_TRUE(dir->remove_partition(kPartition, owner, Uuid{5, 5}).ok());
+  EXPECT_FALSE(*disk.exists("/data/orders-3"));
+}
+
 TEST(DataDir, LongestTopicNameFitsInTheTrash) {
   sim::Disk disk(1);
   auto dir = must_open(disk);
