@@ -214,6 +214,16 @@ Result<void> DataDir::write_checkpoints(const Checkpoints& checkpoints) {
   return {};
 }
 
+Result<void> DataDir::save_log_start(const TopicPartition& partition, Offset start) {
+  OffsetCheckpoint starts = loaded_.log_starts;
+  Offset& known = starts[partition];
+  if (start <= known) return {};
+  known = start;
+  MR_TRY_VOID(write_checkpoint(kLogStartName, starts));
+  loaded_.log_starts = std::move(starts);
+  return {};
+}
+
 namespace {
 Offset find_offset(const OffsetCheckpoint& offsets, const TopicPartition& partition) {
   auto found = offsets.find(partition);

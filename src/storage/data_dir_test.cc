@@ -102,6 +102,35 @@ TEST(DataDir, CheckpointsComeBack) {
   EXPECT_EQ(dir->log_start({"orders", PartitionIndex{4}}), Offset{0});
 }
 
+// The power goes after each single change on the disk: the start that comes back is the one before or the new one, and
+// the new one once the call has returned.
+TEST(DataDir, ASavedLogStartIsDurable) {
+  const TopicPartition other{"orders", PartitionIndex{4}};
+  for (auto mode : {sim::CrashMode::lose_unsynced, sim::CrashMode::random, sim::CrashMode::keep_all}) {
+    bool returned = false;
+    for (std::uint64_t changes = 1; !returned; ++changes) {
+      ASSERT_LT(changes, 100u);
+      sim::Disk disk(changes);
+      auto dir = must_open(disk);
+      ASSERT_TRUE(disk.sync_directory("/").ok());
+      ASSERT_TRUE(dir->write_checkpoints({.recovery_points = {}, .log_starts = {{other, Offset{7}}}}).ok());
+      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{5}).ok());
+      disk.crash_after(changes, mode);
+      (void)dir->save_log_start(kPartition, Offset{9});
+      returned = !disk.crashed();
+      dir.reset();
+      if (returned) disk.crash(mode);
+      if (!returned) disk.restart();
+      dir = must_open(disk);
+      Offset found = dir->log_start(kPartition);
+      EXPECT_TRUE(found == Offset{9} || (!returned && found == Offset{5})) << found.v << " after " << changes;
+      EXPECT_EQ(dir->log_start(other), Offset{7});
+      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{3}).ok());
+      EXPECT_EQ(dir->log_start(kPartition), found) << "it never goes back";
+    }
+  }
+}
+
 TEST(DataDir, DamagedCheckpointIsDoneWithout) {
   set_log_level(LogLevel::off);
   sim::Disk disk(1);
