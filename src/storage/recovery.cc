@@ -425,6 +425,7 @@ Result<void> Recovery::choose_after_clean_stop() {
   if (lacks_seal(bases_.size() - 1)) look_.back() = true;
   if (look_.back()) return {};
   auto end = log_.segments.back()->resume();
+  log_.segments.back()->close_files();  // an idle partition takes no descriptor
   if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
   // A clean stop knows the end exactly; only a directory from elsewhere may lack all that says so.
   if (end.ok() && (*end == evidence_ || evidence_ == Offset{0})) {

@@ -163,3 +163,33 @@ def recovery_progress(ctx):
         with b.connect() as c:
             for p in range(4):
                 assert sum(len(rk.records_of(x)) for x in c.all_batches("t", p)) == 50
+
+
+@scenario("offsets-far-from-zero")
+def far_from_zero(ctx):
+    """A log whose start is 2^62: produced to, killed, fetched, listed."""
+    far = 1 << 62
+    with contextlib.closing(Millrace(ctx.options.binary).start()) as b:
+        with b.connect() as c:
+            c.create_topic("t", 1, {"segment.ms": "1"})
+        assert b.stop() == 0
+        path = os.path.join(b.data, "t-0")
+        for name in os.listdir(path):
+            if name != "partition.metadata":
+                os.unlink(os.path.join(path, name))
+        with open(os.path.join(b.data, "log-start-offset-checkpoint"), "w") as f:
+            f.write(f"0\n1\nt 0 {far}\n")
+        b.start()
+        with b.connect() as c:
+            for i in range(5):
+                answer = c.produce("t", rk.batch([b"%d" % i] * 3, timestamp=1000 * i))
+                assert (answer["ErrorCode"], answer["BaseOffset"]) == (0, far + 3 * i), answer
+        b.restart("kill")
+        with b.connect() as c:
+            assert c.list_offset("t", -2)["Offset"] == far and c.list_offset("t", -1)["Offset"] == far + 15
+            values = [r["value"] for x in c.all_batches("t", 0, far) for r in rk.records_of(x)]
+            assert values == [b"%d" % i for i in range(5) for _ in range(3)], values
+            assert c.list_offset("t", 3000)["Offset"] == far + 9
+            assert c.fetch("t", far - 1)["ErrorCode"] == 1, "OFFSET_OUT_OF_RANGE"
+            assert c.produce("t", rk.batch([b"on"]))["BaseOffset"] == far + 15
+        assert b.stop() == 0
