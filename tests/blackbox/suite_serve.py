@@ -67,6 +67,40 @@ def stops(ctx):
                 assert time.monotonic() - started < 5, "within seconds"
 
 
+@scenario("scrub-finds-a-flipped-bit")
+def scrub_finds(ctx):
+    """A bit rots in a closed segment that nobody reads: an event, a metric, and CORRUPT_MESSAGE for that batch alone."""
+    def metric(b, name, label=""):
+        lines = [line for line in http(b, "/metrics")[2].splitlines() if line.startswith(name) and label in line]
+        assert lines, f"no metric {name}"
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    with Fresh(ctx, args=["--set", "log.segment.bytes=1MiB", "--set", "log.scrub.interval.ms=200"]) as b:
+        with b.connect() as c:
+            c.create_topic("t")
+            for i in range(8):
+                assert c.produce("t", rk.batch([b"%d" % i + b"x" * 300_000]))["ErrorCode"] == 0
+            # A pass over whole files first.
+            passes = "millrace_scrub_segments_total"
+            wait_until(lambda: metric(b, passes) >= 3 and metric(b, "millrace_scrub_finished_seconds") > 0, 20, "a pass")
+            found = ("millrace_corrupt_ranges_total", 'found_by="scrub"')
+            assert metric(b, *found) == 0
+            with open(os.path.join(b.data, "t-0", "0" * 20 + ".log"), "r+b") as f:
+                f.seek(400_000)
+                byte = f.read(1)[0]
+                f.seek(400_000)
+                f.write(bytes([byte ^ 16]))
+            wait_until(lambda: metric(b, *found) == 1, 20, "the scrub to find it")
+            assert re.search(r"damaged.*first_offset=1 next_offset=2", b.log_tail(200)), b.log_tail(50)
+            corrupt_message = 2
+            assert c.fetch("t", 1)["ErrorCode"] == corrupt_message
+            for good in (0, 2, 7):
+                assert c.fetch("t", good)["ErrorCode"] == 0, good
+            assert metric(b, "millrace_corrupt_answers_total") >= 1
+            assert c.produce("t", rk.batch([b"goes on"]))["ErrorCode"] == 0
+        assert metric(b, "millrace_scrub_bytes_total") > 1_000_000
+
+
 @scenario("second-start-on-the-same-data")
 def second_start(ctx):
     with Fresh(ctx) as b:

@@ -504,7 +504,7 @@ void print_tally(const Tally& tally) {
       tally.trials, tally.untouched, tally.offsets, tally.corrupt, tally.out_of_range, tally.refused, tally.scrub_only);
   for (const auto& [what, count] : tally.harms) fmt::print("  {:>6} {}\n", count, what);
   for (const auto& [what, count] : tally.undetectable) fmt::print("  {:>6} undetectable: {}\n", count, what);
-  fmt::print("  {:>6} noticed by log verify, {} not (nothing lost that was answered for and sealed)\n", tally.verified,
+  fmt::print("  {:>6} noticed by log verify, {} not: without consequence, or among the undetectable\n", tally.verified,
              tally.not_verified);
 }
 
