@@ -6,8 +6,9 @@ namespace mr::broker {
 
 namespace {
 constexpr Duration kCheckpointInterval = std::chrono::seconds(60);  // Kafka's log.flush.offset.checkpoint.interval.ms
-/// What was not read for so long may have left the page cache and is checked again.
-constexpr Duration kForgetChecksInterval = std::chrono::minutes(5);
+/// What was not read for so long may have left the page cache and is checked again; what was not written to needs no
+/// descriptors.
+constexpr Duration kIdleAfter = std::chrono::minutes(5);
 
 /// A setting in milliseconds, as a time that can be added to now: "never" is a year here.
 Duration bounded(std::int64_t ms) { return Millis(std::min<std::int64_t>(ms, 365ll * 86'400'000)); }
@@ -15,14 +16,17 @@ Duration bounded(std::int64_t ms) { return Millis(std::min<std::int64_t>(ms, 365
 
 Task<void> Broker::retention_loop(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
-  TimePoint forgotten = shard.env.now();
+  TimePoint looked = shard.env.now();
   for (;;) {
     auto slept = co_await sleep_until(shard.env.now() + bounded(settings_.config.log_retention_check_interval_ms));
     if (!slept.ok()) co_return;
     co_await apply_retention(id);
-    if (shard.env.now() < forgotten + kForgetChecksInterval) continue;
-    for (auto& [key, partition] : shard.partitions) partition->log().forget_checks();
-    forgotten = shard.env.now();
+    if (shard.env.now() < looked + kIdleAfter) continue;
+    for (auto& [key, partition] : shard.partitions) {
+      partition->log().forget_checks();
+      partition->rest_if_idle();
+    }
+    looked = shard.env.now();
   }
 }
 

@@ -322,6 +322,16 @@ Task<void> Partition::apply_retention(WallMillis now) {
   log_info("replication", "retention moved the log start", {{"partition", name_.to_string()}, {"log_start", start.v}});
 }
 
+void Partition::rest_if_idle() {
+  Offset before = std::exchange(end_at_last_rest_, log_->log_end());
+  if (stopped_ || failed_ || before != end_at_last_rest_) return;
+  if (log_->synced_end() < log_->log_end()) {
+    start_sync();  // the descriptors go next time
+  } else {
+    log_->close_idle_files();
+  }
+}
+
 Task<Result<void>> Partition::flush() {
   TimePoint give_up = env_.now() + kFlushPatience;
   while (log_->durable_end() < log_->log_end()) {

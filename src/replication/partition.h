@@ -132,6 +132,9 @@ class Partition final : public CommitMember {
 
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);
+  /// Called every few minutes: when nothing was appended since the call before, what is left to sync is synced, and
+  /// then all descriptors are given back.
+  void rest_if_idle();
   /// Makes durable what is appended, whatever the policy; for a clean stop and flush.ms. Errors: disk_failed;
   /// resource_exhausted when no descriptor comes free within seconds.
   Task<Result<void>> flush();
@@ -190,6 +193,7 @@ class Partition final : public CommitMember {
   std::uint32_t background_ = 0;  ///< between begin_background() and end_background()
   std::int64_t unsynced_messages_ = 0;
   TimerId flush_timer_{};
+  Offset end_at_last_rest_{-1};
   std::optional<Error> put_off_;  ///< why the last round did not end
   WatermarkWatcher* first_watcher_ = nullptr;
   PartitionStats stats_;

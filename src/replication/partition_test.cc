@@ -8,6 +8,7 @@
 #include "model/batch_builder.h"
 #include "runtime/shards.h"
 #include "sim/world.h"
+#include "storage/partition_log.h"
 
 namespace mr::replication {
 namespace {
@@ -101,6 +102,42 @@ TEST(Partition, StopsThoughItCannotCommit) {
   EXPECT_LT(f.world.now() - before, 10s);
   f.world.run_for(10s);  // nothing may be left that touches the log
   EXPECT_EQ(f.run(f.partition->close_log()).code(), Errc::resource_exhausted);
+}
+
+// A broker has thousands of partitions that nobody writes to at the moment: they hold no descriptors.
+TEST(Partition, AnIdleOneGivesItsDescriptorsBack) {
+  Fixture f;
+  auto& log = dynamic_cast<storage::PartitionLog&>(f.partition->log());
+  ASSERT_TRUE(f.append());
+  f.partition->rest_if_idle();
+  EXPECT_EQ(log.open_segments(), 1u) << "written to since the call before";
+  ASSERT_TRUE(f.run(f.partition->flush()).ok());
+  f.partition->rest_if_idle();
+  EXPECT_EQ(log.open_segments(), 0u);
+  ASSERT_TRUE(f.append());
+  ASSERT_TRUE(f.run(f.partition->flush()).ok());
+  EXPECT_EQ(log.log_end(), Offset{2});
+  EXPECT_EQ(f.partition->high_watermark(), Offset{2});
+}
+
+// Not one whose file is not synced: a later descriptor might not hear that writing it back has failed.
+TEST(Partition, AnIdleOneSyncsBeforeItCloses) {
+  Fixture f;
+  auto& log = dynamic_cast<storage::PartitionLog&>(f.partition->log());
+  f.partition->set_config({.flush_messages = 1000});
+  ASSERT_TRUE(f.append());
+  f.partition->rest_if_idle();
+  EXPECT_EQ(log.synced_end(), Offset{0});
+  auto idle = [](Partition& partition) -> Task<void> {
+    partition.rest_if_idle();
+    co_return;
+  };
+  f.run(idle(*f.partition));
+  EXPECT_EQ(log.open_segments(), 1u);
+  f.world.run_for(1s);
+  EXPECT_EQ(log.synced_end(), Offset{1});
+  f.run(idle(*f.partition));
+  EXPECT_EQ(log.open_segments(), 0u);
 }
 
 TEST(Partition, TheLargestTimestampIsThatOfTheRecords) {

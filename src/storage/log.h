@@ -208,6 +208,8 @@ class Log {
   /// Called every few minutes: what was not read since the call before is no longer known to be good (it may have left
   /// the page cache).
   virtual void forget_checks() = 0;
+  /// Gives back all descriptors when everything is synced and no round is under way; they come back with use.
+  virtual void close_idle_files() = 0;
 
   /// First batch whose largest timestamp is at or after `timestamp` and that lies below `end`: its file range, so that
   /// the caller can look for the exact record inside (traps.md 72). Empty when none.

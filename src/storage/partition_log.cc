@@ -268,6 +268,13 @@ Result<void> PartitionLog::close() {
   return {};
 }
 
+void PartitionLog::close_idle_files() {
+  // A file that is not synced stays open: whoever opened it again might not hear that writing it back has failed.
+  if (closed_ || failed_ || sync_running_ || seals_ || replacement_ || synced_end_ < log_end_) return;
+  for (auto& segment : segments_) segment->close_files();
+  open_sealed_.clear();
+}
+
 std::size_t PartitionLog::open_segments() const {
   return static_cast<std::size_t>(std::ranges::count_if(segments_, [](const auto& s) { return s->has_open_files(); }));
 }

@@ -42,6 +42,7 @@ class PartitionLog : public Log {
   void note_check(const SegmentRef& segment, const BatchRange& range, const Result<BatchCheck>& outcome) override;
   std::size_t note_damage(const SegmentRef& segment, Damage damage) override;
   void forget_checks() override;
+  void close_idle_files() override;
   Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
 
