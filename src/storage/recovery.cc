@@ -19,8 +19,9 @@ namespace mr::storage {
 namespace {
 
 constexpr std::size_t kScanChunkBytes = 256u << 10;
-/// How far back a clean start looks for the last batches of producers.
+/// How far back a start looks for the last batches of producers. After a crash more of them wait for an answer.
 constexpr std::uint64_t kRefillBytes = 256u << 10;
+constexpr std::uint64_t kRefillBytesAfterCrash = 4u << 20;
 constexpr std::size_t kRefillChunkBytes = 4096;
 
 /// One opening of one directory.
@@ -551,13 +552,14 @@ Result<void> Recovery::replay_producers() {
 /// (Apache Kafka then answers out of order). They mostly lie in the last stretch of the log: read it again.
 Result<void> Recovery::refill_producers() {
   if (log_.producers.size() == 0) return {};
+  const std::uint64_t wanted = options_.clean_stop ? kRefillBytes : kRefillBytesAfterCrash;
   std::size_t first = log_.segments.size();
   std::uint64_t bytes = 0;
-  while (first > 0 && bytes < kRefillBytes) bytes += log_.segments[--first]->size();
+  while (first > 0 && bytes < wanted) bytes += log_.segments[--first]->size();
   ProducerTable tail;
   for (std::size_t i = first; i < log_.segments.size(); ++i) {
     Segment& segment = *log_.segments[i];
-    std::uint64_t skipped = i == first && bytes > kRefillBytes ? bytes - kRefillBytes : 0;
+    std::uint64_t skipped = i == first && bytes > wanted ? bytes - wanted : 0;
     MR_TRY(std::uint64_t position, segment.offset_index().position_before(skipped));
     if (position >= segment.size()) continue;
     MR_TRY(auto file, segment.file());

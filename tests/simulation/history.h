@@ -91,6 +91,7 @@ class History {
   };
   /// Of the logs that nothing is deleted from; empty when they have no bytes yet.
   std::optional<Place> some_log_byte();
+  std::optional<std::byte> byte_at(const Place& place);
 
   void make_peace();
   bool consumers_caught_up() const;

@@ -162,6 +162,13 @@ std::optional<History::Place> History::some_log_byte() {
   return places[rng_.below(places.size())];
 }
 
+std::optional<std::byte> History::byte_at(const Place& place) {
+  std::byte byte{};
+  auto file = host_.disk().open(place.path, OpenMode::read);
+  if (!file.ok() || (*file)->read_at({&byte, 1}, place.position).value_or(0) == 0) return std::nullopt;
+  return byte;
+}
+
 /// The medium damages what a clean stop has left; some lives later it reads right again. In between nothing of it may
 /// be cut, made up or left out: who asks for it hears CORRUPT_MESSAGE, all else goes on. After that everything is
 /// there.
@@ -176,10 +183,9 @@ void History::flipped_bits() {
     if (auto at = some_log_byte()) flipped.push_back(*at);
   }
   for (const Place& at : flipped) note(fmt::format("... bit {} of byte {} of {}", at.bit, at.position, at.path));
-  auto flip = [&] {
-    for (const Place& at : flipped) host_.disk().flip_bit(at.path, at.position, at.bit);
-  };
-  flip();
+  for (const Place& at : flipped) host_.disk().flip_bit(at.path, at.position, at.bit);
+  std::vector<std::optional<std::byte>> bad;
+  for (const Place& at : flipped) bad.push_back(byte_at(at));
   stage_.bad_reads_until = kForever;
   start_again();
   if (!fine()) return;
@@ -190,7 +196,9 @@ void History::flipped_bits() {
   if (!fine()) return;
   stop_cleanly();
   if (!fine()) return;
-  flip();
+  // What a start has put right from the commit journal stays right.
+  for (std::size_t i = 0; i < flipped.size(); ++i)
+    if (byte_at(flipped[i]) == bad[i]) host_.disk().flip_bit(flipped[i].path, flipped[i].position, flipped[i].bit);
   stage_.hit("sim.bits_flipped_back");
   start_again();
   stage_.bad_reads_until = world_.now() + seconds(1);  // for answers that are on their way
