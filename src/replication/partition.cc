@@ -198,7 +198,7 @@ Task<void> Partition::sync_rounds() {
     flush_wanted_ = false;
     auto ticket = log_->begin_sync();
     if (!ticket) {
-      failed_ = log_->failure().has_value();
+      failed_ = failed_ || log_->failure().has_value();
       // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
       if (!failed_ && log_->synced_end() < log_->log_end()) put_off(Errc::resource_exhausted);
       break;

@@ -232,6 +232,9 @@ Result<void> CommitJournal::Block::write() {
     MR_TRY(file_, files_.open(paths_[static_cast<std::size_t>(half_)], OpenMode::create_new));
     name_unsynced_ = true;
   }
+  // Before anything is written: want of a descriptor for it is then no failure.
+  if (name_unsynced_) MR_TRY_VOID(files_.sync_directory(directory_));
+  name_unsynced_ = false;
   MR_TRY_VOID(file_->write_at(bytes, position_));
   wrote_ = true;
   std::uint64_t end = position_ + bytes.size();
@@ -254,8 +257,6 @@ Result<void> CommitJournal::Block::sync() {
   // This block will say that all before it are on disk.
   if (previous_ != nullptr) MR_TRY_VOID(previous_->sync());
   MR_TRY_VOID(file_->sync());
-  if (name_unsynced_) MR_TRY_VOID(files_.sync_directory(directory_));
-  name_unsynced_ = false;
   synced_ = true;
   return {};
 }

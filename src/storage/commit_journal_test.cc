@@ -170,6 +170,17 @@ TEST(CommitJournal, ARefusedBlockOfTheOldHalfDoesNotShortenTheCheckpoint) {
   EXPECT_GT(w.blocks('b').back().floor, 1u);
 }
 
+TEST(CommitJournal, NoDescriptorForTheNameOfTheFileIsNoFailure) {
+  JournalWriter w;
+  ASSERT_TRUE(w.carry(0));
+  w.disk.add_fault({.op = sim::DiskOp::sync_directory, .path_contains = "/data", .error = Errc::resource_exhausted});
+  EXPECT_EQ(w.round().code(), Errc::resource_exhausted);
+  EXPECT_EQ(w.journal->failure(), std::nullopt);
+  w.journal->retry_growth();
+  ASSERT_TRUE(w.carry(0));
+  EXPECT_TRUE(w.round().ok());
+}
+
 TEST(CommitJournal, AFailedSyncIsFinal) {
   JournalWriter w;
   ASSERT_TRUE(w.carry(0));
