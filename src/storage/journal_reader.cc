@@ -179,7 +179,6 @@ void JournalEvidence::adopt(Journal& journal, std::vector<Block>& blocks) {
     floor = std::max(floor, block.header.floor);
     asserted = std::max(asserted, block.header.asserted);
   }
-  bool torn = false;
   std::uint64_t expected = floor;
   for (const Block& block : blocks) {
     std::uint64_t sequence = block.header.sequence;
@@ -194,15 +193,13 @@ void JournalEvidence::adopt(Journal& journal, std::vector<Block>& blocks) {
                  {"blocks", lost},
                  {"found_in", sources_[block.file].name}});
     }
-    torn = torn || (sequence > expected && sequence - 1 > asserted);
-    adopt_entries(journal, block, !torn);
+    adopt_entries(journal, block);
     expected = std::max(expected, sequence + 1);
   }
 }
 
-void JournalEvidence::adopt_entries(Journal& journal, const Block& block, bool carried_too) {
+void JournalEvidence::adopt_entries(Journal& journal, const Block& block) {
   for (const Block::Entry& entry : block.entries) {
-    if (entry.carries && !carried_too) continue;
     Known& known = journal.partitions[{entry.run.topic, entry.run.partition}];
     if (entry.carries) {
       known.carried.push_back({.run = entry.run, .file = block.file, .at = entry.at, .crc = entry.crc});

@@ -16,8 +16,8 @@ namespace mr::storage {
 ///
 /// Blocks count by session, shard and sequence; those below the largest floor are not needed. Of what is missing above
 /// it: up to the largest assertion it had been on disk, so the journal is *damaged* (an event; what the other blocks
-/// say still counts); beyond it the journal is *torn*: what is carried behind the hole was never answered for,
-/// durable statements behind it are still true.
+/// say still counts); beyond it only statements can be missing, since a block that carries is synced before the next
+/// one is written.
 ///
 /// Pool; evidence_of() from several threads at a time, the rest one call at a time and not beside it. Memory: an index
 /// entry per run, less than the files hold; carried bytes stay in the files.
@@ -71,7 +71,7 @@ class JournalEvidence {
   Result<std::vector<Block>> scan(std::size_t file) const;
   std::size_t journal_of(const JournalBlockHeader& header);
   void adopt(Journal& journal, std::vector<Block>& blocks);
-  static void adopt_entries(Journal& journal, const Block& block, bool carried_too);
+  static void adopt_entries(Journal& journal, const Block& block);
   Result<void> park(std::size_t journal);
   Result<void> remove_unused();
   void index();
