@@ -17,18 +17,11 @@ constexpr std::uint64_t kStepBytes = 1u << 20;
 /// The first pass begins at a random time within this, so that brokers started together do not scrub together.
 constexpr Duration kFirstPassWithin = std::chrono::minutes(10);
 
-bool same(const ScrubTarget& a, const ScrubTarget& b) {
-  return a.segment.base == b.segment.base && a.life == b.life &&
-         (a.segment.newest || (a.segment.end == b.segment.end && a.bytes == b.bytes));
-}
-
 /// On the partition's home shard. Retention or compaction may have taken the segment meanwhile: then what was found is
-/// of a file that nobody reads any more.
+/// of a file that nobody reads any more, and the log, which knows segments by base and life, leaves it out.
 std::size_t hand_over(ShardState& shard, PartitionKey key, const ScrubTarget& target, storage::Damage damage) {
   PartitionRef partition = shard.find(key.topic, key.partition);
   if (partition == nullptr || damage.empty()) return 0;
-  auto now = next_to_scrub(partition->log(), target.segment.base, !target.segment.newest);
-  if (!now || !same(*now, target)) return 0;
   std::size_t found = partition->note_damage({target.segment.base, target.life}, std::move(damage));
   if (found > 0) shard.env.probe.hit("scrub_found_damage");
   return found;
@@ -39,18 +32,18 @@ std::size_t hand_over(ShardState& shard, PartitionKey key, const ScrubTarget& ta
 std::optional<ScrubTarget> next_to_scrub(storage::Log& log, Offset from, bool closed) {
   if (log.failure()) return std::nullopt;
   const storage::LogConfig& config = log.config();
-  auto target = [&](Offset base, Offset end, std::uint64_t bytes, std::uint32_t life) {
+  auto target = [&](Offset base, Offset end, std::uint32_t life) {
     bool holes = config.compacted || !config.delete_old || base < log.cleaned_end();
     return ScrubTarget{
-        {.base = base, .end = end, .newest = !closed, .holes_allowed = holes}, log.place().directory, bytes, life};
+        {.base = base, .end = end, .newest = !closed, .holes_allowed = holes}, log.place().directory, life};
   };
   if (!closed) {
     Offset base = log.recovery_point();
     if (base < from || log.synced_end() <= base) return std::nullopt;
-    return target(base, log.synced_end(), 0, 0);  // compaction leaves it alone
+    return target(base, log.synced_end(), 0);  // compaction leaves it alone
   }
   for (const storage::SegmentFacts& facts : log.sealed_segments(log.synced_end()))
-    if (facts.base >= from) return target(facts.base, facts.end, facts.bytes, facts.life);
+    if (facts.base >= from) return target(facts.base, facts.end, facts.life);
   return std::nullopt;
 }
 

@@ -21,8 +21,7 @@ struct ScrubStats {
 struct ScrubTarget {
   storage::SegmentToVerify segment;
   std::string directory;
-  std::uint64_t bytes = 0;  ///< of a closed one: with another length it is not this file any more
-  std::uint32_t life = 0;   ///< as in SegmentRef
+  std::uint32_t life = 0;  ///< as in SegmentRef
 };
 
 /// The first segment of `log` at or above `from` to scrub: a closed one that is durable in its own file, or the one

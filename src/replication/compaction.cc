@@ -153,7 +153,7 @@ Task<Result<void>> compact(Env& env, Partition& partition, CompactionCandidate c
               {"records", counts.records_out}});
   } else {
     (void)co_await offload(env, [&] {
-      compactor.remove_output();
+      (void)compactor.remove_output();
       return Result<void>{};
     });
     if (outcome.code() == Errc::not_found && log.log_start() > first) outcome = Errc::conflict;  // retention was faster

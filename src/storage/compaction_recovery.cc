@@ -52,7 +52,11 @@ class Settlement {
   }
 
   Result<bool> stands_for_the_old(Offset base) {
-    if (base >= lowest_cleaned_) return false;
+    if (base >= lowest_cleaned_) {
+      // Split and not all of it ready: then the old one is there. If it is not, only this one is left.
+      MR_TRY(bool old_there, place_.files.exists(path(base, kLogSuffix)));
+      if (old_there) return false;
+    }
     auto end = end_of_segment_file(place_.files, swap_path(base, kLogSuffix), BatchScanner::Depth::checksums);
     if (!end.ok() && end.code() != Errc::corrupt_batch) return std::move(end).error();
     if (end.ok() && *end > base) {

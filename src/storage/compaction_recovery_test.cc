@@ -92,6 +92,17 @@ TEST(CompactionRecovery, SwapAtOrAboveUnfinishedOutputIsTakenBack) {
   EXPECT_FALSE(f.leftovers());
 }
 
+// An output that could not be removed must not speak against a group that has replaced its segments since.
+TEST(CompactionRecovery, SwapThatIsTheOnlyOneLeftIsNotTakenBack) {
+  Leftovers f;
+  f.write(f.path(0, ".log.cleaned"), {0, 1});
+  f.write(f.path(2, ".log.swap"), {3});
+  ASSERT_TRUE(f.disk.rename(f.path(2, kLogSuffix), f.path(2, ".log.deleted")).ok());
+  f.must_open();
+  EXPECT_EQ(f.offsets(), (Offsets{0, 1, 3, 4, 5}));
+  EXPECT_FALSE(f.leftovers());
+}
+
 TEST(CompactionRecovery, DamagedSwapDoesNotReplaceWhatReads) {
   Leftovers f;
   f.write(f.path(0, ".log.swap"), {1, 3});

@@ -223,7 +223,7 @@ Result<void> Compactor::write_out() {
 Result<Compactor::State> Compactor::end_group() {
   MR_TRY_VOID(write_out());
   if (!changed_) {
-    remove_output();
+    MR_TRY_VOID(remove_output());  // what stays behind would speak against the groups above
     ++group_;
     return State::working;
   }
@@ -250,14 +250,18 @@ CleanedGroup Compactor::take_group() {
   return {job_.sealed[group.first].base, job_.sealed[group.first + group.count - 1].end, std::move(output_)};
 }
 
-void Compactor::remove_output() {
+Result<void> Compactor::remove_output() {
   buffer_.clear();
   pending_.clear();
-  if (!output_) return;
+  if (!output_) return {};
   Offset base = output_->base();
   output_.reset();
-  for (std::string_view suffix : kReplacedSuffixes)
-    (void)place_.files.remove(segment_path(place_.directory, base, suffix) + std::string(kCleanedSuffix));
+  Result<void> outcome;
+  for (std::string_view suffix : kReplacedSuffixes) {
+    auto removed = place_.files.remove(segment_path(place_.directory, base, suffix) + std::string(kCleanedSuffix));
+    if (!removed.ok() && removed.code() != Errc::not_found) outcome = std::move(removed);
+  }
+  return outcome;
 }
 
 CompactionCounts Compactor::counts() const {

@@ -61,7 +61,7 @@ class Compactor {
   Result<State> step();
   CleanedGroup take_group();
   /// Removes `.cleaned` files of the group that is being written. Errors do not matter: the next start removes them.
-  void remove_output();
+  Result<void> remove_output();
 
   /// Below it every key has one record left, once all groups are in place.
   Offset cleaned_end() const { return map_end_; }

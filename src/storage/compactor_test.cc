@@ -51,7 +51,7 @@ struct Compacting : LogFixture {
     for (;;) {
       auto state = compactor.step();
       if (!state.ok()) {
-        compactor.remove_output();
+        (void)compactor.remove_output();
         return std::move(state).error();
       }
       if (*state == Compactor::State::done) break;

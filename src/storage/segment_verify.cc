@@ -50,8 +50,8 @@ Result<std::unique_ptr<SegmentVerifier>> SegmentVerifier::open(FileSystem& files
 
 Result<bool> SegmentVerifier::step(std::uint64_t bytes, const BatchVisit& visit) {
   auto more = read_on(bytes, visit);
-  // What is read once must not drive out what is read often.
-  if (!newest_) file_->drop_cache();
+  // What is read once must not drive out what is read often; but once in a segment, others may read it, too.
+  if (!newest_ && (!more.ok() || *more)) file_->drop_cache();
   return more;
 }
 
