@@ -127,6 +127,17 @@ TEST(JournalRestore, LeavesAloneWhatItMustNotTouch) {
   EXPECT_EQ(c.restore().conflicts, 2u) << "no such file";
 }
 
+// Who opened it empty would remove the journal, the only copy there is.
+TEST(JournalRestore, ALogWhoseFilesAreGoneIsNotOpenedEmpty) {
+  Carrier c;
+  c.must_open();
+  c.append_synced();
+  c.append_carried();
+  c.log.reset();
+  ASSERT_TRUE(c.disk.remove_all(c.options.directory).ok());
+  EXPECT_EQ(c.open().code(), Errc::corrupt_data);
+}
+
 TEST(JournalRestore, AFullDiskIsSaidAndHeals) {
   Carrier c;
   c.must_open();

@@ -256,7 +256,9 @@ Result<void> PartitionLog::close() {
     MR_TRY(auto synced, active().seal());
     for (auto& file : synced) MR_TRY_VOID(file->sync());
     if (auto facts = active().seal_facts(log_end_)) MR_TRY_VOID(write_seal(place_.files, place_.directory, *facts));
-    MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
+    // Written in place: one that may be the only one is left alone.
+    if (snapshot_ != log_end_)
+      MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_end_, producers_.encode_snapshot()));
     return place_.files.sync_directory(place_.directory);
   };
   Result<void> outcome = all();

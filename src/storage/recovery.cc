@@ -297,7 +297,10 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
   }
   scanned_epoch_ = walk.epoch();
   ScanEnd end{walk.next_offset(), walk.position(), walk.torn()};
-  if (!end.torn && file_bytes > Segment::kBytesMax) end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
+  // Not where more is known to follow: then the rest is damage, as the walk says.
+  bool last = index + 1 == bases_.size() || bases_[index + 1] > evidence_;
+  if (!end.torn && file_bytes > Segment::kBytesMax && last && end.next >= evidence_)
+    end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
   segment.set_damage(walk.damage(), end.torn ? end.position : file_bytes);
   note_seal(segment, std::move(chain), end.next);
   log_.counts.damaged_ranges += segment.damage().size();
@@ -325,6 +328,11 @@ Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
 }
 
 Result<void> Recovery::drop_segments_from(std::size_t index) {
+  if (index < bases_.size() && bases_[index] < evidence_)
+    return Error(Errc::corrupt_data,
+                 fmt::format("{}: what lies before {} does not lead up to it, but everything below {} had "
+                             "been synced; nothing is removed",
+                             place_.directory, bases_[index].v, evidence_.v));
   for (std::size_t i = index; i < bases_.size(); ++i) {
     log_warn("storage", "dropping a segment behind a torn tail",
              {{"file", segment_path(place_.directory, bases_[i], kLogSuffix)}});
@@ -609,7 +617,17 @@ Result<RecoveredLog> Recovery::run() {
   if (options_.clean_stop) evidence_ = std::max(evidence_, options_.recovery_point);
   MR_TRY_VOID(load_seals());
   pass_over_foreign_files();
+  // What producers have written between the snapshot and the first segment is not known any more (a full disk may have
+  // cost the snapshots behind it): better to know nothing of a producer than its past.
+  if (!bases_.empty() && snapshot_ < bases_.front()) log_.producers = ProducerTable{};
   if (bases_.empty()) {
+    // A name that was lost with the directory's last sync, or a crash between the two: neither may happen again.
+    if (existed) MR_TRY_VOID(place_.files.sync_directory(parent_directory(place_.directory)));
+    for (const CommitEvidence::Carried& carried : options_.evidence.carried)
+      if (carried.run.next > std::max(snapshot_, options_.log_start))
+        return Error(Errc::corrupt_data, fmt::format("{}: no segment is there, but the commit journal carries answered "
+                                                     "records of it from offset {} on; nothing is removed",
+                                                     place_.directory, carried.run.base.v));
     Offset base = std::max(options_.log_start, evidence_);
     if (base > Offset{0}) {
       ++log_.counts.damaged_files;

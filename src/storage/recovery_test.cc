@@ -148,6 +148,32 @@ TEST(Recovery, MissingShortAndForeignFilesAreRanges) {
 
 // Apache Kafka's compaction gives up the segments it has rewritten under the same names. They say nothing about what
 // lies below them; what retention gave up does.
+// A file that has grown out of bounds takes nothing that lies behind it along.
+TEST(Recovery, AFileBeyond2GiBTakesNoOtherSegmentAlong) {
+  LogFixture f;
+  f.options.config.segment_bytes = 2000;
+  f.must_open();
+  while (f.log->segments() < 4) ASSERT_TRUE(f.append({.value_bytes = 700}).ok() && f.sync().ok());
+  Offset end = f.log->log_end();
+  ASSERT_TRUE(f.log->close().ok());
+  f.log.reset();
+  std::string first = segment_path(f.options.directory, Offset{0}, kLogSuffix);
+  auto file = f.disk.open(first, OpenMode::read_write);
+  ASSERT_TRUE((*file)->truncate(std::uint64_t{3} << 30).ok());
+  ASSERT_TRUE((*file)->sync().ok());
+  auto names = [&] {
+    std::vector<std::string> logs;
+    for (const DirEntry& entry : *f.disk.list(f.options.directory))
+      if (entry.name.ends_with(kLogSuffix)) logs.push_back(entry.name);
+    std::ranges::sort(logs);
+    return logs;
+  };
+  auto before = names();
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), end);
+  EXPECT_EQ(names(), before);
+}
+
 TEST(Recovery, SegmentsGivenUpByCompactionTakeNothingWithThem) {
   LogFixture f;
   f.options.config.segment_bytes = 1000;
