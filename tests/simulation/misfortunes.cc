@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "sim/network.h"
+#include "storage/segment_names.h"
 #include "tests/simulation/history.h"
 
 namespace mr::sim {
@@ -178,6 +179,9 @@ void History::flipped_bits() {
   note("bits flip");
   stop_cleanly();
   if (!fine()) return;
+  // A full disk may have kept it from being clean; then the end of a log cannot be told from a torn one.
+  auto clean = host_.disk().exists(fmt::format("/data/{}", storage::kCleanMarkerName));
+  if (!clean.ok() || !*clean) return start_again();
   std::vector<Place> flipped;
   for (std::uint64_t i = rng_.between(1, 3); i > 0; --i) {
     if (auto at = some_log_byte()) flipped.push_back(*at);

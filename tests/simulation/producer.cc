@@ -49,6 +49,7 @@ Task<bool> Producer::get_producer_id(Link& link) {
     co_return false;
   }
   id_ = answer->body.producer_id.v;
+  known_ = false;
   epoch_ = answer->body.producer_epoch.v;
   seat_.stage.ledger.producer_id(id_);
   next_sequence_ = 0;
@@ -149,7 +150,10 @@ Task<void> Producer::talk(Link& link) {
   bool flight_failed = false;
   std::size_t kept = 0;
   while (!finished() && seat_.stage.ledger.ok()) {
-    bool may_send = !flight_failed && in_flight_ < plan_.pipeline;
+    // A partition takes any first sequence of a producer that it does not know, as Apache Kafka does: when the first
+    // batch is refused, the second must not be there already.
+    std::size_t pipeline = plan_.idempotent && !known_ ? 1 : plan_.pipeline;
+    bool may_send = !flight_failed && in_flight_ < pipeline;
     if (may_send && in_flight_ == open_.size() && !seat_.stage.stop_producing) {
       if (draws().one_in(2) && !co_await pause(seat_, Millis(60))) co_return;  // bursts, so that pipelines fill
       make_next();
@@ -181,6 +185,7 @@ Task<void> Producer::talk(Link& link) {
     }
     --in_flight_;
     if (!flight_failed && (verdict->acked || !plan_.idempotent)) {
+      known_ = known_ || verdict->acked;
       open_.pop_front();
       resending = resending && in_flight_ < open_.size();
     } else {

@@ -67,6 +67,7 @@ class Producer {
   std::int64_t id_ = -1;
   std::int16_t epoch_ = -1;
   std::int32_t next_sequence_ = 0;
+  bool known_ = false;  ///< something of this id was acknowledged
   std::uint64_t next_number_ = 0;
   std::deque<Batch> open_;     ///< made and not acknowledged, in order
   std::size_t in_flight_ = 0;  ///< of these, sent on the present link
