@@ -28,8 +28,8 @@ struct Options {
   double seconds = 0.7;
   int outstanding = 1000;  ///< appends that wait for their commit, over all partitions
   std::vector<int> partitions = {1, 100, 1000};
-  int block_kib = 1024;  ///< what one block of the journal holds
-  int half_mib = 32;     ///< what is carried before files have to be synced
+  int block_kib = 4096;  ///< what one block of the journal holds
+  int half_mib = 128;    ///< what is carried before files have to be synced
   std::vector<int> record_bytes = {100, 1024, 16'000, 65'000};
 };
 

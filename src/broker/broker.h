@@ -19,10 +19,10 @@
 
 namespace mr::broker {
 
-/// Of each shard's commit journal in each log directory (docs/performance.md); tests take small ones.
+/// Of each shard's commit journal in each log directory; tests take small ones.
 struct JournalSizes {
-  std::uint64_t half_bytes = 32u << 20;
-  std::uint64_t block_bytes_max = 1u << 20;
+  std::uint64_t half_bytes = 0;              ///< 0: by the disk (disk_space.h)
+  std::uint64_t block_bytes_max = 4u << 20;  ///< at most a quarter of a half
   std::uint64_t grow_bytes = 1u << 20;
 };
 

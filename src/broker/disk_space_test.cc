@@ -17,6 +17,14 @@ TEST(DiskSpace, TheDefaultReserveLeavesSmallDisksUsable) {
   EXPECT_EQ(reserve_of(0, false, 1024 * kMiB), 0u);
 }
 
+TEST(DiskSpace, JournalsLeaveSmallDisksUsable) {
+  EXPECT_EQ(journal_half(1ull << 40, 2), 128 * kMiB);
+  EXPECT_EQ(journal_half(32ull << 30, 2), 64 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 64), 64 * kMiB);
+  EXPECT_EQ(journal_half(100 * kMiB, 2), 8 * kMiB);
+  EXPECT_EQ(journal_half(0, 2), 8 * kMiB);
+}
+
 TEST(DiskSpace, HealsAboveWhereItGotLow) {
   EXPECT_FALSE(is_low(false, 80, 80));
   EXPECT_TRUE(is_low(false, 79, 80));

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "broker/broker.h"
+#include "broker/disk_space.h"
 #include "broker/open_partition.h"
 #include "broker/place_partitions.h"
 
@@ -175,17 +176,25 @@ std::uint64_t Broker::damaged_journal_blocks() const {
 Task<void> Broker::make_group_commits() {
   Env& env = per_shard_[0]->env;
   Uuid session = Uuid::from_random(env.rng.next(), env.rng.next());
+  std::vector<std::uint64_t> halves(directories_.size(), journal_.half_bytes);
+  for (std::size_t d = 0; d < halves.size(); ++d) {
+    LogDirectory& directory = directories_[d];
+    if (halves[d] != 0 || !directory.online()) continue;
+    auto space = co_await offload(env, [&] { return directory.data->files().space(directory.path); });
+    halves[d] = journal_half(space.ok() ? space->total_bytes : 0, shards_.count());
+  }
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
-    co_await shards_.call(ShardId{s}, [this, s, session] {
+    co_await shards_.call(ShardId{s}, [this, s, session, &halves] {
       ShardState& shard = *per_shard_[s];
-      for (LogDirectory& directory : directories_) {
+      for (std::size_t d = 0; d < directories_.size(); ++d) {
+        LogDirectory& directory = directories_[d];
         auto& commit = shard.commits.emplace_back();
-        if (!directory.online()) continue;
+        if (!directory.online() || halves[d] == 0) continue;
         storage::CommitJournal::Options options{.directory = directory.path,
                                                 .shard = s,
                                                 .session = session,
-                                                .half_bytes = journal_.half_bytes,
-                                                .block_bytes_max = journal_.block_bytes_max,
+                                                .half_bytes = halves[d],
+                                                .block_bytes_max = std::min(journal_.block_bytes_max, halves[d] / 4),
                                                 .grow_bytes = journal_.grow_bytes};
         auto journal = std::make_unique<storage::CommitJournal>(directory.data->files(), std::move(options));
         storage::DirectoryFiles* files = &directory.data->files();
