@@ -27,8 +27,8 @@ constexpr std::uint64_t kProgressEveryBytes = 4u << 20;
 
 /// The entries of one index file, walked beside the batches.
 struct IndexCursor {
-  std::string path;
-  std::vector<std::byte> bytes;
+  std::string path = {};
+  std::vector<std::byte> bytes = {};
   std::size_t entry_bytes;
   std::size_t at = 0;
 
@@ -50,6 +50,7 @@ class Verifier {
   Result<void> load_evidence();
   void check_names();
   void pass_over_foreign_segments();
+  bool unwritten(Offset base) const;
   void check_missing_seals();
   Result<void> check_segment(std::size_t index);
   void report_damage(const std::string& path, const SegmentVerdict& verdict, std::vector<VerifyProblem> found);
@@ -193,13 +194,20 @@ void Verifier::pass_over_foreign_segments() {
   });
 }
 
+/// A newest segment without a batch: its other files come with the first one.
+bool Verifier::unwritten(Offset base) const {
+  if (base != bases_.back()) return false;
+  auto file = files_.open(segment_path(directory_, base, kLogSuffix), OpenMode::read);
+  return file.ok() && (*file)->size().value_or(1) == 0;
+}
+
 /// Every segment behind one that has a seal gets its own at a roll, and the newest at a clean stop; that of a
 /// compacted one may have been lost in a crash.
 void Verifier::check_missing_seals() {
   if (!closed() || !around_->closed_here || !never_compacted()) return;
   for (Offset base : bases_) {
     bool older_sealed = !sealed_until_.empty() && sealed_until_.begin()->first < base;
-    if ((base == bases_.back() || older_sealed) && !seals_.contains(base))
+    if ((base == bases_.back() || older_sealed) && !seals_.contains(base) && !unwritten(base))
       report_.add({Kind::side_file, name_of(base, kSealSuffix), 0, base, "missing"});
   }
 }
@@ -327,8 +335,12 @@ Result<void> Verifier::check_segment(std::size_t index) {
   Offset base = bases_[index];
   bool newest = index + 1 == bases_.size();
   std::string path = segment_path(directory_, base, kLogSuffix);
-  MR_TRY(offsets_, open_index(base, kOffsetIndexSuffix, OffsetIndex::kEntryBytes));
-  MR_TRY(times_, open_index(base, kTimeIndexSuffix, TimeIndex::kEntryBytes));
+  offsets_ = {.entry_bytes = OffsetIndex::kEntryBytes};
+  times_ = {.entry_bytes = TimeIndex::kEntryBytes};
+  if (!unwritten(base)) {
+    MR_TRY(offsets_, open_index(base, kOffsetIndexSuffix, OffsetIndex::kEntryBytes));
+    MR_TRY(times_, open_index(base, kTimeIndexSuffix, TimeIndex::kEntryBytes));
+  }
   largest_ = -1;
   std::vector<VerifyProblem> found;
   std::uint64_t seen = 0;

@@ -51,6 +51,17 @@ TEST(LogVerify, WholeLogHasNoProblem) {
   EXPECT_EQ(report.latest_epoch, LeaderEpoch{0});
 }
 
+TEST(LogVerify, ALogThatNobodyWroteToHasNoProblem) {
+  LogFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.log->close().ok());
+  f.log.reset();
+  auto report = verify_partition(f.disk, f.options.directory);
+  ASSERT_TRUE(report.ok());
+  for (const VerifyProblem& p : report->problems) ADD_FAILURE() << p.file << " " << p.what;
+  EXPECT_EQ(report->segments, 1u);
+}
+
 TEST(LogVerify, FlippedBitInASealedSegmentIsCorruption) {
   Verified f;
   std::uint64_t third = f.written[0].size() + f.written[1].size();

@@ -143,7 +143,11 @@ def recovery_progress(ctx):
         args = list(b.args)
         b.args += ["--set", "recovery.io.max.bytes.per.second=1", "--set", "num.recovery.threads.per.data.dir=1"]
         b.launch()
-        wait_until(lambda: probe(b, "/readyz")[1].get("recovery", {}).get("partitions") == 1, 20, "the first log")
+        def first_log_done():
+            found = probe(b, "/readyz")[1].get("recovery", {})
+            return found.get("partitions") == 1 and found["seconds_left"] > 0  # rounded to tenths
+
+        wait_until(first_log_done, 20, "the first log")
         status, body = probe(b, "/readyz")
         recovery = body["recovery"]
         assert status == 503 and body["status"] == "recovering", (status, body)
