@@ -14,6 +14,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -56,6 +57,8 @@ final class Kit {
     return create(stem, partitions, Map.of());
   }
 
+  /** Until its partitions answer: Apache Kafka names a leader before that leads, and an idempotent producer whose first
+   * batch is refused while its second is taken does not recover. */
   static void awaitTopic(Admin admin, String name) throws Exception {
     await("topic " + name, () -> {
       try {
@@ -65,6 +68,10 @@ final class Kit {
         return false;
       }
     });
+    Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+    for (var p : admin.describeTopics(List.of(name)).allTopicNames().get().get(name).partitions())
+      ends.put(new TopicPartition(name, p.partition()), OffsetSpec.latest());
+    admin.listOffsets(ends).all().get();
   }
 
   interface Condition {
