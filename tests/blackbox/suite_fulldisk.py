@@ -16,6 +16,7 @@ from load import Idempotent, check_idempotent
 SUITE = Suite("fulldisk", "raw frames")
 DISK = 600 << 20
 RESERVE = 256 << 20
+VICTIM = 80_000_000  # what its deletion gives back: well above the eighth of the reserve at which a low disk has healed
 STORAGE_ERROR = 56
 SMALL = {"segment.bytes": str(1 << 20)}
 
@@ -125,7 +126,7 @@ def stays_truthful(ctx, filler, brim):
     """The whole story on one disk."""
     topic, victim = ctx.topic(3, SMALL), ctx.topic(1, SMALL)
     with ctx.broker.connect() as c:
-        for _ in range(80):
+        for _ in range(VICTIM // 500_000):
             assert c.produce(victim, rk.batch([b"v" * 500_000]))["ErrorCode"] == 0
     filler.leave((0 if brim else RESERVE) + (24 << 20))
     producers = [Idempotent(lambda: ctx.broker.address, topic, p, p) for p in range(2)]
