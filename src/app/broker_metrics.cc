@@ -2,87 +2,12 @@
 
 #include <map>
 
+#include "app/shard_metrics.h"
 #include "base/version.h"
 #include "runtime/machine.h"
 #include "wire/api_info.h"
 
 namespace mr::app {
-
-namespace {
-
-/// Series of their own for this many partitions; /metrics must stay readable on a broker with many thousands.
-constexpr std::size_t kPartitionSeriesMax = 1000;
-
-/// A counter that follows a number which somebody else counts.
-struct Followed {
-  Counter counter;
-  std::uint64_t seen = 0;
-
-  void follow(std::uint64_t now) {
-    if (now > seen) counter.add(now - seen);
-    seen = now;  // it went back: what it counted is gone, for example with a deleted partition
-  }
-};
-
-struct PartitionNumbers {
-  std::string topic;
-  std::int32_t partition = 0;
-  Offset log_start;
-  Offset log_end;
-  Offset high_watermark;
-  std::uint64_t bytes = 0;
-};
-
-struct ShardNumbers {
-  std::vector<PartitionNumbers> partitions;
-  std::size_t count = 0;
-  std::uint64_t bytes = 0;
-  replication::PartitionStats stats;
-  replication::ReadCheckStats checks;
-  replication::CommitStats commit;  ///< of all log directories
-  broker::ShardState::Refused refused;
-  storage::RecoveryCounts recovered;
-  std::uint64_t corrupt_answers = 0;
-  replication::CompactionStats compaction;
-};
-
-/// The commit journal's counters of one shard.
-struct CommitCounters {
-  CommitCounters(MetricsRegistry& r, const std::string& shard) {
-    auto counter = [&](std::string_view name, std::string_view help) {
-      return Followed{r.counter(name, help, {{"shard", shard}})};
-    };
-    blocks = counter("millrace_commit_blocks_total", "Blocks written to the commit journal.");
-    syncs = counter("millrace_commit_syncs_total", "Syncs of the commit journal.");
-    sync_us =
-        counter("millrace_commit_sync_microseconds_total", "Time that synced blocks took, queue of the pool included.");
-    batches = counter("millrace_commit_carried_batches_total", "Batches made durable by the commit journal.");
-    bytes = counter("millrace_commit_carried_bytes_total", "Their bytes.");
-    statements = counter("millrace_commit_statements_total", "Syncs of partition files noted in the commit journal.");
-    destages = counter("millrace_commit_destages_total", "Halves of the journal whose bytes reached their own files.");
-    constexpr std::string_view kReasons[] = {"too_large", "own_file_pending", "no_room"};
-    static_assert(std::size(kReasons) == replication::CommitStats::kRefusals);
-    for (std::string_view reason : kReasons)
-      refused.push_back(
-          {r.counter("millrace_commit_refused_total", "Batches synced in their own file instead, by reason.",
-                     {{"shard", shard}, {"reason", std::string(reason)}})});
-  }
-  void follow(const replication::CommitStats& now) {
-    blocks.follow(now.blocks);
-    syncs.follow(now.syncs);
-    sync_us.follow(now.sync_nanoseconds / 1000);
-    batches.follow(now.carried_batches);
-    bytes.follow(now.carried_bytes);
-    statements.follow(now.statements);
-    destages.follow(now.destages);
-    for (std::size_t i = 0; i < refused.size(); ++i) refused[i].follow(now.refused[i]);
-  }
-
-  Followed blocks, syncs, sync_us, batches, bytes, statements, destages;
-  std::vector<Followed> refused;
-};
-
-}  // namespace
 
 struct BrokerMetrics::Process {
   explicit Process(MetricsRegistry& r, std::uint32_t shards)
@@ -198,17 +123,10 @@ struct BrokerMetrics::Partitions {
   };
   MetricsRegistry& registry;
   std::map<std::string, Directory> directories;
-  std::vector<Followed> refused_reserve, refused_full, refused_offline;
+  std::vector<ShardMetrics> shards;
   Gauge count, topics, bytes;
   Followed scrub_bytes, scrub_segments, scrub_ranges, scrub_unreadable;
   Gauge scrub_finished;
-  std::vector<Followed> syncs, sync_failures, appended_batches, appended_bytes;
-  std::vector<Followed> checked_bytes, cold_checks, sampled_checks, skipped_checks, corrupt_ranges, healed;
-  std::vector<Followed> corrupt_at_start, corrupt_answers, damaged_files, starts_moved, tails_cut, bytes_cut;
-  std::vector<CommitCounters> commits;
-  std::vector<Followed> cleaner_passes, cleaner_failures, cleaner_read, cleaner_written, cleaner_removed,
-      cleaner_damage, cleaner_busy;
-  std::vector<Gauge> cleaner_dirty;
   std::map<std::pair<std::string, std::int32_t>, One> series;
   std::uint64_t round = 0;
 };
@@ -220,52 +138,8 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
       started_(host.env(ShardId{0}).now()),
       process_(std::make_unique<Process>(registry, host.shards().count())),
       partitions_(std::make_unique<Partitions>(registry)) {
-  for (std::uint32_t s = 0; s < host.shards().count(); ++s) {
-    std::string label = std::to_string(s);
-    auto add = [&](std::vector<Followed>& to, std::string_view name, std::string_view help) {
-      to.push_back({registry.counter(name, help, {{"shard", label}})});
-    };
-    add(partitions_->syncs, "millrace_log_syncs_total", "Syncs of partition logs, each of one partition's own files.");
-    partitions_->commits.emplace_back(registry, label);
-    add(partitions_->sync_failures, "millrace_log_sync_failures_total", "Syncs that failed; each takes a log offline.");
-    add(partitions_->appended_batches, "millrace_log_appended_batches_total", "Record batches appended.");
-    add(partitions_->appended_bytes, "millrace_log_appended_bytes_total", "Bytes appended.");
-    add(partitions_->checked_bytes, "millrace_read_checked_bytes_total", "Bytes whose checksums reads compared.");
-    add(partitions_->skipped_checks, "millrace_read_checks_skipped_total", "Reads sent unchecked for want of memory.");
-    for (auto [to, by] : {std::pair(&partitions_->corrupt_ranges, "read"), {&partitions_->corrupt_at_start, "start"}})
-      to->push_back({registry.counter("millrace_corrupt_ranges_total",
-                                      "Damaged places found in logs; consumers get CORRUPT_MESSAGE for them.",
-                                      {{"shard", label}, {"found_by", by}})});
-    add(partitions_->corrupt_answers, "millrace_corrupt_answers_total", "Reads that met damage: CORRUPT_MESSAGE.");
-    add(partitions_->damaged_files, "millrace_damaged_files_total",
-        "Files of logs that a start found missing, foreign, or small ones that did not read.");
-    add(partitions_->starts_moved, "millrace_log_starts_moved_total",
-        "Logs that a start found beginning above their noted start: retention, or a file is missing.");
-    add(partitions_->tails_cut, "millrace_torn_tails_cut_total", "Ends of logs that a start cut after a crash.");
-    add(partitions_->bytes_cut, "millrace_torn_tail_bytes_cut_total", "Bytes of them.");
-    add(partitions_->healed, "millrace_read_healed_total", "Bad batches that were good when read again.");
-    for (auto [to, why] : {std::pair(&partitions_->cold_checks, "cold"), {&partitions_->sampled_checks, "sample"}})
-      to->push_back({registry.counter("millrace_read_checks_total", "Reads whose checksums were compared, and why.",
-                                      {{"shard", label}, {"why", why}})});
-    auto refused = [&](std::vector<Followed>& to, std::string_view reason) {
-      to.push_back({registry.counter("millrace_appends_refused_total", "Batches not taken for the disk's sake.",
-                                     {{"reason", reason}, {"shard", label}})});
-    };
-    refused(partitions_->refused_reserve, "disk_reserve");
-    refused(partitions_->refused_full, "disk_full");
-    refused(partitions_->refused_offline, "log_dir_offline");
-    add(partitions_->cleaner_passes, "millrace_cleaner_passes_total", "Passes of compaction over a partition.");
-    add(partitions_->cleaner_failures, "millrace_cleaner_failures_total", "Passes of compaction that failed.");
-    add(partitions_->cleaner_read, "millrace_cleaner_read_bytes_total", "Bytes that compaction read.");
-    add(partitions_->cleaner_written, "millrace_cleaner_written_bytes_total", "Bytes that compaction wrote.");
-    add(partitions_->cleaner_removed, "millrace_cleaner_removed_records_total", "Records that compaction left out.");
-    add(partitions_->cleaner_damage, "millrace_cleaner_damaged_segments_total",
-        "Segments that compaction found damaged and leaves alone.");
-    add(partitions_->cleaner_busy, "millrace_cleaner_busy_milliseconds_total", "Time spent in compaction's I/O.");
-    partitions_->cleaner_dirty.push_back(registry.gauge("millrace_cleaner_dirty_percent_max",
-                                                        "Largest share of uncompacted bytes of a partition, last look.",
-                                                        {{"shard", label}}));
-  }
+  for (std::uint32_t s = 0; s < host.shards().count(); ++s)
+    partitions_->shards.emplace_back(registry, std::to_string(s));
 }
 
 BrokerMetrics::~BrokerMetrics() = default;
@@ -324,60 +198,10 @@ Task<void> BrokerMetrics::refresh() {
   std::size_t count = 0;
   std::uint64_t bytes = 0;
   for (std::uint32_t s = 0; s < host_.shards().count(); ++s) {
-    ShardNumbers numbers = co_await host_.shards().call(ShardId{s}, [this, s] {
-      ShardNumbers found;
-      const broker::ShardState& shard = broker_.shard(ShardId{s});
-      found.count = shard.partitions.size();
-      found.checks = shard.read_checks.stats();
-      found.recovered = shard.recovered;
-      found.corrupt_answers = shard.corrupt_answers;
-      for (const auto& commit : shard.commits)
-        if (commit) found.commit += commit->stats();
-      found.refused = shard.refused;
-      found.compaction = shard.compaction;
-      for (const auto& [key, partition] : shard.partitions) {
-        const std::uint64_t size = partition->log().bytes();
-        found.bytes += size;
-        const replication::PartitionStats& stats = partition->stats();
-        found.stats.syncs += stats.syncs;
-        found.stats.sync_failures += stats.sync_failures;
-        found.stats.appended_batches += stats.appended_batches;
-        found.stats.appended_bytes += stats.appended_bytes;
-        if (found.partitions.size() < kPartitionSeriesMax)
-          found.partitions.push_back({partition->name().topic, partition->name().partition.v, partition->log_start(),
-                                      partition->log_end(), partition->high_watermark(), size});
-      }
-      return found;
-    });
+    ShardNumbers numbers =
+        co_await host_.shards().call(ShardId{s}, [this, s] { return numbers_of(broker_.shard(ShardId{s})); });
     p.take(numbers, round);
-    p.refused_reserve[s].follow(numbers.refused.disk_reserve);
-    p.refused_full[s].follow(numbers.refused.disk_full);
-    p.refused_offline[s].follow(numbers.refused.log_dir_offline);
-    p.syncs[s].follow(numbers.stats.syncs);
-    p.commits[s].follow(numbers.commit);
-    p.sync_failures[s].follow(numbers.stats.sync_failures);
-    p.appended_batches[s].follow(numbers.stats.appended_batches);
-    p.appended_bytes[s].follow(numbers.stats.appended_bytes);
-    p.checked_bytes[s].follow(numbers.checks.checked_bytes);
-    p.cold_checks[s].follow(numbers.checks.cold);
-    p.sampled_checks[s].follow(numbers.checks.sampled);
-    p.skipped_checks[s].follow(numbers.checks.without_memory);
-    p.corrupt_ranges[s].follow(numbers.checks.corrupt_ranges);
-    p.corrupt_at_start[s].follow(numbers.recovered.damaged_ranges);
-    p.corrupt_answers[s].follow(numbers.corrupt_answers);
-    p.damaged_files[s].follow(numbers.recovered.damaged_files);
-    p.starts_moved[s].follow(numbers.recovered.starts_moved);
-    p.tails_cut[s].follow(numbers.recovered.tails_cut);
-    p.bytes_cut[s].follow(numbers.recovered.bytes_cut);
-    p.healed[s].follow(numbers.checks.healed);
-    p.cleaner_passes[s].follow(numbers.compaction.passes);
-    p.cleaner_failures[s].follow(numbers.compaction.failures);
-    p.cleaner_read[s].follow(numbers.compaction.bytes_read);
-    p.cleaner_written[s].follow(numbers.compaction.bytes_written);
-    p.cleaner_removed[s].follow(numbers.compaction.records_removed);
-    p.cleaner_damage[s].follow(numbers.compaction.segments_left_alone);
-    p.cleaner_busy[s].follow(numbers.compaction.busy_ms);
-    p.cleaner_dirty[s].set(numbers.compaction.dirty_percent_max);
+    p.shards[s].follow(numbers);
     count += numbers.count;
     bytes += numbers.bytes;
   }

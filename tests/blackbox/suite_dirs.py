@@ -83,10 +83,10 @@ def metadata_directory(ctx):
         assert done.returncode == 1 and b.data in done.stderr, (done.returncode, done.stderr)
 
 
-def metric(b, name):
+def metric(b, name, label=""):
     with urllib.request.urlopen(f"http://{b.http}/metrics", timeout=10) as r:
-        lines = [line for line in r.read().decode().splitlines() if line.startswith(name)]
-    assert lines, f"no metric {name}"
+        lines = [line for line in r.read().decode().splitlines() if line.startswith(name) and label in line]
+    assert lines, f"no metric {name} {label}"
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
@@ -108,7 +108,7 @@ def below_reserve(ctx):
             assert [r["value"] for x in c.all_batches("t") for r in rk.records_of(x)] == [b"one"]
             assert c.call("DeleteTopics", 1, {"TopicNames": ["old"], "TimeoutMs": 5000})["Responses"][0]["ErrorCode"] == 0
             assert c.create_topic("new", check=False) == STORAGE_ERROR
-        assert metric(b, 'millrace_appends_refused_total{reason="disk_reserve"') == 1
+        assert metric(b, "millrace_appends_refused_total{", 'reason="disk_reserve"') == 1
         assert metric(b, "millrace_log_dir_online{") == 1 and metric(b, "millrace_log_dir_full{") == 1
         assert metric(b, "millrace_log_dir_free_bytes{") > 0
         assert "disk is full" in b.log_tail(100)
