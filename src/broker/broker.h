@@ -150,6 +150,8 @@ class Broker {
   Task<Result<void>> open_partitions(const std::vector<metastore::TopicRecord>& topics);
   /// What lies where. Directories that cannot be listed are offline from then on.
   Task<Result<Found>> find_partitions();
+  /// Says what no job took from `found`.
+  void warn_of_strays(const Found& found) const;
   /// Where a partition of the metastore lies, or why nobody can tell.
   Place place(const metastore::TopicRecord& topic, const metastore::PartitionRecord& partition, Found& found) const;
   Task<Result<void>> open_log(OpenJob& job);
@@ -172,7 +174,7 @@ class Broker {
     Offset cleaned_end{0};
   };
   void open_later(const OpenJob& job);
-  Task<void> retire_journals(const std::vector<OpenJob>& opened);
+  Task<Result<void>> retire_journals(const std::vector<OpenJob>& opened);
   Task<void> forget_evidence(const WaitingForSpace& waiting);
   Task<void> reopen_loop();
   Task<bool> reopen(WaitingForSpace waiting, TopicRef topic);

@@ -89,6 +89,26 @@ TEST(JournalLife, EvidenceWaitsUntilThePartitionCanBeOpened) {
   EXPECT_TRUE(last.stop().ok());
 }
 
+// No descriptor left is about the process: the directory is not to blame, and the next start finds everything.
+TEST(JournalLife, WithoutADescriptorTheStartFailsAndNoDirectory) {
+  Lives lives;
+  lives.carry(Offset{1}, 9000);
+  lives.host.disk().set_total_bytes(lives.host.disk().used_bytes());  // the partition waits, its evidence is kept
+  lives.host.disk().add_fault(
+      {.op = sim::DiskOp::rename, .path_contains = "commit-journal", .error = Errc::resource_exhausted});
+  {
+    Running without(lives.world, lives.host.start(2), lives.metadata);
+    EXPECT_EQ(without.started.code(), Errc::resource_exhausted);
+    EXPECT_FALSE(without.fatal);
+    EXPECT_TRUE(without.stop().ok());
+  }
+  lives.host.disk().heal();
+  Running again(lives.world, lives.host.start(2), lives.metadata);
+  ASSERT_TRUE(again.started.ok()) << again.started.error().message();
+  EXPECT_EQ(again.listed("t", 0), Offset{2});
+  EXPECT_TRUE(again.stop().ok());
+}
+
 // The journal's files are made when there is something to write: a disk without room for them ends nothing.
 TEST(JournalLife, NoRoomForTheJournalIsNoFailure) {
   Lives lives;

@@ -16,6 +16,7 @@ Task<Result<Broker::Found>> Broker::find_partitions() {
     if (!directory.online()) continue;
     auto listed = co_await offload(env, [&] { return directory.data->partitions(); });
     if (!listed.ok()) {
+      if (listed.code() == Errc::resource_exhausted) co_return std::move(listed).error();  // about this process
       directory_failed(d, listed.error());
       continue;
     }

@@ -46,7 +46,8 @@ Task<Result<void>> Broker::claim_directories() {
     Uuid id = Uuid::from_random(env.rng.next(), env.rng.next());
     auto claimed = co_await offload(env, [&] { return directories_[d].data->claim(cluster_id_, self_, id); });
     if (claimed.ok()) continue;
-    if (claimed.code() == Errc::disk_full || claimed.code() == Errc::conflict || claimed.code() == Errc::newer_format)
+    if (claimed.code() == Errc::disk_full || claimed.code() == Errc::conflict || claimed.code() == Errc::newer_format ||
+        claimed.code() == Errc::resource_exhausted)
       co_return claimed;
     directory_failed(d, claimed.error());
   }
@@ -77,6 +78,17 @@ Task<void> Broker::finish_old_deletions() {
     }
     if (gone) (void)co_await cluster_.forget_deleted(id);
   }
+}
+
+void Broker::warn_of_strays(const Found& found) const {
+  for (const auto& [key, directory] : found.by_id)
+    log_warn("broker", "a partition directory belongs to no topic; it is left alone",
+             {{"topic_id", key.topic.v.to_string()},
+              {"partition", key.partition.v},
+              {"log_dir", directories_[directory].path}});
+  for (const auto& [name, directory] : found.unnamed)
+    log_warn("broker", "a partition directory does not say whose it is; it is left alone",
+             {{"partition", name.to_string()}, {"log_dir", directories_[directory].path}});
 }
 
 Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRecord>& topics) {
@@ -124,22 +136,14 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
       job.clean_stop = directory.data->was_clean() && !adopted_.contains(record.id);
     }
   }
-  for (const auto& [key, directory] : found.by_id)
-    log_warn("broker", "a partition directory belongs to no topic; it is left alone",
-             {{"topic_id", key.topic.v.to_string()},
-              {"partition", key.partition.v},
-              {"log_dir", directories_[directory].path}});
-  for (const auto& [name, directory] : found.unnamed)
-    log_warn("broker", "a partition directory does not say whose it is; it is left alone",
-             {{"partition", name.to_string()}, {"log_dir", directories_[directory].path}});
-
+  warn_of_strays(found);
   MR_CO_TRY_VOID(co_await recover(jobs));
   co_await take_offline(jobs);
   for (const OpenJob& job : jobs) keep_clear_of_producers(*job.log);
   MR_CO_TRY_VOID(co_await raise_epochs(jobs));
   co_await for_all(jobs, &Broker::lead);
   co_await take_offline(jobs);
-  co_await retire_journals(jobs);
+  MR_CO_TRY_VOID(co_await retire_journals(jobs));
 
   for (OpenJob& job : jobs) {
     auto* topic = const_cast<TopicInfo*>(job.topic);  // not published yet
@@ -153,7 +157,8 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
 }
 
 /// What the journals of the life before know has been put to use: this one's can be made. Before anything is appended.
-Task<void> Broker::retire_journals(const std::vector<OpenJob>& opened) {
+/// Errors: resource_exhausted, about this process and not about a directory: nothing is lost, a later start goes on.
+Task<Result<void>> Broker::retire_journals(const std::vector<OpenJob>& opened) {
   Env& env = per_shard_[0]->env;
   std::vector<std::set<storage::JournalEvidence::Key>> keys(directories_.size());
   for (const OpenJob& job : opened) keys[job.directory].insert({job.topic->id, job.index});
@@ -161,9 +166,11 @@ Task<void> Broker::retire_journals(const std::vector<OpenJob>& opened) {
     if (!directories_[d].online()) continue;
     storage::DataDir& data = *directories_[d].data;
     auto retired = co_await offload(env, [&] { return data.retire_journals(keys[d]); });
+    if (retired.code() == Errc::resource_exhausted) co_return std::move(retired).error();
     if (!retired.ok()) data.files().fail(retired.error());  // without a journal nothing can be promised there
     if (!data.journals().empty()) env.probe.hit("journal_kept_for_offline_partition");
   }
+  co_return Result<void>{};
 }
 
 std::uint64_t Broker::damaged_journal_blocks() const {
