@@ -3,102 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include "base/log.h"
 #include "storage/compaction_recovery.h"
 #include "storage/journal_restore.h"
 #include "storage/partition_metadata.h"
+#include "storage/recovery_run.h"
 #include "storage/seal_task.h"
-#include "storage/segment_names.h"
-#include "storage/segment_verify.h"
 #include "storage/small_file.h"
 
 namespace mr::storage {
-namespace {
-
-constexpr std::size_t kScanChunkBytes = 256u << 10;
-/// How far back a start looks for the last batches of producers. After a crash more of them wait for an answer.
-constexpr std::uint64_t kRefillBytes = 256u << 10;
-constexpr std::uint64_t kRefillBytesAfterCrash = 4u << 20;
-constexpr std::size_t kRefillChunkBytes = 4096;
-
-/// One opening of one directory.
-class Recovery {
- public:
-  Recovery(const LogPlace& place, const Log::OpenOptions& options) : place_(place), options_(options) {}
-
-  Result<RecoveredLog> run();
-
- private:
-  /// Where a scan of one segment ended.
-  struct ScanEnd {
-    Offset next;
-    std::uint64_t position = 0;
-    std::optional<std::string> torn;
-  };
-
-  Result<void> list_directory();
-  Result<void> finish_deletion(const std::vector<std::string>& given_up, const std::set<Offset>& given_up_bases);
-  Result<void> load_epochs();
-  Result<void> load_newest_snapshot();
-  std::size_t first_behind_snapshot() const;
-  bool lacks_seal(std::size_t index) const;
-  Result<bool> looks_whole(std::size_t index);
-  Result<void> choose_after_crash();
-  Result<bool> time_index_complete(std::size_t index);
-  Result<void> choose_after_clean_stop();
-  Result<void> open_segments();
-  Result<void> load_segments(std::size_t count);
-  Result<void> replay_producers();
-  Result<void> load_seals();
-  void pass_over_foreign_files();
-  void note_seal(Segment& segment, HeaderChain chain, Offset end);
-  std::vector<HeaderFact> facts_of(Offset base) const;
-  Result<ScanEnd> scan(std::size_t index);
-  Result<void> recover_segment(std::size_t index);
-  Result<void> leave_damaged_segment();
-  /// Forgets segments from `index` on: nothing in them was ever answered for.
-  Result<void> drop_segments_from(std::size_t index);
-  Result<void> sync_scanned(const std::vector<std::size_t>& scanned);
-  Result<void> refill_producers();
-  Result<void> remove_stray_snapshots();
-  void warn_of_missing_start();
-  std::string snapshot_path(Offset offset) const { return segment_path(place_.directory, offset, kSnapshotSuffix); }
-  /// From here on nothing but a loss makes holes. Compaction leaves the part behind the newest snapshot alone; without
-  /// any snapshot the directory comes from elsewhere, and only its newest segment is known not to be compacted.
-  Offset holes_end() const {
-    if (options_.config.delete_old && !options_.config.compacted) return options_.cleaned_end;
-    return std::max(snapshots_.empty() ? bases_.back() : snapshot_, options_.cleaned_end);
-  }
-  /// The same for the segment at `base`, whose seal may know more.
-  Offset holes_end(Offset base) const {
-    const SegmentSeal* seal = compacted_seal(base);
-    return seal ? std::max(seal->end, holes_end()) : holes_end();
-  }
-  bool may_be_compacted(std::size_t index) const { return bases_[index] < holes_end(bases_[index]); }
-  const SegmentSeal* compacted_seal(Offset base) const {
-    auto seal = seals_.find(base);
-    return seal != seals_.end() && seal->second.compacted ? &seal->second : nullptr;
-  }
-  bool indexes_there(Offset base) const { return offset_indexes_.contains(base) && time_indexes_.contains(base); }
-
-  const LogPlace& place_;
-  const Log::OpenOptions& options_;
-  std::vector<Offset> bases_;
-  std::set<Offset> snapshots_, offset_indexes_, time_indexes_, seal_names_;
-  std::map<Offset, SegmentSeal> seals_;  ///< those that read
-  std::set<Offset> bad_seals_;
-  Offset snapshot_{0};  ///< of the newest valid producer snapshot
-  Offset evidence_{0};
-  std::map<Offset, SegmentSeal> new_seals_;
-  EpochTable known_epochs_;  ///< as the checkpoint says
-  std::vector<bool> look_;   ///< segments to scan, by index in bases_
-  bool scan_all_ = false;    ///< something that only the batches can tell is missing
-  LeaderEpoch scanned_epoch_ = kNoLeaderEpoch;
-  RecoveredLog log_;
-};
 
 Result<void> Recovery::list_directory() {
   MR_TRY(auto entries, place_.files.list(place_.directory));
@@ -180,25 +94,6 @@ Result<void> Recovery::load_epochs() {
   return {};
 }
 
-Result<void> Recovery::load_newest_snapshot() {
-  while (!snapshots_.empty()) {
-    Offset offset = *snapshots_.rbegin();
-    MR_TRY(auto bytes, read_whole_file(place_.files, snapshot_path(offset)));
-    auto table = ProducerTable::decode_snapshot(bytes, options_.now);
-    if (table.ok()) {
-      log_.producers = std::move(*table);
-      snapshot_ = offset;
-      return {};
-    }
-    ++log_.counts.damaged_files;
-    log_warn("storage", "a producer snapshot does not read; the one before and the batches say the same",
-             {{"file", snapshot_path(offset)}, {"found", table.error().message()}});
-    MR_TRY_VOID(place_.files.remove(snapshot_path(offset)));  // mostly torn by a crash
-    snapshots_.erase(offset);
-  }
-  return {};
-}
-
 Result<void> Recovery::load_seals() {
   for (Offset base : seal_names_) {
     if (bases_.empty() || base < bases_.front()) {  // left over from retention
@@ -247,146 +142,6 @@ Result<void> Recovery::load_segments(std::size_t count) {
     if (compacted_seal(bases_[i])) segment->set_compacted();
     log_.segments.push_back(std::move(segment));
   }
-  return {};
-}
-
-std::vector<HeaderFact> Recovery::facts_of(Offset base) const {
-  std::vector<HeaderFact> facts;
-  auto add = [&](const JournalRun& run) {
-    // Below the snapshot compaction may have replaced the file since.
-    if (run.segment == base && run.bytes > 0 && (run.base >= holes_end() || run.next > snapshot_) &&
-        !spoke_before_compaction(seals_, run))
-      facts.push_back({.position = run.position, .end = run.end(), .crc = run.headers_crc, .base = run.base});
-  };
-  for (const JournalRun& run : options_.evidence.durable) add(run);
-  for (const CommitEvidence::Carried& one : options_.evidence.carried) add(one.run);
-  if (auto seal = seals_.find(base); seal != seals_.end())
-    std::ranges::copy(seal->second.facts(), std::back_inserter(facts));
-  std::ranges::sort(facts, {}, &HeaderFact::position);
-  return facts;
-}
-
-Result<Recovery::ScanEnd> Recovery::scan(std::size_t index) {
-  Segment& segment = *log_.segments[index];
-  MR_TRY(auto file, segment.file());
-  std::uint64_t file_bytes = segment.size();
-  // After a failed sync the page cache may hold what the device has not: look past it.
-  file->drop_cache();
-  WalkInput input{.base = segment.base(),
-                  .evidence = evidence_,
-                  .holes_allowed = may_be_compacted(index),
-                  .holes_end = holes_end(segment.base()),
-                  .epoch = scanned_epoch_,
-                  .epochs = scan_all_ ? nullptr : &known_epochs_,
-                  .facts = facts_of(segment.base())};
-  // A name above the evidence says nothing for sure: it may be left over from what a crash took.
-  if (index + 1 < bases_.size() && bases_[index + 1] <= evidence_) input.next_base = bases_[index + 1];
-  MR_TRY(input.anchors, indexed_positions(place_.files, place_.directory, segment.base()));
-  MR_TRY_VOID(segment.reset_for_rebuild());
-  SegmentWalk walk(*file, std::min(file_bytes, Segment::kBytesMax), std::move(input), kScanChunkBytes);
-  HeaderChain chain;
-  while (true) {
-    auto item = walk.next();
-    if (!item.ok()) return in_file(segment.log_path(), std::move(item).error());
-    if (!*item) break;
-    const BatchHeader& header = (*item)->header;
-    MR_TRY_VOID(segment.note(header, header.max_timestamp, (*item)->position, options_.config.index_interval_bytes));
-    if (header.base_offset >= snapshot_.v) log_.producers.note(header, options_.now);
-    log_.epochs.assign(LeaderEpoch{header.leader_epoch}, Offset{header.base_offset});
-    chain.add(walk.header_bytes(), (*item)->end());
-  }
-  scanned_epoch_ = walk.epoch();
-  ScanEnd end{walk.next_offset(), walk.position(), walk.torn()};
-  // Not where more is known to follow: then the rest is damage, as the walk says.
-  bool last = index + 1 == bases_.size() || bases_[index + 1] > evidence_;
-  if (!end.torn && file_bytes > Segment::kBytesMax && last && end.next >= evidence_)
-    end = {end.next, Segment::kBytesMax, "longer than 2 GiB"};
-  segment.set_damage(walk.damage(), end.torn ? end.position : file_bytes);
-  note_seal(segment, std::move(chain), end.next);
-  log_.counts.damaged_ranges += segment.damage().size();
-  for (const DamagedRange& range : segment.damage()) {
-    log_error("storage", "damaged; nothing is cut, reads of these offsets answer corrupt_batch",
-              {{"file", segment.log_path()},
-               {"position", range.position},
-               {"end", range.end},
-               {"first_offset", range.first.v},
-               {"next_offset", range.next.v},
-               {"found", range.why}});
-  }
-  if (end.torn) {
-    log_warn("storage", "cutting a torn tail",
-             {{"file", segment.log_path()},
-              {"position", end.position},
-              {"bytes", file_bytes - end.position},
-              {"next_offset", end.next.v},
-              {"found", *end.torn}});
-    MR_TRY_VOID(segment.cut(end.position));
-    ++log_.counts.tails_cut;
-    log_.counts.bytes_cut += file_bytes - end.position;
-  }
-  return end;
-}
-
-Result<void> Recovery::drop_segments_from(std::size_t index) {
-  if (index < bases_.size() && bases_[index] < evidence_)
-    return Error(Errc::corrupt_data,
-                 fmt::format("{}: what lies before {} does not lead up to it, but everything below {} had "
-                             "been synced; nothing is removed",
-                             place_.directory, bases_[index].v, evidence_.v));
-  for (std::size_t i = index; i < bases_.size(); ++i) {
-    log_warn("storage", "dropping a segment behind a torn tail",
-             {{"file", segment_path(place_.directory, bases_[i], kLogSuffix)}});
-    for (std::string_view suffix : kSegmentSuffixes) {
-      auto removed = place_.files.remove(segment_path(place_.directory, bases_[i], suffix));
-      if (!removed.ok() && removed.code() != Errc::not_found) return removed;
-    }
-  }
-  log_.counts.segments_dropped += bases_.size() - index;
-  bases_.resize(index);
-  look_.resize(index);
-  log_.segments.resize(std::min(index, log_.segments.size()));
-  new_seals_.erase(index < 1 ? new_seals_.begin() : new_seals_.upper_bound(bases_.back()), new_seals_.end());
-  return {};
-}
-
-/// What the seal of a scanned segment shall say. Of a damaged one an earlier seal still knows what was there.
-void Recovery::note_seal(Segment& segment, HeaderChain chain, Offset end) {
-  SegmentSeal seal{.base = segment.base(), .end = end, .bytes = segment.size()};
-  auto known = seals_.find(segment.base());
-  if (segment.damage().empty()) {
-    seal = chain.seal(segment.base(), end);
-    segment.set_chain(std::move(chain));
-  } else if (known != seals_.end()) {
-    seal = known->second;
-    seal.end = std::max(seal.end, end);
-  }
-  seal.damaged = !segment.damage().empty();
-  seal.compacted = segment.compacted();
-  if (known == seals_.end() || known->second != seal) new_seals_[segment.base()] = std::move(seal);
-}
-
-Result<void> Recovery::recover_segment(std::size_t index) {
-  MR_TRY_VOID(load_segments(index + 1));
-  MR_TRY(ScanEnd end, scan(index));
-  // A compacted topic may have holes between segments; elsewhere a hole that the evidence does not cover is a lost
-  // tail, and what follows was never answered for.
-  bool ends_here = end.torn.has_value();
-  if (!ends_here && index + 1 < bases_.size()) {
-    Offset next_base = bases_[index + 1];
-    bool hole = next_base > end.next;
-    ends_here = next_base < end.next || (hole && next_base > evidence_ && end.next >= holes_end(bases_[index]));
-  }
-  if (ends_here) MR_TRY_VOID(drop_segments_from(index + 1));
-  if (index + 1 == bases_.size()) log_.log_end = end.next;
-  return {};
-}
-
-/// A damaged segment stays as it is: the log goes on in a new one.
-Result<void> Recovery::leave_damaged_segment() {
-  if (log_.segments.back()->damage().empty()) return {};
-  MR_TRY(auto segment, Segment::create(place_, log_.log_end));
-  log_.segments.push_back(std::move(segment));
-  bases_.push_back(log_.log_end);
   return {};
 }
 
@@ -532,67 +287,6 @@ Result<void> Recovery::sync_scanned(const std::vector<std::size_t>& scanned) {
   return place_.files.sync_directory(place_.directory);
 }
 
-/// After a clean stop the newest snapshot ends where the log does, unless the directory comes from elsewhere.
-Result<void> Recovery::replay_producers() {
-  if (snapshot_ == log_.log_end) return {};
-  for (std::size_t i = 0; i < log_.segments.size(); ++i) {
-    Offset next_base = i + 1 < bases_.size() ? bases_[i + 1] : log_.log_end;
-    if (next_base <= snapshot_) continue;
-    Segment& segment = *log_.segments[i];
-    MR_TRY(auto file, segment.file());
-    BatchScanner scanner(*file, 0, segment.size(), BatchScanner::Depth::headers, kScanChunkBytes);
-    while (true) {
-      auto item = scanner.next();
-      if (!item.ok() && item.code() != Errc::corrupt_batch) return std::move(item).error();
-      if (!item.ok() || !*item) break;  // a damaged stretch hides its producers, no more
-      if ((*item)->header.base_offset >= snapshot_.v) log_.producers.note((*item)->header, options_.now);
-    }
-    segment.close_files();
-  }
-  // Evidence of the clean stop that is going to be over: its marker is gone already.
-  if (!options_.clean_stop) return {};
-  MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_.log_end, log_.producers.encode_snapshot()));
-  snapshots_.insert(log_.log_end);
-  return place_.files.sync_directory(place_.directory);
-}
-
-/// A snapshot keeps one batch per producer, but one that was cut off by the stop may repeat any of its last five
-/// (Apache Kafka then answers out of order). They mostly lie in the last stretch of the log: read it again.
-Result<void> Recovery::refill_producers() {
-  if (log_.producers.size() == 0) return {};
-  const std::uint64_t wanted = options_.clean_stop ? kRefillBytes : kRefillBytesAfterCrash;
-  std::size_t first = log_.segments.size();
-  std::uint64_t bytes = 0;
-  while (first > 0 && bytes < wanted) bytes += log_.segments[--first]->size();
-  ProducerTable tail;
-  for (std::size_t i = first; i < log_.segments.size(); ++i) {
-    Segment& segment = *log_.segments[i];
-    std::uint64_t skipped = i == first && bytes > wanted ? bytes - wanted : 0;
-    MR_TRY(std::uint64_t position, segment.offset_index().position_before(skipped));
-    if (position >= segment.size()) continue;
-    MR_TRY(auto file, segment.file());
-    BatchScanner scanner(*file, position, segment.size(), BatchScanner::Depth::headers, kRefillChunkBytes);
-    while (true) {
-      auto item = scanner.next();
-      if (!item.ok() && item.code() != Errc::corrupt_batch) return std::move(item).error();
-      if (!item.ok() || !*item) break;  // a damaged stretch hides its producers, no more
-      tail.note((*item)->header, options_.now);
-    }
-    segment.close_files();
-  }
-  log_.producers.take_fuller(tail);
-  return {};
-}
-
-/// Snapshots that are neither at the start of a segment nor the newest have served.
-Result<void> Recovery::remove_stray_snapshots() {
-  for (Offset offset : snapshots_) {
-    if (offset == *snapshots_.rbegin() || std::ranges::binary_search(bases_, offset)) continue;
-    MR_TRY_VOID(place_.files.remove(snapshot_path(offset)));
-  }
-  return {};
-}
-
 /// Retention removes segments before the checkpoint says so, a wrong hand too.
 void Recovery::warn_of_missing_start() {
   Offset start = options_.log_start;
@@ -602,6 +296,32 @@ void Recovery::warn_of_missing_start() {
   LogLevel level = options_.clean_stop ? LogLevel::error : LogLevel::warn;
   log(level, "storage", "the log begins above its noted start: retention was at work, or a file is missing",
       {{"directory", place_.directory}, {"noted", start.v}, {"begins", bases_.front().v}});
+}
+
+/// No segment is there. `existed`: the directory was.
+Result<void> Recovery::start_empty(bool existed) {
+  // A name that was lost with the directory's last sync, or a crash between the two: neither may happen again.
+  if (existed) MR_TRY_VOID(place_.files.sync_directory(parent_directory(place_.directory)));
+  for (const CommitEvidence::Carried& carried : options_.evidence.carried)
+    if (carried.run.next > std::max(snapshot_, options_.log_start))
+      return Error(Errc::corrupt_data, fmt::format("{}: no segment is there, but the commit journal carries answered "
+                                                   "records of it from offset {} on; nothing is removed",
+                                                   place_.directory, carried.run.base.v));
+  Offset base = std::max(options_.log_start, evidence_);
+  if (base > Offset{0}) {
+    ++log_.counts.damaged_files;
+    log_error("storage", "no segment is there; the log goes on empty where it had ended",
+              {{"directory", place_.directory}, {"next_offset", base.v}});
+  }
+  MR_TRY(auto segment, Segment::create(place_, base));
+  segment->close_files();
+  log_.segments.push_back(std::move(segment));
+  log_.log_end = base;
+  log_.epochs.truncate_from_end(base);
+  // So that recovery knows from the first crash on how far compaction can have come.
+  if (options_.config.compacted)
+    MR_TRY_VOID(write_snapshot(place_.files, place_.directory, base, log_.producers.encode_snapshot()));
+  return place_.files.sync_directory(place_.directory);
 }
 
 Result<RecoveredLog> Recovery::run() {
@@ -621,28 +341,7 @@ Result<RecoveredLog> Recovery::run() {
   // cost the snapshots behind it): better to know nothing of a producer than its past.
   if (!bases_.empty() && snapshot_ < bases_.front()) log_.producers = ProducerTable{};
   if (bases_.empty()) {
-    // A name that was lost with the directory's last sync, or a crash between the two: neither may happen again.
-    if (existed) MR_TRY_VOID(place_.files.sync_directory(parent_directory(place_.directory)));
-    for (const CommitEvidence::Carried& carried : options_.evidence.carried)
-      if (carried.run.next > std::max(snapshot_, options_.log_start))
-        return Error(Errc::corrupt_data, fmt::format("{}: no segment is there, but the commit journal carries answered "
-                                                     "records of it from offset {} on; nothing is removed",
-                                                     place_.directory, carried.run.base.v));
-    Offset base = std::max(options_.log_start, evidence_);
-    if (base > Offset{0}) {
-      ++log_.counts.damaged_files;
-      log_error("storage", "no segment is there; the log goes on empty where it had ended",
-                {{"directory", place_.directory}, {"next_offset", base.v}});
-    }
-    MR_TRY(auto segment, Segment::create(place_, base));
-    segment->close_files();
-    log_.segments.push_back(std::move(segment));
-    log_.log_end = base;
-    log_.epochs.truncate_from_end(base);
-    // So that recovery knows from the first crash on how far compaction can have come.
-    if (options_.config.compacted)
-      MR_TRY_VOID(write_snapshot(place_.files, place_.directory, base, log_.producers.encode_snapshot()));
-    MR_TRY_VOID(place_.files.sync_directory(place_.directory));
+    MR_TRY_VOID(start_empty(existed));
   } else {
     if (named != MetadataCheck::fits) MR_TRY_VOID(place_.files.sync_directory(place_.directory));
     MR_TRY(auto restored, restore_carried(place_, options_.evidence, snapshot_, bases_.front(), seals_));
@@ -656,8 +355,6 @@ Result<RecoveredLog> Recovery::run() {
   log_.log_start = std::clamp(options_.log_start, log_.segments.front()->base(), log_.log_end);
   return std::move(log_);
 }
-
-}  // namespace
 
 Result<RecoveredLog> recover_log(const LogPlace& place, const Log::OpenOptions& options) {
   return Recovery(place, options).run();
