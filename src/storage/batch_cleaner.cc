@@ -61,7 +61,8 @@ bool BatchCleaner::stays(const BatchHeader& header, const Record& record, const 
     return false;
   }
   if (rules.newest.find(*record.key) > offset) return false;
-  bool expired = tombstone && header.delete_horizon() && rules.now >= header.base_timestamp && !rules.keep_tombstones;
+  bool expired = tombstone && header.delete_horizon() && rules.now >= header.base_timestamp;
+  if (rules.keep_tombstones || older_values_stay_) expired = false;
   if (expired) ++counts_.tombstones_dropped;
   return !expired;
 }
@@ -76,6 +77,7 @@ Result<BatchCleaner::Fate> BatchCleaner::clean(const BatchView& batch, const Cle
   counts_.records_in += static_cast<std::uint64_t>(header.records_count);
   if (left_as_it_is(header)) {
     counts_.records_out += static_cast<std::uint64_t>(header.records_count);
+    older_values_stay_ = older_values_stay_ || !header.control();
     return Fate::as_it_is;
   }
   if (header.records_count == 0) return keep_empty ? Fate::as_it_is : Fate::dropped;

@@ -22,11 +22,12 @@ struct CleanRules {
 /// Takes records that have been superseded out of one batch. Kafka's rules (traps.md 117):
 /// - a record stays when no record of its key above it is in the map, unless it is a tombstone whose time is over: the
 ///   first cleaning that keeps a tombstone writes the end of its time into the batch (attribute bit 6, base timestamp);
+/// - tombstones above a record of a transaction stay: that record stays too, and may be an older value of their key;
 /// - records without a key go: compaction cannot tell when they are done with;
 /// - base offset, last offset delta, epoch, producer fields, codec and the offsets of what stays do not change;
 /// - a batch of which nothing is left goes, or stays as a header when the caller needs it for its numbers;
 /// - control batches and batches of transactions stay as they are, until transactions are served.
-/// Reads only its arguments. Keep one per pass: it holds the codecs' contexts.
+/// One per pass, which gives it the batches in the order of the log: it knows which of them it has left as they are.
 class BatchCleaner {
  public:
   enum class Fate { as_it_is, rewritten, dropped };
@@ -56,6 +57,7 @@ class BatchCleaner {
 
   Inflater inflater_;
   std::vector<std::byte> records_;  ///< what stays of the present batch
+  bool older_values_stay_ = false;  ///< records of a transaction were left below
   Counts counts_;
 };
 

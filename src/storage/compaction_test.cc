@@ -302,6 +302,32 @@ TEST(BatchCleaner, TombstoneGoesWhenItsTimeIsOver) {
   EXPECT_EQ(cleaner.clean({empty, later}, due, false, out).value(), BatchCleaner::Fate::dropped);
 }
 
+// A log adopted from Kafka: what a transaction wrote stays, so the deletion of it has to stay as well.
+TEST(BatchCleaner, TombstoneStaysAboveARecordOfATransaction) {
+  std::string key = "k", value = "v";
+  KeyOffsetMap map(1'000, {1, 2});
+  ASSERT_TRUE(map.put(as_bytes(key), Offset{40}));
+  CleanRules first{map, Offset{41}, 1'000, 50}, due{map, Offset{41}, 1'050, 50};
+  BatchBuilder deletion({.base_offset = Offset{40}});
+  deletion.add({.timestamp = 5, .key = as_bytes(key)});
+  std::vector<std::byte> batch = deletion.build().value(), tombstone, out;
+  BatchCleaner earlier;
+  ASSERT_EQ(earlier.clean({BatchHeader::parse(batch).value(), batch}, first, false, tombstone).value(),
+            BatchCleaner::Fate::rewritten);
+  BatchView expired{BatchHeader::parse(tombstone).value(), tombstone};
+  for (bool control : {false, true}) {
+    BatchBuilder builder({.base_offset = Offset{7}, .transactional = true, .control = control});
+    builder.add({.timestamp = 1, .key = as_bytes(key), .value = as_bytes(value)});
+    std::vector<std::byte> of_transaction = builder.build().value();
+    BatchCleaner cleaner;
+    EXPECT_EQ(cleaner.clean({BatchHeader::parse(of_transaction).value(), of_transaction}, due, false, out).value(),
+              BatchCleaner::Fate::as_it_is);
+    EXPECT_EQ(cleaner.clean(expired, due, false, out).value(),
+              control ? BatchCleaner::Fate::dropped : BatchCleaner::Fate::as_it_is);
+    EXPECT_EQ(cleaner.counts().tombstones_dropped, control ? 1u : 0u);
+  }
+}
+
 TEST(BatchCleaner, RecordsWithoutKeyGoAndTransactionsStay) {
   std::string value = "v", key = "k";
   BatchBuilder plain;
