@@ -43,11 +43,11 @@ namespace mr::config {
   NUMBER(socket_request_max_bytes, "socket.request.max.bytes", int32, 104857600, 1, kInt32Max, restart, "",            \
     "Largest request; a longer one closes its connection.")                                                            \
   NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \
-    "Client connections at a time; more are refused.")                                                                 \
+    "Client connections at a time, of each listener; more are refused.")                                               \
   NUMBER(connections_max_idle_ms, "connections.max.idle.ms", int64, 600000, -1, kInt64Max, restart, "",                \
     "Close a connection after this long without a request; -1 never.")                                                 \
   NUMBER(queued_max_request_bytes, "queued.max.request.bytes", int64, -1, -1, kInt64Max, restart, "",                  \
-    "Request bytes held at a time before reading pauses; -1: a share of `memory`.")                                    \
+    "Request bytes held at a time before reading pauses; -1: a quarter of `memory`.")                                  \
   NUMBER(fetch_max_bytes, "fetch.max.bytes", int32, 57671680, 1024, kInt32Max, restart, "",                            \
     "Most bytes of one fetch answer, whatever the client asks.")                                                       \
   NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
@@ -112,7 +112,7 @@ namespace mr::config {
   NUMBER(shards, "shards", int32, 0, 0, 1024, restart, "",                                                             \
     "Threads that serve, one event loop each; 0: one per core.")                                                       \
   NUMBER(memory, "memory", int64, 0, 0, kInt64Max, restart, "",                                                        \
-    "Memory for connections, requests and caches, e.g. 2GiB; 0: half of the machine's.")                               \
+    "Requests under way may hold a quarter of it; it bounds nothing else. E.g. 2GiB; 0: half of the machine's.")       \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
     "Appends stop while less than this is free in a log directory; the default is at most a twentieth of its disk.")   \
   NUMBER(log_scrub_interval_ms, "log.scrub.interval.ms", int64, 86400000, 0, kInt64Max, restart, "",                    \
