@@ -55,6 +55,8 @@ struct Fault {
     flip_bit,  ///< reads: one bit of the answer is wrong, the medium is right
     cut_read,  ///< reads: brings a part of what is there. Outside the contract of File: a device that returns less
     lie,       ///< sync, sync_directory: says ok and does nothing. Outside every contract: for mutation tests
+    /// The call throws std::bad_alloc and does nothing, as any library may.
+    out_of_memory,
   };
   Kind kind = Kind::fail;
   DiskOp op = DiskOp::write;

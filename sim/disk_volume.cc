@@ -130,6 +130,8 @@ std::string name_of(const Fault& fault) {
       return "short_" + op;
     case Fault::Kind::lie:
       return "lied_" + op;
+    case Fault::Kind::out_of_memory:
+      return "no_memory_" + op;
   }
   return op;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <string>
@@ -133,6 +134,7 @@ struct Disk::Core {
       ++armed.fired;
       ++faults_fired;
       tell(name_of(f));
+      if (f.kind == Fault::Kind::out_of_memory) throw std::bad_alloc();
       if (f.kind == Fault::Kind::delay) {
         stall.delay += f.delay;
       } else if (f.kind == Fault::Kind::hang) {

@@ -1,5 +1,5 @@
 // Compaction of topics with cleanup.policy=compact: a coroutine per shard, the dirtiest partition first.
-#include <set>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "broker/broker.h"
@@ -17,7 +17,7 @@ constexpr std::int64_t kBackoffMostMs = 365ll * 86'400'000;
 struct Broker::CleanerRound {
   replication::CompactionLimits limits;
   replication::IoThrottle throttle;
-  std::set<std::pair<TopicId, PartitionIndex>> failed;  ///< in this round: not again before the next
+  std::unordered_set<PartitionKey> left;  ///< failed, or nothing to gain: not again before the next round
 };
 
 Task<void> Broker::cleaner_loop(ShardId id) {
@@ -33,8 +33,16 @@ Task<void> Broker::cleaner_loop(ShardId id) {
       std::max<Duration>(Millis(std::min(settings.log_cleaner_backoff_ms, kBackoffMostMs)), kBackoffLeast);
   for (;;) {
     if (!(co_await sleep_until(shard.env.now() + backoff)).ok()) co_return;
-    round.failed.clear();
-    while (co_await compact_dirtiest(id, round)) {
+    round.left.clear();
+    for (bool more = true; more;) {
+      const std::size_t before = round.left.size();
+      try {
+        more = co_await compact_dirtiest(id, round);
+      } catch (const std::exception& thrown) {
+        ++shard.compaction.failures;
+        log_error("broker", "compaction was ended by an exception; trying again later", {{"what", thrown.what()}});
+        more = round.left.size() > before;  // it was one partition's; the others go on
+      }
     }
   }
 }
@@ -55,7 +63,7 @@ Task<bool> Broker::compact_dirtiest(ShardId id, CleanerRound& round) {
     auto candidate = replication::compaction_candidate(*partition, shard.env.clock.wall());
     double ratio = candidate.dirtiness.ratio();
     dirtiest = std::max(dirtiest, ratio);
-    if (!candidate.dirtiness.due(log.compaction) || round.failed.contains({key.topic, key.partition})) continue;
+    if (!candidate.dirtiness.due(log.compaction) || round.left.contains(key)) continue;
     auto rank = [](const storage::Dirtiness& d) { return std::pair(d.overdue, d.ratio()); };
     if (!best || rank(candidate.dirtiness) > rank(best->candidate.dirtiness))
       best = Found{key, partition, std::move(candidate)};
@@ -65,16 +73,15 @@ Task<bool> Broker::compact_dirtiest(ShardId id, CleanerRound& round) {
   std::size_t directory = shard.directory_of.at(best->key);
   Offset before = best->partition->log().cleaned_end();
   std::vector<std::string> given_up;
+  round.left.insert(best->key);
   Result<void> outcome = co_await replication::compact(shard.env, *best->partition, std::move(best->candidate),
                                                        round.limits, round.throttle, shard.compaction, given_up);
   delete_given_up(id, best->key, directory, std::move(given_up));
   if (outcome.ok()) {
-    // Nothing gained: not again at once.
-    if (best->partition->log().cleaned_end() <= before) round.failed.insert({best->key.topic, best->key.partition});
+    if (best->partition->log().cleaned_end() > before) round.left.erase(best->key);
     co_return true;
   }
   if (outcome.code() == Errc::cancelled) co_return false;
-  round.failed.insert({best->key.topic, best->key.partition});
   if (outcome.code() == Errc::not_leader || outcome.code() == Errc::conflict) co_return true;
   ++shard.compaction.failures;
   log_warn("broker", "a partition could not be compacted; trying again later",

@@ -211,6 +211,51 @@ TEST(Cleaner, FullDiskBetweenNames) {
   }
 }
 
+// A pass that runs out of memory is given up like one on a full disk: the next look tries again, and a stop ends.
+TEST(Cleaner, NoMemoryEndsAPassAndNothingElse) {
+  for (std::string_view where : {".log.cleaned", ".log.swap"}) {
+    for (sim::DiskOp op : {sim::DiskOp::create, sim::DiskOp::write, sim::DiskOp::rename}) {
+      SCOPED_TRACE(std::string(where) + std::to_string(static_cast<int>(op)));
+      const bool of_names = op == sim::DiskOp::rename;
+      if (where == ".log.swap" && !of_names) continue;
+      sim::World world({.seed = 25});
+      sim::Host& host = world.add_host("b");
+      auto journal = std::make_shared<metastore::MemoryJournal>();
+      Compacting running(world, host.start(1), journal);
+      ASSERT_TRUE(running.run(running.broker->create_topic({.name = "t", .configs = kCompacted}, false)).ok());
+      running.write(16);
+      sim::Fault fault{.kind = sim::Fault::Kind::out_of_memory, .op = op};
+      fault.path_contains = where;
+      host.disk().add_fault(fault);
+      world.run_until([&] { return host.disk().faults_fired() > 0; }, 60s);
+      EXPECT_EQ(running.passes(), 0u);
+      world.run_until([&] { return running.passes() > 0; }, 60s);
+      EXPECT_EQ(running.passes(), 1u);
+      EXPECT_EQ(running.broker->shard(ShardId{0}).compaction.failures, where == ".log.swap" ? 0u : 1u);
+      EXPECT_EQ(running.read_all().first, running.newest);
+      EXPECT_TRUE(running.stop().ok());
+    }
+  }
+}
+
+// What throws on the shard itself: the look at what is dirty reads there.
+TEST(Cleaner, AnExceptionEndsARoundAndNotTheCleaner) {
+  sim::World world({.seed = 26});
+  sim::Host& host = world.add_host("b");
+  auto journal = std::make_shared<metastore::MemoryJournal>();
+  Compacting running(world, host.start(1), journal);
+  auto configs = kCompacted;
+  configs["max.compaction.lag.ms"] = "86400000";
+  ASSERT_TRUE(running.run(running.broker->create_topic({.name = "t", .configs = configs}, false)).ok());
+  running.write(16);
+  host.disk().add_fault({.kind = sim::Fault::Kind::out_of_memory, .op = sim::DiskOp::read, .path_contains = "t-0/"});
+  world.run_until([&] { return running.passes() > 0; }, 60s);
+  EXPECT_EQ(host.disk().faults_fired(), 1u);
+  EXPECT_EQ(running.broker->shard(ShardId{0}).compaction.failures, 1u);
+  EXPECT_EQ(running.passes(), 1u);
+  EXPECT_TRUE(running.stop().ok());
+}
+
 // Damage in a sealed segment: it is left alone, told once, and the rest is compacted.
 TEST(Cleaner, DamageIsLeftAlone) {
   sim::World world({.seed = 23});

@@ -86,13 +86,21 @@ Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::ve
 
 Task<void> Broker::checkpoint_loop() {
   Env& env = per_shard_[0]->env;
-  while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok()) co_await write_checkpoints();
+  while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok()) {
+    try {
+      co_await write_checkpoints();
+    } catch (const std::exception& thrown) {
+      log_error("broker", "writing checkpoints was ended by an exception; trying again later",
+                {{"what", thrown.what()}});
+    }
+  }
 }
 
 Task<void> Broker::write_checkpoints() {
   // Asked for first: a partition that is deleted while the numbers are gathered is taken out of them afterwards. Its
   // log start must not outlive it, or a topic made again under its name would begin there.
   if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
+  Semaphore::Held call(directory_calls_);
   std::vector<storage::Checkpoints> per_directory(directories_.size());
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     struct Line {
@@ -134,7 +142,6 @@ Task<void> Broker::write_checkpoints() {
       log_warn("broker", "checkpoints could not be written",
                {{"log_dir", directories_[d].path}, {"error", written.error().message()}});
   }
-  directory_calls_.release(1);
 }
 
 }  // namespace mr::broker

@@ -68,8 +68,8 @@ Task<void> Broker::finish_old_deletions() {
     for (auto& directory : directories_) {
       if (!directory.online()) continue;
       if (!(co_await directory_calls_.acquire(1)).ok()) co_return;
+      Semaphore::Held call(directory_calls_);
       auto removed = co_await offload(env, [&] { return directory.data->remove_topic_data(id); });
-      directory_calls_.release(1);
       if (!removed.ok()) {
         gone = false;
         deletions_left_ = true;

@@ -125,8 +125,8 @@ Task<void> Broker::remove_data(TopicRef topic) {
     Uuid unique = Uuid::from_random(env.rng.next(), env.rng.next());
     auto free = co_await directory_calls_.acquire(1);
     if (!free.ok()) co_return;
+    Semaphore::Held call(directory_calls_);
     auto removed = co_await offload(env, [&] { return dir.remove_partition(name, topic->id, unique); });
-    directory_calls_.release(1);
     if (!removed.ok()) {
       all_gone = false;  // the tombstone stays: who wants the name, or the next start, tries again
       deletions_left_ = true;

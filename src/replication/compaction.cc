@@ -1,6 +1,7 @@
 #include "replication/compaction.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/log.h"
 #include "runtime/shards.h"
@@ -16,6 +17,29 @@ constexpr Duration kRetryNames = std::chrono::seconds(1);
 constexpr Duration kPauseMost = Millis(100);
 
 bool harmless(const Error& error) { return error == Errc::disk_full || error == Errc::resource_exhausted; }
+
+/// A step on the pool. What it throws becomes an error, so that what it has begun is taken back like after any other;
+/// most memory of a pass is taken here, and none left is a reason to try again later, as a full disk is.
+template <class F>
+auto attempt(Env& env, F step) -> Task<std::invoke_result_t<F&>> {
+  co_return co_await offload(env, [&]() -> std::invoke_result_t<F&> {
+    try {
+      return step();
+    } catch (const std::bad_alloc&) {
+      return Error(Errc::resource_exhausted, "no memory left");
+    } catch (const std::exception& thrown) {
+      return Error(Errc::internal, thrown.what());
+    }
+  });
+}
+
+/// What begin_background() has begun.
+struct Background {
+  explicit Background(Partition& of) : partition(of) {}
+  Background(const Background&) = delete;
+  ~Background() { partition.end_background(); }
+  Partition& partition;
+};
 
 storage::CompactionJob make_job(Env& env, Partition& partition, CompactionCandidate candidate,
                                 const CompactionLimits& limits) {
@@ -47,7 +71,7 @@ Task<Result<void>> pause(Env& env, Partition& partition, TimePoint until) {
 Task<Result<void>> finish(Env& env, Partition& partition, storage::SegmentReplacement& replacement) {
   bool told = false;
   for (;;) {
-    Result<void> finished = co_await offload(env, [&] { return replacement.finish(); });
+    Result<void> finished = co_await attempt(env, [&] { return replacement.finish(); });
     if (finished.ok() || !harmless(finished.error())) co_return finished;
     if (!told)
       log_warn("replication", "compacted segments wait for their names; trying again",
@@ -64,10 +88,10 @@ Task<Result<void>> put_in_place(Env& env, Partition& partition, storage::Cleaned
   storage::SegmentReplacement replacement(log.place(), group.first, group.end);
   Result<void> ready = log.begin_replacement(group.first, group.end);
   bool begun = ready.ok();
-  if (begun) ready = co_await offload(env, [&] { return replacement.publish(); });
+  if (begun) ready = co_await attempt(env, [&] { return replacement.publish(); });
   if (!ready.ok()) {
     env.probe.hit("compaction_withdrawn");
-    Result<void> withdrawn = co_await offload(env, [&] { return replacement.withdraw(); });
+    Result<void> withdrawn = co_await attempt(env, [&] { return replacement.withdraw(); });
     bool whole = harmless(ready.error()) && withdrawn.ok();
     if (begun) log.end_replacement(whole ? Result<void>{} : ready);
     co_return ready;
@@ -96,7 +120,7 @@ Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor
   for (;;) {
     storage::CompactionCounts before = compactor.counts();
     TimePoint started = env.now();
-    Result<Compactor::State> state = co_await offload(env, [&] { return compactor.step(); });
+    Result<Compactor::State> state = co_await attempt(env, [&] { return compactor.step(); });
     storage::CompactionCounts after = compactor.counts();
     stats.busy_ms += static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(env.now() - started).count());
     stats.bytes_read += after.bytes_read - before.bytes_read;
@@ -136,6 +160,7 @@ CompactionCandidate compaction_candidate(Partition& partition, WallMillis now) {
 Task<Result<void>> compact(Env& env, Partition& partition, CompactionCandidate candidate, CompactionLimits limits,
                            IoThrottle& throttle, CompactionStats& stats, std::vector<std::string>& given_up) {
   if (!partition.begin_background()) co_return Errc::not_leader;
+  Background until_the_end(partition);
   storage::Log& log = partition.log();
   Offset first_dirty = candidate.dirtiness.first_dirty, first = candidate.sealed.front().base;
   Compactor compactor(log.place(), make_job(env, partition, std::move(candidate), limits));
@@ -152,13 +177,9 @@ Task<Result<void>> compact(Env& env, Partition& partition, CompactionCandidate c
               {"bytes_written", counts.bytes_written},
               {"records", counts.records_out}});
   } else {
-    (void)co_await offload(env, [&] {
-      (void)compactor.remove_output();
-      return Result<void>{};
-    });
+    (void)co_await attempt(env, [&] { return compactor.remove_output(); });
     if (outcome.code() == Errc::not_found && log.log_start() > first) outcome = Errc::conflict;  // retention was faster
   }
-  partition.end_background();
   co_return outcome;
 }
 
