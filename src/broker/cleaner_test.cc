@@ -256,6 +256,24 @@ TEST(Cleaner, AnExceptionEndsARoundAndNotTheCleaner) {
   EXPECT_TRUE(running.stop().ok());
 }
 
+// What a failed pass had put in place counts, too.
+TEST(Cleaner, CountsEveryRecordThatItRemoves) {
+  sim::World world({.seed = 27});
+  sim::Host& host = world.add_host("b");
+  auto journal = std::make_shared<metastore::MemoryJournal>();
+  Compacting running(world, host.start(1), journal);
+  ASSERT_TRUE(running.run(running.broker->create_topic({.name = "t", .configs = kCompacted}, false)).ok());
+  running.write(16);
+  const replication::CompactionStats& stats = running.broker->shard(ShardId{0}).compaction;
+  host.disk().add_fault({.op = sim::DiskOp::create, .path_contains = "05.log.cleaned", .error = Errc::disk_full});
+  world.run_until([&] { return stats.failures > 0; }, 60s);
+  EXPECT_EQ(stats.records_removed, 16u - static_cast<unsigned>(running.read_all().second));
+  EXPECT_GT(stats.records_removed, 0u);
+  world.run_until([&] { return stats.passes > 0; }, 60s);
+  EXPECT_EQ(stats.records_removed, 16u - static_cast<unsigned>(running.read_all().second));
+  EXPECT_TRUE(running.stop().ok());
+}
+
 // Damage in a sealed segment: it is left alone, told once, and the rest is compacted.
 TEST(Cleaner, DamageIsLeftAlone) {
   sim::World world({.seed = 23});

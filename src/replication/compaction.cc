@@ -117,6 +117,7 @@ void note_bad_segment(Env& env, Partition& partition, const Compactor& compactor
 
 Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor, IoThrottle& throttle,
                             CompactionStats& stats, std::vector<std::string>& given_up) {
+  std::uint64_t removed = 0;  // by the groups that are in place
   for (;;) {
     storage::CompactionCounts before = compactor.counts();
     TimePoint started = env.now();
@@ -133,6 +134,8 @@ Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor
     if (*state == Compactor::State::group_ready) {
       storage::CleanedGroup group = compactor.take_group();
       MR_CO_TRY_VOID(co_await put_in_place(env, partition, std::move(group), given_up));
+      stats.records_removed += after.records_in - after.records_out - removed;
+      removed = after.records_in - after.records_out;
     }
     if (partition.stopping()) co_return Errc::not_leader;
     std::uint64_t moved = after.bytes_read - before.bytes_read + after.bytes_written - before.bytes_written;
@@ -169,7 +172,6 @@ Task<Result<void>> compact(Env& env, Partition& partition, CompactionCandidate c
     if (compactor.cleaned_end() > first_dirty) log.set_cleaned_end(compactor.cleaned_end());
     storage::CompactionCounts counts = compactor.counts();
     ++stats.passes;
-    stats.records_removed += counts.records_in - counts.records_out;
     log_info("replication", "compacted",
              {{"partition", partition.name().to_string()},
               {"cleaned_end", compactor.cleaned_end().v},
