@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "runtime/longest_wait.h"
 #include "runtime/machine.h"
 
 namespace mr::app {
@@ -145,10 +146,7 @@ Task<Result<void>> Node::start_kafka() {
       if (one.name == listener.name) options.advertised = Address{one.host, one.port};
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
     options.connections_max = static_cast<std::uint32_t>(config.max_connections);
-    // Far enough away to never come, near enough to be added to now.
-    options.idle_max = config.connections_max_idle_ms < 0 || config.connections_max_idle_ms > 365ll * 86'400'000
-                           ? Duration(std::chrono::hours(24 * 365))
-                           : Duration(Millis(config.connections_max_idle_ms));
+    options.idle_max = config.connections_max_idle_ms < 0 ? kLongestWait : bounded_wait(config.connections_max_idle_ms);
     // One whole request must fit, whatever the budget.
     options.receive_bytes_max =
         std::max<std::uint64_t>(in_flight / listeners.size(), std::uint64_t{options.request_bytes_max} + 1_MiB);

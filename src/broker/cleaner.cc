@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "broker/broker.h"
+#include "runtime/longest_wait.h"
 
 namespace mr::broker {
 
@@ -10,7 +11,6 @@ namespace {
 /// Shortest wait between two looks, whatever log.cleaner.backoff.ms says: a look costs time on the shard.
 constexpr Duration kBackoffLeast = Millis(1);
 constexpr std::int32_t kBufferLeast = 4096;
-constexpr std::int64_t kBackoffMostMs = 365ll * 86'400'000;
 }  // namespace
 
 /// From one wait to the next.
@@ -29,8 +29,7 @@ Task<void> Broker::cleaner_loop(ShardId id) {
       .buffer_bytes = static_cast<std::uint64_t>(std::max(settings.log_cleaner_io_buffer_size, kBufferLeast)),
       .bytes_per_second = settings.log_cleaner_io_max_bytes_per_second / static_cast<double>(shards)};
   CleanerRound round{limits, replication::IoThrottle(limits.bytes_per_second), {}};
-  Duration backoff =
-      std::max<Duration>(Millis(std::min(settings.log_cleaner_backoff_ms, kBackoffMostMs)), kBackoffLeast);
+  const Duration backoff = std::max(bounded_wait(settings.log_cleaner_backoff_ms), kBackoffLeast);
   for (;;) {
     if (!(co_await sleep_until(shard.env.now() + backoff)).ok()) co_return;
     round.left.clear();

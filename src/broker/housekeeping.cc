@@ -1,6 +1,7 @@
 // Retention and checkpoints, by timers.
 #include "base/log.h"
 #include "broker/broker.h"
+#include "runtime/longest_wait.h"
 
 namespace mr::broker {
 
@@ -9,16 +10,13 @@ constexpr Duration kCheckpointInterval = std::chrono::seconds(60);  // Kafka's l
 /// What was not read for so long may have left the page cache and is checked again; what was not written to needs no
 /// descriptors.
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
-
-/// A setting in milliseconds, as a time that can be added to now: "never" is a year here.
-Duration bounded(std::int64_t ms) { return Millis(std::min<std::int64_t>(ms, 365ll * 86'400'000)); }
 }  // namespace
 
 Task<void> Broker::retention_loop(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
   TimePoint looked = shard.env.now();
   for (;;) {
-    auto slept = co_await sleep_until(shard.env.now() + bounded(settings_.config.log_retention_check_interval_ms));
+    auto slept = co_await sleep_until(shard.env.now() + bounded_wait(config().log_retention_check_interval_ms));
     if (!slept.ok()) co_return;
     co_await apply_retention(id);
     if (shard.env.now() < looked + kIdleAfter) continue;
@@ -52,7 +50,7 @@ void Broker::delete_given_up(ShardId id, const PartitionKey& key, std::size_t di
   TopicRef topic = shard.topics->find(key.topic);
   if (files.empty() || topic == nullptr) return;  // those of a deleted topic go with it
   auto settings = topic_config(topic->configs);
-  Duration delay = bounded(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
+  Duration delay = bounded_wait(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
   shard.scope.spawn("delete segments", delete_files_later(id, directory, std::move(files), delay));
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/open_partition.h"
+#include "runtime/longest_wait.h"
 #include "storage/recovery_estimate.h"
 
 namespace mr::broker {
@@ -50,8 +51,7 @@ Task<bool> Broker::may_recover_more(const LogDirectory& directory) {
   while (recovery_.running && limit > 0 && !recovery_.interrupted) {
     std::uint64_t bytes = directory.data->files().bytes_read() - directory.read_before_recovery;
     std::chrono::duration<double> due(static_cast<double>(bytes) / static_cast<double>(limit));
-    // Of a year or more the clock cannot tell any more.
-    due = std::min<std::chrono::duration<double>>(due, std::chrono::hours(24 * 365));
+    due = std::min<std::chrono::duration<double>>(due, kLongestWait);
     TimePoint when = recovery_.began + std::chrono::duration_cast<Duration>(due);
     if (when <= per_shard_[0]->env.now()) break;
     (void)co_await recovery_.interruption.wait(when);

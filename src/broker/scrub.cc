@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "broker/broker.h"
+#include "runtime/longest_wait.h"
 #include "storage/index_file.h"
 
 namespace mr::broker {
@@ -121,7 +122,7 @@ Task<void> Broker::scrub(std::size_t directory) {
 
 Task<void> Broker::scrub_loop(std::size_t directory) {
   Env& env = per_shard_[0]->env;
-  const Duration interval = Millis(std::min<std::int64_t>(config().log_scrub_interval_ms, 365ll * 86'400'000));
+  const Duration interval = bounded_wait(config().log_scrub_interval_ms);
   const Duration within = std::min(interval, kFirstPassWithin);
   TimePoint begin = env.now() + Duration(env.rng.below(static_cast<std::uint64_t>(within.count()) + 1));
   while ((co_await sleep_until(begin)).ok()) {
