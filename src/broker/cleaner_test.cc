@@ -274,6 +274,23 @@ TEST(Cleaner, CountsEveryRecordThatItRemoves) {
   EXPECT_TRUE(running.stop().ok());
 }
 
+// A bad read of a good segment: read again, told, and compacted.
+TEST(Cleaner, WhatTheDeviceHasRightIsNotDamage) {
+  sim::World world({.seed = 28});
+  sim::Host& host = world.add_host("b");
+  Compacting running(world, host.start(1), std::make_shared<metastore::MemoryJournal>());
+  ASSERT_TRUE(running.run(running.broker->create_topic({.name = "t", .configs = kCompacted}, false)).ok());
+  running.write(16);
+  host.disk().add_fault({.kind = sim::Fault::Kind::flip_bit, .op = sim::DiskOp::read, .path_contains = "05.log"});
+  world.run_until([&] { return running.passes() > 0; }, 60s);
+  EXPECT_EQ(host.disk().faults_fired(), 1u);
+  const replication::CompactionStats& stats = running.broker->shard(ShardId{0}).compaction;
+  EXPECT_EQ(stats.healed, 1u);
+  EXPECT_EQ(stats.failures + stats.segments_left_alone, 0u);
+  EXPECT_EQ(running.read_all().first, running.newest);
+  EXPECT_TRUE(running.stop().ok());
+}
+
 // Damage in a sealed segment: it is left alone, told once, and the rest is compacted.
 TEST(Cleaner, DamageIsLeftAlone) {
   sim::World world({.seed = 23});
@@ -295,7 +312,11 @@ TEST(Cleaner, DamageIsLeftAlone) {
   EXPECT_EQ(stats.segments_left_alone, 1u);
   EXPECT_EQ(stats.failures, 1u);
   EXPECT_EQ(size(), before) << "as it was";
+  EXPECT_GT(running.partition()->log().cleaned_end(), Offset{5});
   EXPECT_TRUE(running.stop().ok());
+  Compacting again(world, host.start(1), journal);
+  EXPECT_EQ(again.partition()->log().cleaned_end(), Offset{5}) << "in another life it may read";
+  EXPECT_TRUE(again.stop().ok());
 }
 
 }  // namespace

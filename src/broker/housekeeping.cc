@@ -110,8 +110,8 @@ Task<void> Broker::write_checkpoints() {
     auto lines = co_await shards_.call(ShardId{s}, [this, s] {
       std::vector<Line> all;
       for (auto& [key, p] : per_shard_[s]->partitions)
-        all.push_back(
-            {key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark(), p->log().cleaned_end()});
+        all.push_back({key, p->name(), p->log().recovery_point(), p->log_start(), p->high_watermark(),
+                       p->log().lasting_cleaned_end()});
       // What is offline keeps the lines it had: its start must not go back when it is served again.
       for (auto& [key, offline] : per_shard_[s]->offline) all.push_back({key, offline.name, {}, {}, {}, {}, true});
       return all;

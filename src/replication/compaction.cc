@@ -115,6 +115,13 @@ void note_bad_segment(Env& env, Partition& partition, const Compactor& compactor
              {"found", found.message()}});
 }
 
+void note_healed(Env& env, Partition& partition, std::uint64_t batches, CompactionStats& stats) {
+  env.probe.hit("compaction_healed");
+  stats.healed += batches;
+  log_warn("replication", "compaction met bad batches that were good when they were read again from the device",
+           {{"partition", partition.name().to_string()}, {"batches", batches}});
+}
+
 Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor, IoThrottle& throttle,
                             CompactionStats& stats, std::vector<std::string>& given_up) {
   std::uint64_t removed = 0;  // by the groups that are in place
@@ -126,6 +133,7 @@ Task<Result<void>> run_pass(Env& env, Partition& partition, Compactor& compactor
     stats.busy_ms += static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(env.now() - started).count());
     stats.bytes_read += after.bytes_read - before.bytes_read;
     stats.bytes_written += after.bytes_written - before.bytes_written;
+    if (after.healed > before.healed) note_healed(env, partition, after.healed - before.healed, stats);
     if (!state.ok()) {
       if (compactor.bad_segment()) note_bad_segment(env, partition, compactor, state.error(), stats);
       co_return state.error();

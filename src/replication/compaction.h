@@ -36,6 +36,7 @@ struct CompactionStats {
   std::uint64_t bytes_written = 0;
   std::uint64_t records_removed = 0;      ///< also by passes that an error ended later
   std::uint64_t segments_left_alone = 0;  ///< found damaged
+  std::uint64_t healed = 0;               ///< batches that were bad, and good when read again from the device
   std::uint64_t busy_ms = 0;
   std::int64_t dirty_percent_max = 0;  ///< of the last look
 };

@@ -27,12 +27,40 @@ class Compactor::Source {
         end_(facts.bytes),
         buffer_bytes_(buffer_bytes) {}
 
-  /// Empty at the end; the view is good until the next call.
+  /// Empty at the end; the view is good until the next call. What is bad is read again from the device before it
+  /// counts.
   Result<std::optional<BatchView>> next() {
     if (position_ >= end_) {
       if (seal_ && chain_.bytes() < seal_->bytes) return bad("shorter than its seal says");
       return std::optional<BatchView>();
     }
+    auto batch = look();
+    if (!batch.ok() && batch.code() == Errc::corrupt_batch) {
+      file_->drop_cache();
+      buffer_.clear();
+      batch = look();
+      if (batch.ok()) ++healed_;
+    }
+    if (!batch.ok()) return std::move(batch).error();
+    position_ += batch->header.total_bytes();
+    next_offset_ = batch->header.next_offset();
+    if (seal_ && chain_.bytes() < seal_->bytes) {
+      chain_.add(batch->bytes.first(BatchHeader::kBytes), position_);
+      if (position_ >= seal_->bytes && (position_ != seal_->bytes || chain_.crc() != seal_->crc))
+        return bad("the headers up to here are not those that were sealed");
+    }
+    return *batch;
+  }
+  bool at_end() const { return position_ >= end_; }
+  std::uint64_t take_bytes_read() { return std::exchange(bytes_read_, 0); }
+  std::uint64_t take_healed() { return std::exchange(healed_, 0); }
+
+ private:
+  Error bad(std::string_view why) const {
+    return Error(Errc::corrupt_batch, fmt::format("at position {}: {}", position_, why));
+  }
+  /// The batch at position_.
+  Result<BatchView> look() {
     MR_TRY(ByteView fixed, bytes(BatchHeader::kBytes));
     auto header = BatchHeader::parse(fixed);
     if (!header.ok()) return bad(header.error().detail());
@@ -41,21 +69,7 @@ class Compactor::Source {
     if (!batch_crc_matches(whole)) return bad("checksum");
     if (header->base_offset < next_offset_.v || header->base_offset > end_offset_.v - 1 - header->last_offset_delta)
       return bad(fmt::format("offset {} is out of place", header->base_offset));
-    position_ += header->total_bytes();
-    next_offset_ = header->next_offset();
-    if (seal_ && chain_.bytes() < seal_->bytes) {
-      chain_.add(whole.first(BatchHeader::kBytes), position_);
-      if (position_ >= seal_->bytes && (position_ != seal_->bytes || chain_.crc() != seal_->crc))
-        return bad("the headers up to here are not those that were sealed");
-    }
     return BatchView{*header, whole};
-  }
-  bool at_end() const { return position_ >= end_; }
-  std::uint64_t take_bytes_read() { return std::exchange(bytes_read_, 0); }
-
- private:
-  Error bad(std::string_view why) const {
-    return Error(Errc::corrupt_batch, fmt::format("at position {}: {}", position_, why));
   }
   /// [position_, position_ + wanted) of the file.
   Result<ByteView> bytes(std::size_t wanted) {
@@ -85,6 +99,7 @@ class Compactor::Source {
   std::vector<std::byte> buffer_;
   std::uint64_t buffer_at_ = 0;
   std::uint64_t bytes_read_ = 0;
+  std::uint64_t healed_ = 0;
 };
 
 Compactor::Compactor(const LogPlace& place, CompactionJob job)
@@ -117,6 +132,7 @@ Result<std::optional<BatchView>> Compactor::next_batch() {
                                        job_.buffer_bytes);
   }
   MR_TRY(auto batch, source_->next());
+  counts_.healed += source_->take_healed();
   std::uint64_t bytes = source_->take_bytes_read();
   counts_.bytes_read += bytes;
   step_bytes_ += bytes;

@@ -32,6 +32,7 @@ struct CompactionCounts {
   std::uint64_t bytes_written = 0;
   std::uint64_t records_in = 0;   ///< of the segments that were rewritten
   std::uint64_t records_out = 0;  ///< of these what stayed
+  std::uint64_t healed = 0;       ///< batches that were bad, and good when read again from the device
 };
 
 /// A group of old segments and the one that replaces them, on disk as `.cleaned`, synced with its name.

@@ -21,16 +21,21 @@ struct Compacting : LogFixture {
   }
 
   void append(int count) {
-    for (int i = 0; i < count; ++i) {
-      std::string key = "key " + std::to_string(number++ % 2), value(1'000, 'v');
-      BatchBuilder builder;
-      builder.add({.timestamp = now, .key = as_bytes(key), .value = as_bytes(value)});
-      std::vector<std::byte> batch = builder.build().value();
-      BatchHeader header = header_of(batch);
-      auto done = log->append(batch, header, header.max_timestamp, epoch, now);
-      ASSERT_TRUE(done.ok());
-      evidence.carried.push_back({done->run, batch});
-    }
+    for (int i = 0; i < count; ++i) append_one("key " + std::to_string(number++ % 2), std::string(1'000, 'v'));
+    sync_all();
+  }
+  void append_one(const std::string& key, const std::optional<std::string>& value) {
+    NewRecord record{.timestamp = now, .key = as_bytes(key)};
+    if (value) record.value = as_bytes(*value);
+    BatchBuilder builder;
+    builder.add(record);
+    std::vector<std::byte> batch = builder.build().value();
+    BatchHeader header = header_of(batch);
+    auto done = log->append(batch, header, header.max_timestamp, epoch, now);
+    ASSERT_TRUE(done.ok());
+    evidence.carried.push_back({done->run, batch});
+  }
+  void sync_all() {
     auto ticket = log->begin_sync();
     ASSERT_TRUE(ticket.has_value());
     for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
@@ -43,6 +48,7 @@ struct Compacting : LogFixture {
     job.sealed = log->sealed_segments(log->durable_end());
     job.config = log->config().compaction;
     job.dirtiness = judge(job.sealed, log->cleaned_end(), job.config, now);
+    job.now = now;
     job.limits = {4 * log->config().segment_bytes, 1u << 20};
     return job;
   }
@@ -171,6 +177,47 @@ TEST(Compactor, WhatDoesNotFitItsSealIsNotCopied) {
     f.log->leave_uncompacted(Offset{3});
     f.must_compact();
     EXPECT_TRUE(f.exists(3, kLogSuffix));
+  }
+}
+
+// What the kernel's cache has wrong the device may have right.
+TEST(Compactor, WhatTheDeviceHasRightIsCompacted) {
+  Compacting f;
+  f.append(11);
+  f.disk.add_fault(
+      {.kind = sim::Fault::Kind::flip_bit, .op = sim::DiskOp::read, .path_contains = f.path(3, kLogSuffix)});
+  f.must_compact();
+  EXPECT_EQ(f.disk.faults_fired(), 1u);
+  EXPECT_EQ(f.offsets(), (Offsets{7, 8, 9, 10}));
+}
+
+// The trap: a deletion is kept above a segment that was left alone, but its key is clean by the checkpoint. When the
+// segment reads again, the old value in it is the newest that the next pass knows of.
+TEST(Compactor, DeletedKeyStaysDeletedWhenASegmentReadsAgain) {
+  Compacting f;
+  f.append_one("deleted", std::string(1'000, 'v'));
+  f.append(5);
+  f.append_one("deleted", std::nullopt);
+  f.append(5);
+  const std::string first = f.path(0, kLogSuffix);
+  f.disk.flip_bit(first, 100, 0);
+  EXPECT_EQ(f.compact().code(), Errc::corrupt_batch);
+  f.log->leave_uncompacted(Offset{0});
+  f.must_compact();
+  EXPECT_GT(f.log->cleaned_end(), Offset{6}) << "a pass goes on above";
+  EXPECT_EQ(f.log->lasting_cleaned_end(), Offset{0});
+  EXPECT_FALSE(f.job().dirtiness.due(f.options.config.compaction)) << "and not again and again";
+
+  f.disk.flip_bit(first, 100, 0);
+  for (int life = 0; life < 3; ++life) {
+    f.now += 2 * f.options.config.compaction.delete_retention_ms;
+    f.options.cleaned_end = f.log->lasting_cleaned_end();
+    ASSERT_TRUE(f.log->close().ok());
+    f.must_open(true);
+    f.append(3);  // something is dirty
+    f.must_compact();
+    EXPECT_EQ(std::ranges::count(f.offsets(), 0), 0) << "the value came back in life " << life;
+    EXPECT_EQ(f.log->lasting_cleaned_end(), f.log->cleaned_end());
   }
 }
 

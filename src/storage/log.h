@@ -258,9 +258,13 @@ class Log {
   /// Below it every key has one record left. A hint that may be lost: then compaction looks at more.
   virtual Offset cleaned_end() const = 0;
   virtual void set_cleaned_end(Offset end) = 0;
+  /// What of it may outlive this Log, for the cleaner checkpoint: up to the first segment that compaction leaves alone.
+  /// Should that one read in a later life, it has older values of keys that were deleted above: both go into the map.
+  virtual Offset lasting_cleaned_end() const = 0;
   /// The segments from the one at `first` up to `end` are about to be replaced: until end_replacement() none is given
-  /// up. Errors: conflict (they are not all there any more), disk_failed.
+  /// up, and sealed_segments() has none. Errors: conflict (they are not all there any more), disk_failed.
   virtual Result<void> begin_replacement(Offset first, Offset end) = 0;
+  virtual bool replacing() const = 0;
   /// From here on reads see the new segment; pins keep the old files.
   virtual void replace_segments(CleanedGroup group) = 0;
   /// The new files have their names, or nothing came of it. An error is final: disk_failed from then on.

@@ -60,7 +60,9 @@ class PartitionLog : public Log {
   const LogConfig& config() const override { return config_; }
   Offset cleaned_end() const override { return cleaned_end_; }
   void set_cleaned_end(Offset end) override { cleaned_end_ = end; }
+  Offset lasting_cleaned_end() const override;
   Result<void> begin_replacement(Offset first, Offset end) override;
+  bool replacing() const override { return replacement_.has_value(); }
   void replace_segments(CleanedGroup group) override;
   void end_replacement(const Result<void>& outcome) override;
   void leave_uncompacted(Offset base) override { uncompacted_.push_back(base); }
@@ -112,6 +114,8 @@ class PartitionLog : public Log {
   bool dense(const Segment& segment) const {
     return config_.delete_old && !config_.compacted && !segment.compacted() && segment.base() >= cleaned_end_;
   }
+  /// Compaction cannot read this segment, or found so.
+  bool left_alone(const Segment& segment) const;
   Segment& active() { return *segments_.back(); }
   const Segment& active() const { return *segments_.back(); }
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);

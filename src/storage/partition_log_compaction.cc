@@ -21,8 +21,7 @@ std::vector<SegmentFacts> PartitionLog::sealed_segments(Offset limit) {
     one.bytes = segment.size();
     one.index_bytes = std::max(segment.offset_index().file().entries() * OffsetIndex::kEntryBytes,
                                segment.time_index().file().entries() * TimeIndex::kEntryBytes);
-    one.readable =
-        segment.damage().empty() && segment.size() > 0 && std::ranges::count(uncompacted_, segment.base()) == 0;
+    one.readable = !left_alone(segment);
     if (!one.readable || one.end <= cleaned_end_) continue;
     if (config_.compaction.max_lag_ms < INT64_MAX)
       if (auto first = segment.first_timestamp(); first.ok()) one.first_timestamp = first->value_or(-1);
@@ -33,6 +32,17 @@ std::vector<SegmentFacts> PartitionLog::sealed_segments(Offset limit) {
     if (segment.has_open_files()) note_use(segment);
   }
   return facts;
+}
+
+bool PartitionLog::left_alone(const Segment& segment) const {
+  return !segment.damage().empty() || segment.size() == 0 || std::ranges::count(uncompacted_, segment.base()) > 0;
+}
+
+Offset PartitionLog::lasting_cleaned_end() const {
+  if (!config_.compacted) return cleaned_end_;  // nothing goes on from there, and holes below it are no loss
+  for (std::size_t i = 0; i + 1 < segments_.size() && segments_[i]->base() < cleaned_end_; ++i)
+    if (left_alone(*segments_[i])) return segments_[i]->base();
+  return cleaned_end_;
 }
 
 std::optional<std::pair<std::size_t, std::size_t>> PartitionLog::find_range(const SegmentRange& range) const {

@@ -69,6 +69,7 @@ const std::set<std::string> kTestedElsewhere = {
     "read_healed",              // read_checks_test: no seed flips bits of reads yet
     "scrub_found_damage",       // scrub_test: no history lasts a day
     // cleaner_test: no topic of the simulation is compacted, since its checker wants every record to stay
+    "compaction_healed",
     "compaction_met_damage",
     "compaction_names_wait",
     "compaction_withdrawn",
