@@ -194,6 +194,7 @@ class Broker {
   void delete_given_up(ShardId shard, const PartitionKey& key, std::size_t directory, std::vector<std::string> files);
   Task<void> checkpoint_loop();
   Task<void> scrub_loop(std::size_t directory);
+  Task<Result<std::optional<ScrubTarget>>> find_to_scrub(PartitionKey key, Offset from, bool closed);
   Task<Result<void>> scrub_partition(PartitionKey key, std::size_t directory, bool closed);
   Task<Result<storage::SegmentVerdict>> scrub_segment(const ScrubTarget& target, std::size_t directory);
   Task<void> delete_files_later(ShardId shard, std::size_t directory, std::vector<std::string> paths, Duration delay);

@@ -17,6 +17,9 @@ namespace {
 constexpr std::uint64_t kStepBytes = 1u << 20;
 /// The first pass begins at a random time within this, so that brokers started together do not scrub together.
 constexpr Duration kFirstPassWithin = std::chrono::minutes(10);
+/// Compaction puts a segment in its place within milliseconds, unless the disk is full.
+constexpr Duration kReplacementPatience = std::chrono::minutes(1);
+constexpr Duration kLookAgainAfter = std::chrono::seconds(1);
 
 /// On the partition's home shard. Retention or compaction may have taken the segment meanwhile: then what was found is
 /// of a file that nobody reads any more, and the log, which knows segments by base and life, leaves it out.
@@ -66,20 +69,51 @@ Task<Result<storage::SegmentVerdict>> Broker::scrub_segment(const ScrubTarget& t
   co_return verifier->verdict();
 }
 
+/// What to scrub next, as the partition's home shard sees it: empty when that was all. Waits while compaction puts a
+/// segment in its place, since the files have no names then that one could go by. Errors: cancelled.
+Task<Result<std::optional<ScrubTarget>>> Broker::find_to_scrub(PartitionKey key, Offset from, bool closed) {
+  Env& env = per_shard_[0]->env;
+  const ShardId home = home_of(key.topic, key.partition, shards_.count());
+  const TimePoint give_up = env.now() + kReplacementPatience;
+  for (;;) {
+    struct Look {
+      std::optional<ScrubTarget> target;
+      std::string replacing;  ///< name of the partition
+    };
+    Look look = co_await shards_.call(home, [&]() -> Look {
+      PartitionRef partition = per_shard_[home.v]->find(key.topic, key.partition);
+      if (partition == nullptr) return {};
+      if (closed && partition->log().replacing()) return {{}, partition->name().to_string()};
+      return {next_to_scrub(partition->log(), from, closed), {}};
+    });
+    if (look.replacing.empty()) co_return std::move(look.target);
+    env.probe.hit("scrub_waits_for_compaction");
+    if (env.now() >= give_up) {
+      log_warn("broker", "scrub: compaction does not get done with a partition; its rest is left to the next pass",
+               {{"partition", look.replacing}, {"from", from.v}});
+      co_return std::nullopt;
+    }
+    MR_CO_TRY_VOID(co_await sleep_until(env.now() + kLookAgainAfter));
+  }
+}
+
 /// Errors: cancelled.
 Task<Result<void>> Broker::scrub_partition(PartitionKey key, std::size_t directory, bool closed) {
   const ShardId home = home_of(key.topic, key.partition, shards_.count());
+  std::optional<std::pair<Offset, std::uint32_t>> gone;
   for (Offset from{0};;) {
-    auto target = co_await shards_.call(home, [&]() -> std::optional<ScrubTarget> {
-      PartitionRef partition = per_shard_[home.v]->find(key.topic, key.partition);
-      return partition == nullptr ? std::nullopt : next_to_scrub(partition->log(), from, closed);
-    });
+    MR_CO_TRY(auto target, co_await find_to_scrub(key, from, closed));
     if (!target) co_return Result<void>{};
     auto verdict = co_await scrub_segment(*target, directory);
     if (!verdict.ok() && verdict.code() == Errc::cancelled) co_return std::move(verdict).error();
+    const std::pair which(target->segment.base, target->life);
+    if (!verdict.ok() && verdict.code() == Errc::not_found && gone != which) {
+      gone =
+          which;  // Retention or compaction took it: what is there now? When the log still has it, the file is missing.
+      continue;
+    }
     from = Offset{target->segment.base.v + 1};
     if (!verdict.ok()) {
-      if (verdict.code() == Errc::not_found) continue;  // retention took it
       ++scrubbed_.unreadable;
       log_error("broker", "scrub: a segment could not be read to its end",
                 {{"directory", target->directory},

@@ -121,6 +121,43 @@ TEST_F(Scrub, ASegmentThatTheDeviceDoesNotReadEndsNothing) {
   EXPECT_TRUE(running->stop().ok());
 }
 
+TEST_F(Scrub, AFileThatIsMissingIsUnreadable) {
+  auto running = start();
+  fill(*running);
+  EXPECT_TRUE(running->stop().ok());
+  running = start();
+  EXPECT_TRUE(host.disk().remove("/data/t-0/00000000000000000010.log").ok());
+  pass(*running);
+  EXPECT_EQ(running->broker->scrubbed().unreadable, 1u);
+  EXPECT_EQ(running->broker->scrubbed().segments, 4u);
+  EXPECT_EQ(running->broker->scrubbed().passes, 1u);
+  EXPECT_TRUE(running->stop().ok());
+}
+
+// Compaction has the files of a partition between two names for a moment, and for as long as the disk is full.
+TEST_F(Scrub, WaitsForCompactionButNotForEver) {
+  for (bool ends : {true, false}) {
+    sim::World own({.seed = 3});
+    sim::Host& machine = own.add_host("b");
+    set_log_level(LogLevel::off);
+    Running running(own, machine.start(2), std::make_shared<metastore::MemoryJournal>(), {"/data"},
+                    {setting("log.segment.bytes", "1MiB")});
+    fill(running);
+    ASSERT_TRUE(log(running).begin_replacement(Offset{0}, Offset{10}).ok());
+    const TimePoint began = own.now();
+    running.process.spawn(ShardId{0}, "scrub", running.broker->scrub(0));
+    own.run_until([&] { return own.probes().count("scrub_waits_for_compaction") > 0; }, 10s);
+    EXPECT_EQ(own.probes().count("scrub_waits_for_compaction"), 1u);
+    if (ends) log(running).end_replacement({});
+    own.run_until([&] { return running.broker->scrubbed().passes > 0; }, 120s);
+    EXPECT_EQ(running.broker->scrubbed().passes, 1u);
+    EXPECT_EQ(running.broker->scrubbed().segments, ends ? 4u : 1u);
+    EXPECT_LT(own.now() - began, ends ? 30s : 90s);
+    if (!ends) log(running).end_replacement({});
+    EXPECT_TRUE(running.stop().ok());
+  }
+}
+
 TEST_F(Scrub, RunsByItselfAtItsRateAndStopsAtOnce) {
   auto running = start({setting("log.scrub.interval.ms", "600000"), setting("log.scrub.bytes.per.second", "65536")});
   fill(*running);
