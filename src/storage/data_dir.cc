@@ -273,6 +273,9 @@ Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid
   loaded_.recovery_points.erase(partition);
   loaded_.high_watermarks.erase(partition);
   loaded_.log_starts.erase(partition);
+  // Before the rename, since after a crash nobody knows whose the line was. On a full disk deleting must go on: then
+  // the checkpoint is written when the data has made room.
+  (void)settle_stale_lines();
   std::string trash = in(trash_name(partition, unique));
   Result<void> renamed = files_.rename(partition_path(partition), trash);
   if (!renamed.ok()) {
@@ -280,8 +283,6 @@ Result<std::string> DataDir::move_to_trash(const TopicPartition& partition, Uuid
     return std::move(renamed).error();
   }
   MR_TRY_VOID(files_.sync_directory(path_));
-  // On a full disk deleting must go on: the checkpoint is written again when the data has made room.
-  (void)settle_stale_lines();
   return trash;
 }
 
@@ -344,7 +345,7 @@ Result<void> DataDir::remove_topic_data(TopicId id) {
     auto owner = read_partition_metadata(files_, in(entry.name));
     if (owner.ok() && *owner == id) MR_TRY_VOID(remove_trash(in(entry.name)));
   }
-  return {};
+  return settle_stale_lines();
 }
 
 }  // namespace mr::storage

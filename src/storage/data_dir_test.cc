@@ -131,6 +131,36 @@ TEST(DataDir, ASavedLogStartIsDurable) {
   }
 }
 
+// The power goes after each single change of a deletion that the next start finishes: whoever gets the name then starts
+// at 0, after one more crash too.
+TEST(DataDir, ALogStartDoesNotOutliveItsTopic) {
+  const TopicId owner{Uuid{1, 1}};
+  for (auto mode : {sim::CrashMode::lose_unsynced, sim::CrashMode::random, sim::CrashMode::keep_all}) {
+    bool returned = false;
+    for (std::uint64_t changes = 1; !returned; ++changes) {
+      ASSERT_LT(changes, 100u);
+      sim::Disk disk(changes);
+      auto dir = must_open(disk);
+      ASSERT_TRUE(disk.sync_directory("/").ok());
+      make_partition(disk, "orders-3", owner.v);
+      ASSERT_TRUE(disk.sync_directory("/data/orders-3").ok() && disk.sync_directory("/data").ok());
+      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{5}).ok());
+      disk.crash_after(changes, mode);
+      (void)dir->remove_partition(kPartition, owner, Uuid{8, 8});
+      returned = !disk.crashed();
+      dir.reset();
+      if (!returned) disk.restart();
+      dir = must_open(disk);
+      ASSERT_TRUE(dir->remove_topic_data(owner).ok());
+      make_partition(disk, "orders-3", Uuid{2, 2});
+      ASSERT_TRUE(disk.sync_directory("/data/orders-3").ok() && disk.sync_directory("/data").ok());
+      dir.reset();
+      disk.crash(mode);
+      EXPECT_EQ(must_open(disk)->log_start(kPartition), Offset{0}) << "cut after " << changes;
+    }
+  }
+}
+
 TEST(DataDir, DamagedCheckpointIsDoneWithout) {
   set_log_level(LogLevel::off);
   sim::Disk disk(1);
