@@ -122,6 +122,19 @@ class Broker {
   /// beyond the watermark. Errors: not_leader, fenced_leader_epoch, unknown_leader_epoch.
   Task<Result<EpochAnswer>> epoch_end(EpochQuery query);
 
+  struct RecordsToDelete {
+    TopicId topic;
+    PartitionIndex partition;
+    ShardId home;
+    Offset before{-1};  ///< exclusive; -1: the watermark
+  };
+  /// Moves the log start of a partition up to `before` and brings where it is then: what lies below is not read any
+  /// more, also after any crash. A start that is there already stays. After an error that is not about the question the
+  /// records may be gone until the next start; ask again to be sure.
+  /// Errors: offset_out_of_range (beyond the watermark, below -1), invalid_config (compacted, never deletes),
+  /// unknown_topic_id (deleted meanwhile), not_leader, disk_full, disk_failed, resource_exhausted.
+  Task<Result<Offset>> delete_records(RecordsToDelete wanted);
+
   /// Shard 0; valid until the next wait.
   const std::vector<LogDirectory>& log_directories() const { return directories_; }
   /// An append met a full disk: look at the space soon. On `shard`'s shard.
@@ -187,6 +200,7 @@ class Broker {
   std::string cluster_id_to_begin_with();
   Task<Result<void>> adopt_topics();
   void keep_clear_of_producers(const storage::Log& log);
+  Task<Result<void>> save_log_start(PartitionKey key, Offset start);
   Task<void> retention_loop(ShardId shard);
   Task<void> cleaner_loop(ShardId shard);
   struct CleanerRound;

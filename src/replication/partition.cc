@@ -322,6 +322,26 @@ Task<void> Partition::apply_retention(WallMillis now) {
   log_info("replication", "retention moved the log start", {{"partition", name_.to_string()}, {"log_start", start.v}});
 }
 
+Task<Result<Offset>> Partition::delete_records(Offset before) {
+  constexpr Offset kWatermark{-1};
+  if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
+  if (stopped_) co_return Errc::not_leader;
+  if (config_.compacted && !log_->config().delete_old)
+    co_return Error(Errc::invalid_config, name_.to_string() + ": cleanup.policy has no delete");
+  if (before == kWatermark) before = high_watermark_;
+  if (before < Offset{0} || before > high_watermark_) co_return Error(Errc::offset_out_of_range, name_.to_string());
+  // With a weak flush policy the watermark may be ahead of the disk: a crash would take the log's end behind its start.
+  MR_CO_TRY_VOID(co_await make_durable(before));
+  if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
+  if (stopped_) co_return Errc::not_leader;
+  Offset was = log_->log_start();
+  MR_CO_TRY_VOID(log_->advance_log_start(std::max(before, was)));
+  if (log_->log_start() > was)
+    log_info("replication", "records were deleted on request",
+             {{"partition", name_.to_string()}, {"log_start", log_->log_start().v}});
+  co_return log_->log_start();
+}
+
 void Partition::rest_if_idle() {
   Offset before = std::exchange(end_at_last_rest_, log_->log_end());
   if (stopped_ || failed_ || before != end_at_last_rest_) return;
@@ -332,9 +352,11 @@ void Partition::rest_if_idle() {
   }
 }
 
-Task<Result<void>> Partition::flush() {
+Task<Result<void>> Partition::flush() { return make_durable(log_->log_end()); }
+
+Task<Result<void>> Partition::make_durable(Offset end) {
   TimePoint give_up = env_.now() + kFlushPatience;
-  while (log_->durable_end() < log_->log_end()) {
+  while (log_->durable_end() < end) {
     if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
     start_sync();
     auto wait = sync_idle_.wait();

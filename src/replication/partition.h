@@ -130,6 +130,10 @@ class Partition final : public CommitMember {
   /// While `gate` is closed appends answer disk_full; it outlives this.
   void set_gate(const AppendGate& gate) { gate_ = &gate; }
 
+  /// Moves the log start up to `before`, or to the watermark when that is -1; brings where it is then. It survives a
+  /// crash once the caller has noted it in the log-start checkpoint. Errors: offset_out_of_range (beyond the watermark,
+  /// below -1), invalid_config (the topic is compacted and never deletes), not_leader, disk_failed, resource_exhausted.
+  Task<Result<Offset>> delete_records(Offset before);
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);
   /// Called every few minutes: when nothing was appended since the call before, what is left to sync is synced, and
@@ -167,6 +171,7 @@ class Partition final : public CommitMember {
   bool carry(const storage::JournalRun& run, ByteView batch);
   void after_append();
   void start_sync();
+  Task<Result<void>> make_durable(Offset end);
   Task<void> sync_rounds();
   /// The round could not be finished for want of descriptors: once more, soon.
   void put_off(Error why);
