@@ -13,7 +13,7 @@ namespace mr::sim {
 /// One run of the program.
 struct BrokerNode::Life {
   Life(Process& p, BrokerNodeOptions o, std::shared_ptr<metastore::MemoryJournal> j)
-      : process(p), options(o), journal(std::move(j)) {}
+      : process(p), options(o), journal(std::move(j)), questions(p.env(ShardId{0}).executor) {}
 
   Task<void> run() {
     Result<void> booted = co_await boot();
@@ -83,7 +83,21 @@ struct BrokerNode::Life {
     stop_changed.notify_all();
   }
 
+  Task<void> delete_records(TopicPartition partition, Offset before, std::shared_ptr<Deletion> asked) {
+    Result<Offset> answer = Errc::unknown_topic;
+    broker::TopicRef topic = broker->topics(ShardId{0})->find(partition.topic);
+    if (topic != nullptr) {
+      broker::Broker::RecordsToDelete wanted{.topic = topic->id,
+                                             .partition = partition.partition,
+                                             .home = topic->partition(partition.partition)->home,
+                                             .before = before};
+      answer = co_await broker->delete_records(wanted);
+    }
+    if (process.alive()) asked->answer = std::move(answer);
+  }
+
   Task<void> shut() {
+    co_await questions.stop();
     if (server) co_await server->stop();
     if (broker) (void)co_await broker->stop();
     if (store) co_await store->stop();
@@ -100,6 +114,7 @@ struct BrokerNode::Life {
   std::unique_ptr<UnrulyMetastore> unruly;
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<server::kafka::KafkaServer> server;
+  Scope questions;  ///< that come by no door
   Event stop_changed;
   bool stop_wanted = false;
   bool running = false;
@@ -156,6 +171,20 @@ std::size_t BrokerNode::ghosts() const {
     if (!life->ended && !life->process.alive()) ++count;
   }
   return count;
+}
+
+std::shared_ptr<const BrokerNode::Deletion> BrokerNode::delete_records(const TopicPartition& partition, Offset before) {
+  if (!running()) return nullptr;
+  Life& life = *lives_.back();
+  std::shared_ptr<Deletion> asked(new Deletion(life.process));
+  life.process.env(ShardId{0}).executor.post([&life, partition, before, asked] {
+    if (life.running) {
+      life.questions.spawn("delete records", life.delete_records(partition, before, asked));
+    } else if (life.process.alive()) {
+      asked->answer = Error(Errc::shutting_down);
+    }
+  });
+  return asked;
 }
 
 void BrokerNode::inspect(const std::function<void(const Inside&)>& look) const {

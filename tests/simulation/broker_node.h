@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,21 @@ class BrokerNode {
     Offset log_start, high_watermark, durable_end, log_end;
     bool watermark_is_durable = true;
   };
+  /// A request that records be deleted, and what came of it.
+  class Deletion {
+   public:
+    std::optional<Result<Offset>> answer;  ///< of a process that was alive then
+    /// No answer will come.
+    bool lost() const { return !answer && !process_.alive(); }
+
+   private:
+    friend class BrokerNode;
+    explicit Deletion(const Process& process) : process_(process) {}
+    const Process& process_;
+  };
+  /// Asks the running broker as a door does: no API of Kafka's for it is served yet. Null when none runs.
+  std::shared_ptr<const Deletion> delete_records(const TopicPartition& partition, Offset before);
+
   /// What each partition of the running broker says of itself, between two steps.
   void inspect(const std::function<void(const Inside&)>& look) const;
   bool short_of_memory() const { return options_.receive_bytes_max < 1u << 20; }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/network.h"
 #include "tests/simulation/history.h"
 
@@ -72,10 +74,11 @@ void History::look_inside() {
     bool ordered = p.log_start <= p.high_watermark && p.high_watermark <= p.log_end &&
                    (p.high_watermark <= p.durable_end || !p.watermark_is_durable);
     std::int64_t floor = stage_.ledger.floor({p.name.topic, p.name.partition.v});
-    if (ordered && p.high_watermark.v >= floor) return;
-    stage_.ledger.violation(fmt::format("inside {}: log start {} watermark {} durable {} end {}, promised {}",
-                                        p.name.to_string(), p.log_start.v, p.high_watermark.v, p.durable_end.v,
-                                        p.log_end.v, floor));
+    std::int64_t start = stage_.ledger.start_floor({p.name.topic, p.name.partition.v});
+    if (ordered && p.high_watermark.v >= floor && p.log_start.v >= start) return;
+    stage_.ledger.violation(
+        fmt::format("inside {}: log start {} watermark {} durable {} end {}, promised {}, deleted up to {}",
+                    p.name.to_string(), p.log_start.v, p.high_watermark.v, p.durable_end.v, p.log_end.v, floor, start));
   });
 }
 void History::check_run(RunEnd end) {
@@ -139,6 +142,7 @@ void History::set_out_clients() {
   if (rng_.one_in(2)) set_out(vandals_, "vandal");
   set_out(churns_, "churn", "churn");
   if (rng_.one_in(3)) set_out(churns_, "churn2", "churn2");
+  set_out_purger(admin, process);
 }
 
 void History::set_out_retention(const ClientSeat& admin, Process& process) {
@@ -156,6 +160,22 @@ void History::set_out_retention(const ClientSeat& admin, Process& process) {
                        .value_bytes_max = 1'500,
                        .codec = some_codec(topic.name)});
   set_out(consumers_, "restless short", topic.name, true);
+}
+
+void History::set_out_purger(const ClientSeat& admin, Process& process) {
+  Random own(options_.seed * 0x9e3779b97f4a7c15ull + 3);  // the other seeds keep their histories
+  if (!own.one_in(3)) return;
+  std::string topic = "purged";
+  if (std::ranges::find(stage_.topics, "short") != stage_.topics.end() && own.one_in(2)) topic = "short";
+  if (topic == "purged") {
+    NewTopic purged{.name = topic, .partitions = 1, .configs = {{"index.interval.bytes", "512"}}};
+    if (!own.one_in(3)) purged.configs.push_back({"segment.ms", std::to_string(own.between(150, 1'000))});
+    if (!make(admin, process, std::move(purged))) return;
+    // One request at a time, as with retention.
+    set_out(producers_, "idem purged", ProducerPlan{.topic = topic, .idempotent = true, .pipeline = 1});
+    set_out(consumers_, "restless purged", topic, true);
+  }
+  set_out(purgers_, "purger", node_, topic);
 }
 
 void History::start_again() {

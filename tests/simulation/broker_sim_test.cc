@@ -59,9 +59,9 @@ const std::set<std::string> kExpectedProbes = {
     "sim.log_dir_failed", "sim.log_dir_failed_for_good", "sim.partition", "sim.power_cut", "sim.reset",
     "sim.started_on_failing_disk", "sim.started_on_full_disk", "sim.stutter",
     // What clients met.
-    "client.corrupt_message", "client.cut_batch", "client.fetch_error", "client.list_offsets",
-    "client.overtaken_by_retention", "client.produce_error", "client.reread", "client.resend", "client.topic_deleted",
-    "client.vandal"};
+    "client.corrupt_message", "client.cut_batch", "client.delete_records", "client.delete_records_beyond_watermark",
+    "client.delete_records_error", "client.fetch_error", "client.list_offsets", "client.overtaken_by_retention",
+    "client.produce_error", "client.reread", "client.resend", "client.topic_deleted", "client.vandal"};
 
 /// Probes of the product that no broker simulation can reach, and where they are tested instead.
 const std::set<std::string> kTestedElsewhere = {

@@ -59,13 +59,14 @@ Task<void> Consumer::talk(Link& link) {
 Task<Result<void>> Consumer::fetch_once(Link& link) {
   Rng& rng = seat_.env.rng;
   std::vector<fetch::FetchPartition> parts;
-  std::vector<std::int64_t> floors;
+  std::vector<std::int64_t> floors, start_floors;
   for (std::int32_t i = 0; i < topic_.partitions; ++i) {
     std::int32_t limit = restless_ && rng.below(3) == 0 ? static_cast<std::int32_t>(rng.below(3'000)) : 1 << 20;
     parts.push_back({.partition = PartitionIndex{i},
                      .fetch_offset = Offset{position_[static_cast<std::size_t>(i)]},
                      .partition_max_bytes = limit});
     floors.push_back(ledger().floor(name_of(i)));
+    start_floors.push_back(ledger().start_floor(name_of(i)));
   }
   fetch::FetchTopic topic{
       .topic = topic_name_, .topic_id = topic_.id, .partitions = wire::List<fetch::FetchPartition>(std::span(parts))};
@@ -87,7 +88,7 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
       if (got.error_code != KafkaError::none) {
         seat_.stage.hit("client.fetch_error");
         last_error_ = got.error_code;
-        if (got.error_code == KafkaError::offset_out_of_range && ledger().may_be_trimmed(topic_name_)) {
+        if (got.error_code == KafkaError::offset_out_of_range && ledger().may_be_trimmed(name_of(i))) {
           overtaken_[static_cast<std::size_t>(i)] = true;
         } else if (got.error_code == KafkaError::corrupt_message && seat_.env.now() < seat_.stage.bad_reads_until) {
           seat_.stage.hit("client.corrupt_message");
@@ -99,7 +100,12 @@ Task<Result<void>> Consumer::fetch_once(Link& link) {
         continue;
       }
       ledger().watermark(name_of(i), got.high_watermark.v, floors[static_cast<std::size_t>(i)]);
-      if (version >= 5) ledger().log_start(name_of(i), got.log_start_offset.v);
+      std::int64_t start_floor = start_floors[static_cast<std::size_t>(i)];
+      if (version >= 5) ledger().log_start(name_of(i), got.log_start_offset.v, start_floor);
+      if (position_[static_cast<std::size_t>(i)] < start_floor) {
+        ledger().violation(fmt::format("{}: {}-{} can be read at {}, but is deleted up to {}", seat_.name, topic_name_,
+                                       i, position_[static_cast<std::size_t>(i)], start_floor));
+      }
       if (got.last_stable_offset.v != got.high_watermark.v)
         ledger().violation("last stable offset without transactions");
       take_records(i, got.records.inline_bytes);
@@ -170,13 +176,13 @@ Task<Result<std::optional<std::int64_t>>> Consumer::ask_offset(Link& link, std::
 Task<Result<void>> Consumer::list_once(Link& link) {
   auto partition = static_cast<std::int32_t>(seat_.env.rng.below(position_.size()));
   bool latest = seat_.env.rng.below(2) == 0;
-  std::int64_t floor = ledger().floor(name_of(partition));
+  std::int64_t floor = ledger().floor(name_of(partition)), start_floor = ledger().start_floor(name_of(partition));
   MR_CO_TRY(auto offset, co_await ask_offset(link, partition, latest ? -1 : -2));
   if (!offset) co_return Result<void>{};
   if (latest) {
     ledger().watermark(name_of(partition), *offset, floor);
   } else {
-    ledger().log_start(name_of(partition), *offset);
+    ledger().log_start(name_of(partition), *offset, start_floor);
   }
   co_return Result<void>{};
 }

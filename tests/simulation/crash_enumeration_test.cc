@@ -1,8 +1,9 @@
 // Aim: whatever moment the power goes, a start finds every record whose append was answered, nothing that nobody sent,
 // nothing twice or out of place, no hole; watermarks are not behind what anybody was told, producers are known as a
 // replay of the log knows them, indexes are those that a rebuild makes. Method: one workload of 200 operations on the
-// real broker (appends small and large, plain and idempotent, several under way; rolls, retention, topics deleted and
-// made again, checkpoints, clean restarts; most small batches carried by the commit journal). After every single change
+// real broker (appends small and large, plain and idempotent, several under way; rolls, retention, records deleted on
+// request, topics deleted and made again, checkpoints, clean restarts; most small batches carried by the commit
+// journal). A log start that was answered never goes back, nothing below it is read. After every single change
 // of the disk the disk is forked, and the fork loses its power: every subset of its last three unsynced writes
 // survives, whole or torn at a sector; what is older survives as the seed likes. Each fork is opened as a start does
 // it. By default one tear per write and change is looked at; --all: each, beside every subset of the others.
@@ -11,6 +12,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <tuple>
 
 #include "base/log.h"
 #include "broker/broker_fixture.h"
@@ -43,8 +45,10 @@ struct Known {
   std::set<std::string> sent;
   std::int64_t acked_end = 0;
   std::int64_t watermark = 0;
-  bool deleted = false;  ///< or on its way
-  bool trimmed = false;  ///< retention works here
+  std::int64_t start_asked = 0;     ///< records below it may be deleted on request
+  std::int64_t start_answered = 0;  ///< and below this they are
+  bool deleted = false;             ///< or on its way
+  bool trimmed = false;             ///< retention works here
 };
 using Key = std::pair<TopicId, PartitionIndex>;
 using Model = std::map<Key, Known>;
@@ -139,9 +143,8 @@ class Look {
       return fmt::format("ends at {}, acked up to {}, watermark {}", (*log)->log_end().v, known.acked_end,
                          known.watermark);
     }
-    std::int64_t start = (*log)->log_start().v;
-    if (start != 0 && (!known.trimmed || start > known.watermark)) return fmt::format("starts at {}", start);
-    std::string problem = compare_records(**log, known);
+    std::string problem = compare_start(**log, known);
+    if (problem.empty()) problem = compare_records(**log, known);
     if (problem.empty()) problem = compare_producers(**log);
     if (!problem.empty() || depth == Depth::records) return problem;
     if (auto closed = (*log)->close(); !closed.ok()) return "does not close: " + closed.error().message();
@@ -153,6 +156,17 @@ class Look {
       return fmt::format("{}: {}: {}", to_string(found.kind), found.file, found.what);
     }
     return depth == Depth::rebuild ? compare_rebuilt(data, directory) : std::string();
+  }
+
+  std::string compare_start(Log& log, const Known& known) {
+    const std::int64_t start = log.log_start().v;
+    const std::int64_t most = known.trimmed ? known.watermark : known.start_asked;
+    if (start > most || (start < known.start_answered && !known.deleted))
+      return fmt::format("starts at {}, deleted up to {}, answered up to {}", start, known.start_asked,
+                         known.start_answered);
+    if (start > 0 && log.read(Offset{start - 1}, log.log_end(), 1000, true).code() != Errc::offset_out_of_range)
+      return fmt::format("can be read below its start {}", start);
+    return {};
   }
 
   std::string compare_records(Log& log, const Known& known) {
@@ -278,7 +292,7 @@ class Enumeration {
   }
 
   std::vector<std::string> failures;
-  std::uint64_t changes = 0, cases = 0, torn = 0, records = 0, carried = 0;
+  std::uint64_t changes = 0, cases = 0, torn = 0, records = 0, carried = 0, deletions = 0;
 
  private:
   struct Sent {
@@ -331,8 +345,10 @@ class Enumeration {
       append(rng_.between(1, 3), rng_.between(10, 600));
     } else if (draw < 78) {
       append(1, rng_.between(17'000, 20'000));  // too large to be carried
-    } else if (draw < 88) {
+    } else if (draw < 85) {
       world_.run_for(Millis(rng_.between(1, 150)));
+    } else if (draw < 89) {
+      delete_records();
     } else if (draw < 92) {
       for (std::uint32_t s = 0; s < 2; ++s)
         world_.run(*process_, ShardId{s}, running_->broker->apply_retention(ShardId{s}));
@@ -347,14 +363,41 @@ class Enumeration {
     }
   }
 
-  void append(std::uint64_t count, std::size_t bytes) {
+  /// A partition, and its home.
+  std::pair<Key, ShardId> pick() {
     static constexpr const char* kNames[] = {"plain", "many", "many", "many", "short", "gone"};
     std::string name = kNames[rng_.below(std::size(kNames))];
     const Topic& topic = topics_[name];
     PartitionIndex partition{static_cast<std::int32_t>(rng_.below(static_cast<std::uint64_t>(topic.partitions)))};
+    return {{topic.id, partition}, running_->topic(name)->partition(partition)->home};
+  }
+
+  /// Up to what was acked, or to the watermark, while appends are under way.
+  void delete_records() {
+    auto [key, home] = pick();
+    Known& known = model_[key];
+    std::int64_t before = -1;
+    if (!rng_.one_in(3))
+      before = static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(known.acked_end) + 1));
+    // The watermark is not known before the answer, only that it is no farther than what was placed.
+    std::int64_t placed_end = known.placed.empty() ? 0 : known.placed.rbegin()->first + 1;
+    known.start_asked = std::max(known.start_asked, before < 0 ? placed_end : before);
+    const std::int64_t least = before < 0 ? known.acked_end : before;
+    auto answer = running_->run(running_->broker->delete_records(
+        {.topic = key.first, .partition = key.second, .home = home, .before = Offset{before}}));
+    if (!answer.ok()) {
+      failures.push_back("delete records: " + answer.error().message());
+      return;
+    }
+    ++deletions;
+    known.start_answered = std::max(known.start_answered, answer->v);
+    if (answer->v < least)
+      failures.push_back(fmt::format("delete records up to {}: the log starts at {}", before, answer->v));
+  }
+
+  void append(std::uint64_t count, std::size_t bytes) {
     auto sent = std::make_shared<Sent>();
-    sent->key = {topic.id, partition};
-    sent->home = running_->topic(name)->partition(partition)->home;
+    std::tie(sent->key, sent->home) = pick();
     BatchSpec spec{.timestamp = process_->env(ShardId{0}).clock.wall()};
     for (std::uint64_t i = 0; i < count; ++i) spec.values.push_back(tagged_value("r", number_++, bytes));
     if (rng_.one_in(2)) {
@@ -474,13 +517,14 @@ TEST(CrashEnumeration, EveryCrashKeepsEveryPromise) {
   Enumeration all(g_arguments.seed);
   all.run(200);
   for (const std::string& failure : all.failures) ADD_FAILURE() << failure;
-  fmt::print("{} changes, {} crashes, {} of them torn, {} records read, {} batches carried\n", all.changes, all.cases,
-             all.torn, all.records, all.carried);
+  fmt::print("{} changes, {} crashes, {} of them torn, {} records read, {} batches carried, {} starts moved\n",
+             all.changes, all.cases, all.torn, all.records, all.carried, all.deletions);
   if (g_arguments.only_change != 0) return;
   EXPECT_GT(all.changes, 400u);
   EXPECT_GT(all.cases, 4 * all.changes);
   EXPECT_GT(all.torn, 100u);
   EXPECT_GT(all.carried, 50u);
+  EXPECT_GT(all.deletions, 4u);
 }
 
 TEST(CrashEnumeration, NoticesASyncThatLies) {

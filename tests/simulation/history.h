@@ -9,6 +9,7 @@
 #include "tests/simulation/broker_sim.h"
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/producer.h"
+#include "tests/simulation/purger.h"
 #include "tests/simulation/topic_churn.h"
 #include "tests/simulation/vandal.h"
 
@@ -52,6 +53,8 @@ class History {
   void set_out_clients();
   /// A topic whose oldest records go all the time.
   void set_out_retention(const ClientSeat& admin, Process& process);
+  /// In a third of the seeds a topic whose records are deleted on request.
+  void set_out_purger(const ClientSeat& admin, Process& process);
   bool make(const ClientSeat& admin, Process& process, NewTopic topic);
 
   void start_again();
@@ -113,6 +116,7 @@ class History {
   std::vector<std::unique_ptr<Consumer>> consumers_;
   std::vector<std::unique_ptr<TopicChurn>> churns_;
   std::vector<std::unique_ptr<Vandal>> vandals_;
+  std::vector<std::unique_ptr<Purger>> purgers_;
   static constexpr const char* kSecondDirectory = "/data2";
   bool directory_failed_ = false;
   bool start_may_fail_ = false;

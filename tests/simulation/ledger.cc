@@ -94,13 +94,46 @@ void Ledger::watermark(const PartitionName& partition, std::int64_t watermark, s
   state.watermark = std::max(state.watermark, watermark);
 }
 
-void Ledger::log_start(const PartitionName& partition, std::int64_t offset) {
-  if (may_be_trimmed(partition.first)) {
-    // Records that nobody was promised may be trimmed, too, but only below the watermark, which our answer may lag
-    // behind.
-    return;
+bool Ledger::may_be_trimmed(const PartitionName& partition) const {
+  if (trimmed_.contains(partition.first)) return true;
+  auto at = partitions_.find(partition);
+  return at != partitions_.end() && at->second.deletions;
+}
+
+void Ledger::deletion_asked(const PartitionName& partition, std::int64_t before) {
+  State& state = partitions_[partition];
+  state.deletions = true;
+  state.start_asked = before < 0 || state.start_asked < 0 ? -1 : std::max(state.start_asked, before);
+}
+
+void Ledger::deletion_answered(const PartitionName& partition, std::int64_t before, std::int64_t start) {
+  State& state = partitions_[partition];
+  if (start < std::max(before, state.start)) {
+    violation(fmt::format("{}: deleted up to {}, answered {} before, and the log starts at {}", name_of(partition),
+                          before, state.start, start));
   }
-  if (offset != 0) violation(fmt::format("{}: log start moved to {} by itself", name_of(partition), offset));
+  state.start = std::max(state.start, start);
+  if (state.start_asked < 0) state.start_asked = start;  // whatever came of earlier questions has shown
+}
+
+std::int64_t Ledger::start_floor(const PartitionName& partition) const {
+  auto at = partitions_.find(partition);
+  return at == partitions_.end() ? 0 : at->second.start;
+}
+
+void Ledger::log_start(const PartitionName& partition, std::int64_t offset, std::int64_t floor) {
+  if (offset < floor) {
+    violation(
+        fmt::format("{}: log start {} is behind {}, which was answered before", name_of(partition), offset, floor));
+  }
+  // Records that nobody was promised may be trimmed, too, but only below the watermark, which our answer may lag
+  // behind.
+  if (trimmed_.contains(partition.first)) return;
+  auto at = partitions_.find(partition);
+  std::int64_t asked = at == partitions_.end() ? 0 : at->second.start_asked;
+  if (asked >= 0 && offset > asked) {
+    violation(fmt::format("{}: log start moved to {} by itself, asked for was {}", name_of(partition), offset, asked));
+  }
 }
 
 void Ledger::producer_id(std::int64_t id) {

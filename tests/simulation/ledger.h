@@ -17,7 +17,8 @@ namespace mr::sim {
 /// - nothing invented: a value seen was sent to that partition;
 /// - a position, once acknowledged (acks=all) or fetched, holds that value for ever, over crashes too;
 /// - nothing twice; one producer's values in the order of their numbers; offsets dense;
-/// - the watermark never goes back and is never behind an acknowledgement that came before the question.
+/// - the watermark never goes back and is never behind an acknowledgement that came before the question;
+/// - the log start moves by retention, or as far as somebody asked; one that was answered never goes back.
 class Ledger {
  public:
   using PartitionName = std::pair<std::string, std::int32_t>;
@@ -31,10 +32,17 @@ class Ledger {
   std::int64_t floor(const PartitionName& partition) const;
   /// A watermark in an answer to a question that was asked when floor() was `floor`.
   void watermark(const PartitionName& partition, std::int64_t watermark, std::int64_t floor);
-  void log_start(const PartitionName& partition, std::int64_t offset);
   /// Retention may take the oldest records of this topic.
   void allow_retention(const std::string& topic) { trimmed_.insert(topic); }
-  bool may_be_trimmed(const std::string& topic) const { return trimmed_.contains(topic); }
+  bool may_be_trimmed(const PartitionName& partition) const;
+  /// Somebody is about to have the records below `before` deleted; -1: all below the watermark.
+  void deletion_asked(const PartitionName& partition, std::int64_t before);
+  /// ... and was told that the log starts at `start` now.
+  void deletion_answered(const PartitionName& partition, std::int64_t before, std::int64_t start);
+  /// Below it nothing may be read any more: note it before asking.
+  std::int64_t start_floor(const PartitionName& partition) const;
+  /// A log start in an answer to a question that was asked when start_floor() was `floor`.
+  void log_start(const PartitionName& partition, std::int64_t offset, std::int64_t floor);
   void producer_id(std::int64_t id);
 
   /// Anything else that must not be.
@@ -58,6 +66,9 @@ class Ledger {
     std::map<std::string, std::int64_t> place;
     std::map<std::string, std::map<std::int64_t, std::uint64_t>> numbers;  ///< producer -> offset -> number
     std::int64_t watermark = 0;
+    std::int64_t start = 0;        ///< answered
+    std::int64_t start_asked = 0;  ///< at most there; -1: as far as any watermark
+    bool deletions = false;
   };
   void promise(const PartitionName& partition, std::int64_t offset, const std::string& value, const char* how);
 

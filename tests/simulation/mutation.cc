@@ -35,6 +35,7 @@ constexpr Name kNames[] = {
     {Mutation::lying_directories, "lying_directories"},
     {Mutation::journal_before_data, "journal_before_data"},
     {Mutation::journal_ignored, "journal_ignored"},
+    {Mutation::log_start_not_saved, "log_start_not_saved"},
     {Mutation::half_recycled_early, "half_recycled_early"},
 };
 constexpr std::size_t kCount = std::size(kNames) - 1;
@@ -124,7 +125,10 @@ class MutatedFiles final : public FileSystem {
   }
   Result<void> make_directories(const std::string& path) override { return inner_->make_directories(path); }
   Result<std::vector<DirEntry>> list(const std::string& path) override { return inner_->list(path); }
-  Result<void> rename(const std::string& from, const std::string& to) override { return inner_->rename(from, to); }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    bool lost = program_->mutation == Mutation::log_start_not_saved && to.ends_with("/log-start-offset-checkpoint");
+    return lost ? inner_->remove(from) : inner_->rename(from, to);
+  }
   Result<void> remove(const std::string& path) override { return inner_->remove(path); }
   Result<void> remove_all(const std::string& path) override { return inner_->remove_all(path); }
   Result<void> sync_directory(const std::string& path) override { return inner_->sync_directory(path); }
@@ -255,7 +259,8 @@ std::unique_ptr<FileSystem> mutate_files(Mutation mutation, std::unique_ptr<File
     case Mutation::sync_error_ignored:
     case Mutation::sync_retried:
     case Mutation::synced_tail_cut:
-    case Mutation::recovered_tail_not_synced: {
+    case Mutation::recovered_tail_not_synced:
+    case Mutation::log_start_not_saved: {
       auto program = std::make_shared<Program>();
       program->mutation = mutation;
       program->serving = std::move(serving);

@@ -31,6 +31,7 @@ enum class Mutation {
   lying_directories,          ///< sync_directory says ok and does nothing: names of segments get lost
   journal_before_data,        ///< the journal says "synced" of batches whose sync is still to come
   journal_ignored,            ///< recovery does not ask the commit journal
+  log_start_not_saved,        ///< the checkpoint of log starts keeps its old contents
   half_recycled_early,        ///< half a journal is written over before what it carries is in its own files
 };
 const char* to_string(Mutation mutation);
