@@ -3,27 +3,20 @@
 // workload of appends, syncs, compactions and restarts on one log over the fake disk; it is repeated with the power cut
 // after each single file operation, unsynced writes and names surviving in a random torn subset; then the log is opened
 // again, compared with a model that knows every record, compacted on, and crashed and opened a second time.
-#include <fmt/format.h>
-#include <gtest/gtest-spi.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "model/batch_builder.h"
 #include "model/compression.h"
-#include "sim/disk.h"
 #include "storage/compactor.h"
-#include "storage/log.h"
+#include "tests/simulation/log_life.h"
 
 namespace mr::sim {
 namespace {
 
 using storage::Log;
 
-constexpr WallMillis kNow = 1'760'000'000'000;
-constexpr std::int64_t kProducer = 77;
 constexpr std::int64_t kDeleteRetention = 60;
 
 struct Written {
@@ -55,37 +48,27 @@ struct Seen {
   std::vector<BatchHeader> batches;
 };
 
-class CompactedLife {
+class CompactedLife final : public LogLife {
  public:
-  CompactedLife(std::uint64_t seed, std::uint64_t disk_seed) : disk(disk_seed), rng_(seed), also_delete_(seed % 2) {
-    EXPECT_TRUE(disk.make_directories("/data").ok());
-    EXPECT_TRUE(disk.sync_directory("/").ok());
-  }
+  static constexpr int kSteps = 90;
+  CompactedLife(std::uint64_t seed, std::uint64_t disk_seed) : LogLife(seed, disk_seed), also_delete_(seed % 2) {}
 
-  bool open(bool clean_stop) {
-    Log::OpenOptions options{.directory = "/data/t-0",
-                             .partition = {"t", PartitionIndex{0}},
-                             .topic_id = TopicId{{.high = 7, .low = 9}},
-                             .config = {.segment_bytes = 1'500,
-                                        .index_interval_bytes = 200,
-                                        .retention_ms = -1,
-                                        .delete_old = also_delete_,
-                                        .compacted = true,
-                                        .compaction = {.delete_retention_ms = kDeleteRetention}},
-                             .clean_stop = clean_stop,
-                             .log_start = Offset{model.log_start},
-                             .cleaned_end = Offset{model.cleaned_end},
-                             .now = now_,
-                             .evidence = clean_stop ? storage::CommitEvidence{} : model.journal};
-    auto opened = Log::open(disk, std::move(options));
-    if (!opened.ok()) {
-      if (!disk.crashed()) ADD_FAILURE() << "open: " << opened.error().message();
-      return false;
-    }
-    log = std::move(*opened);
+  bool open(bool clean_stop) override {
+    Log::OpenOptions options;
+    options.config = {.segment_bytes = 1'500,
+                      .index_interval_bytes = 200,
+                      .retention_ms = -1,
+                      .delete_old = also_delete_,
+                      .compacted = true,
+                      .compaction = {.delete_retention_ms = kDeleteRetention}};
+    options.clean_stop = clean_stop;
+    options.log_start = Offset{model.log_start};
+    options.cleaned_end = Offset{model.cleaned_end};
+    options.now = now_;
+    if (!clean_stop) options.evidence = model.journal;
+    if (!open_log(std::move(options), ++model.epoch)) return false;
     if (!disk.crashed()) model.journal = {};
     model.not_synced.clear();
-    EXPECT_TRUE(log->start_epoch(LeaderEpoch{++model.epoch}).ok() || disk.crashed());
     return true;
   }
 
@@ -209,7 +192,7 @@ class CompactedLife {
     EXPECT_EQ(bytes_of(*pinned), before) << "what was read stays as it was";
     std::vector<std::string> old = replacement.take_deleted_files();
     if (rng_.one_in(2)) return;
-    ASSERT_TRUE(disk.sync_directory("/data/t-0").ok());
+    ASSERT_TRUE(disk.sync_directory(kDirectory).ok());
     for (const std::string& path : old)
       if (!rng_.one_in(4)) (void)disk.remove(path);
     ++replaced;
@@ -233,7 +216,7 @@ class CompactedLife {
     if (open(true)) check_contents();
   }
 
-  void step() {
+  void step() override {
     std::uint64_t draw = rng_.below(100);
     if (draw < 50) {
       append();
@@ -248,22 +231,6 @@ class CompactedLife {
     } else {
       check_contents();
     }
-  }
-
-  void work(int steps) {
-    if (!open(false)) return;
-    for (int i = 0; i < steps && !disk.crashed() && !testing::Test::HasFailure(); ++i) step();
-  }
-
-  std::vector<std::byte> bytes_of(const storage::ReadResult& read) {
-    std::vector<std::byte> bytes;
-    for (const storage::Fragment& fragment : read.fragments) {
-      std::size_t from = bytes.size();
-      bytes.resize(from + fragment.length);
-      auto count = fragment.file->read_at(std::span(bytes).subspan(from), fragment.position);
-      EXPECT_TRUE(count.ok() && *count == fragment.length);
-    }
-    return bytes;
   }
 
   void take_in(const BatchView& batch, std::int64_t from, Seen& seen) {
@@ -367,7 +334,7 @@ class CompactedLife {
       if (offset < model.cleaned_end) ASSERT_TRUE(keys.insert(record.key).second) << "at " << offset;
   }
 
-  void check_recovered() {
+  void check_recovered() override {
     std::int64_t end = log->log_end().v;
     ASSERT_GE(end, model.acked_end) << "lost records whose sync was answered";
     model.next = model.acked_end = end;
@@ -381,44 +348,18 @@ class CompactedLife {
     if (model.sequences.empty() || model.sequences.rbegin()->first < log->log_start().v) return;
     auto [base, batch] = *model.sequences.rbegin();
     auto [sequence, count] = batch;
-    BatchHeader header{.last_offset_delta = count - 1,
-                       .producer_id = kProducer,
-                       .producer_epoch = 0,
-                       .base_sequence = sequence,
-                       .records_count = count};
-    auto repeat = log->check_sequence(header);
-    ASSERT_TRUE(repeat.ok()) << repeat.error().message();
-    EXPECT_EQ(repeat->kind, storage::SequenceVerdict::Kind::duplicate);
-    EXPECT_EQ(repeat->duplicate_base_offset.v, base);
-    header.base_sequence = sequence + count;
-    EXPECT_TRUE(log->check_sequence(header).ok());
-    header.base_sequence = sequence + count + 1;
-    EXPECT_EQ(log->check_sequence(header).code(), Errc::out_of_order_sequence);
+    check_last_batch(base, sequence, count);
     model.next_sequence = sequence + count;
   }
 
-  void crash_and_check(const std::string& when) {
-    SCOPED_TRACE(when);
-    log.reset();
-    if (disk.crashed()) {
-      disk.restart();
-    } else {
-      disk.crash(CrashMode::random);
-    }
-    // Half of the time the power goes again while the log recovers.
-    if (rng_.one_in(2)) {
-      disk.crash_after(rng_.between(1, 30), CrashMode::random);
-      (void)open(false);
-      log.reset();
-      disk.crash_after(0, CrashMode::random);
-      if (disk.crashed()) disk.restart();
-    }
-    if (open(false)) check_recovered();
+  void second_life() override {
+    for (int i = 0; i < 8 && !testing::Test::HasFailure(); ++i) append();
+    if (testing::Test::HasFailure()) return;
+    sync();
+    compact();
   }
 
-  Disk disk;
   Model model;
-  std::unique_ptr<Log> log;
   std::uint64_t passes = 0;
   std::uint64_t replaced = 0;
 
@@ -428,37 +369,17 @@ class CompactedLife {
       if (offset < end && !record.value) model.tombstone_seen.emplace(offset, now_);
   }
 
-  Random rng_;
   bool also_delete_;
   WallMillis now_ = kNow;
   std::uint64_t number_ = 0;
 };
-
-constexpr int kSteps = 90;
-
-/// Workload `seed`, power cut after the `k`-th change; then a second life and a second crash.
-void crash_at(std::uint64_t seed, std::uint64_t k, CrashMode mode, std::uint64_t disk_seed) {
-  SCOPED_TRACE(fmt::format("workload seed {} cut after change {} mode {} disk seed {}", seed, k, static_cast<int>(mode),
-                           disk_seed));
-  CompactedLife run(seed, disk_seed);
-  run.disk.crash_after(k, mode);
-  run.work(kSteps);
-  if (testing::Test::HasFailure()) return;
-  run.crash_and_check("first recovery");
-  for (int i = 0; i < 8 && !testing::Test::HasFailure(); ++i) run.append();
-  if (testing::Test::HasFailure()) return;
-  run.sync();
-  run.compact();
-  if (testing::Test::HasFailure()) return;
-  run.crash_and_check("second recovery");
-}
 
 TEST(CompactionCrash, WorkloadsCompact) {
   std::uint64_t passes = 0, replaced = 0;
   for (std::uint64_t seed = 1; seed <= 30 && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     CompactedLife life(seed, seed);
-    life.work(kSteps);
+    life.work(CompactedLife::kSteps);
     passes += life.passes;
     replaced += life.replaced;
   }
@@ -469,29 +390,17 @@ TEST(CompactionCrash, WorkloadsCompact) {
 TEST(CompactionCrash, SurvivesAPowerCutAfterEveryFileOperation) {
   for (std::uint64_t seed = 1; seed <= 2; ++seed) {
     CompactedLife whole(seed, 1);
-    whole.work(kSteps);
+    whole.work(CompactedLife::kSteps);
     ASSERT_FALSE(HasFailure());
     ASSERT_GT(whole.passes, 1u);
     for (std::uint64_t k = 1; k <= whole.disk.changes(); ++k) {
-      crash_at(seed, k, k % 4 == 0 ? CrashMode::lose_unsynced : CrashMode::random, seed * 1'000 + k);
+      crash_at<CompactedLife>(seed, k, k % 4 == 0 ? CrashMode::lose_unsynced : CrashMode::random, seed * 1'000 + k);
       ASSERT_FALSE(HasFailure());
     }
   }
 }
 
-TEST(CompactionCrash, SurvivesManyTastesOfTornWrites) {
-  for (std::uint64_t seed = 100; seed < 140; ++seed) {
-    CompactedLife whole(seed, 1);
-    whole.work(kSteps);
-    ASSERT_FALSE(HasFailure());
-    Random rng(seed);
-    for (int i = 0; i < 8; ++i) {
-      crash_at(seed, rng.between(1, whole.disk.changes()), rng.one_in(5) ? CrashMode::keep_all : CrashMode::random,
-               rng.next());
-      ASSERT_FALSE(HasFailure());
-    }
-  }
-}
+TEST(CompactionCrash, SurvivesManyTastesOfTornWrites) { crash_at_many_places<CompactedLife>(); }
 
 // The checker itself: with a disk that lies about syncing the new segments, the same test must find lost records.
 TEST(CompactionCrash, FindsASkippedSync) {
@@ -500,18 +409,9 @@ TEST(CompactionCrash, FindsASkippedSync) {
     CompactedLife run(seed, seed);
     run.disk.add_fault(
         {.kind = Fault::Kind::lie, .op = DiskOp::sync, .path_contains = ".log.cleaned", .times = Fault::kAlways});
-    run.work(kSteps);
+    run.work(CompactedLife::kSteps);
     ASSERT_FALSE(HasFailure());
-    run.log.reset();
-    run.disk.crash(CrashMode::lose_unsynced);
-    run.disk.heal();
-    testing::TestPartResultArray seen;
-    {
-      testing::ScopedFakeTestPartResultReporter catcher(
-          testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &seen);
-      if (run.open(false)) run.check_recovered();
-    }
-    caught += seen.size() > 0;
+    caught += run.is_caught();
   }
   EXPECT_GE(caught, 6);
 }

@@ -3,24 +3,16 @@
 // sixty operations on one log over the fake disk; it is repeated with the power cut after each single file operation,
 // the unsynced writes and names surviving in a random torn subset (and once each: none, all); then the log is opened
 // again, compared with what the model knows, written on, and crashed and opened a second time.
-#include <fmt/format.h>
-#include <gtest/gtest-spi.h>
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
 
-#include "sim/disk.h"
-#include "storage/log.h"
+#include "tests/simulation/log_life.h"
 #include "tests/simulation/records.h"
 
 namespace mr::sim {
 namespace {
 
 using storage::Log;
-
-constexpr WallMillis kNow = 1'760'000'000'000;
-constexpr std::int64_t kProducer = 77;
 
 /// What the outside world has been told, and what was tried.
 struct Model {
@@ -38,32 +30,19 @@ struct Model {
   std::uint64_t number = 0;
 };
 
-class Life {
+class Life final : public LogLife {
  public:
-  Life(std::uint64_t seed, std::uint64_t disk_seed) : disk(disk_seed), rng_(seed) {
-    EXPECT_TRUE(disk.make_directories("/data").ok());
-    EXPECT_TRUE(disk.sync_directory("/").ok());
-  }
+  static constexpr int kSteps = 60;
+  using LogLife::LogLife;
 
-  /// Opens the log as the broker does it at a start. False (with a failure noted) when it refuses.
-  bool open(bool clean_stop) {
-    Log::OpenOptions options{.directory = "/data/t-0",
-                             .partition = {"t", PartitionIndex{0}},
-                             .topic_id = TopicId{{.high = 7, .low = 9}},
-                             .config = {.segment_bytes = 6'000, .index_interval_bytes = 700},
-                             .clean_stop = clean_stop,
-                             .recovery_point = Offset{model.recovery_point},
-                             .log_start = Offset{model.log_start_durable},
-                             .now = kNow};
-    auto opened = Log::open(disk, std::move(options));
-    if (!opened.ok()) {
-      if (!disk.crashed()) ADD_FAILURE() << "open: " << opened.error().message();
-      return false;
-    }
-    log = std::move(*opened);
-    auto epoch = log->start_epoch(LeaderEpoch{++model.epoch});
-    EXPECT_TRUE(epoch.ok() || disk.crashed());
-    return true;
+  bool open(bool clean_stop) override {
+    Log::OpenOptions options;
+    options.config = {.segment_bytes = 6'000, .index_interval_bytes = 700};
+    options.clean_stop = clean_stop;
+    options.recovery_point = Offset{model.recovery_point};
+    options.log_start = Offset{model.log_start_durable};
+    options.now = kNow;
+    return open_log(std::move(options), ++model.epoch);
   }
 
   void append() {
@@ -145,7 +124,7 @@ class Life {
     if (rng_.one_in(2)) checkpoint();
     std::vector<std::string> given_up = log->take_deleted_files();
     if (!given_up.empty() && rng_.one_in(2)) {  // else the crash comes before the delay is over
-      EXPECT_TRUE(disk.sync_directory("/data/t-0").ok());
+      EXPECT_TRUE(disk.sync_directory(kDirectory).ok());
       for (const std::string& file : given_up) EXPECT_TRUE(disk.remove(file).ok());
     }
   }
@@ -155,12 +134,12 @@ class Life {
     full_ = !full_;
     disk.set_total_bytes(full_ ? disk.used_bytes() + rng_.below(12'000) : 1_GiB);
   }
-  void make_room() {
+  void put_right() override {
     if (full_) toggle_full_disk();
   }
 
   void reopen_cleanly() {
-    make_room();
+    put_right();
     auto closed = log->close();
     EXPECT_TRUE(closed.ok()) << closed.error().message();
     if (disk.crashed()) return;
@@ -171,7 +150,7 @@ class Life {
     open(true);
   }
 
-  void step() {
+  void step() override {
     std::uint64_t draw = rng_.below(100);
     if (draw < 45) {
       append();
@@ -192,12 +171,6 @@ class Life {
     }
   }
 
-  /// Runs the workload until its end or the cut.
-  void work(int steps) {
-    if (!open(false)) return;
-    for (int i = 0; i < steps && !disk.crashed() && !testing::Test::HasFailure(); ++i) step();
-  }
-
   /// The log says exactly what the model says it should hold between its two ends.
   void check_contents() {
     std::int64_t at = log->log_start().v;
@@ -206,17 +179,7 @@ class Life {
     while (at < end) {
       auto read = log->read(Offset{at}, Offset{end}, 5'000, true);
       ASSERT_TRUE(read.ok()) << "read at " << at << ": " << read.error().message();
-      std::vector<std::byte> bytes;
-      for (const storage::Fragment& fragment : read->fragments) {
-        if (fragment.file == nullptr) {
-          bytes.insert(bytes.end(), fragment.memory.begin(), fragment.memory.end());
-          continue;
-        }
-        std::size_t from = bytes.size();
-        bytes.resize(from + fragment.length);
-        auto count = fragment.file->read_at(std::span(bytes).subspan(from), fragment.position);
-        ASSERT_TRUE(count.ok() && *count == fragment.length);
-      }
+      std::vector<std::byte> bytes = bytes_of(*read);
       auto batches = read_batches(bytes);
       ASSERT_TRUE(batches.ok()) << batches.error().message();
       ASSERT_FALSE(batches->empty()) << "the first batch must come whole, at " << at;
@@ -233,9 +196,7 @@ class Life {
     }
   }
 
-  /// After a crash: everything that was promised is there; the model forgets what was rightly lost.
-  void check_recovered(const std::string& when) {
-    SCOPED_TRACE(when);
+  void check_recovered() override {
     std::int64_t end = log->log_end().v;
     ASSERT_GE(end, model.acked_end) << "lost records whose sync was answered";
     ASSERT_EQ(log->durable_end().v, end);
@@ -271,95 +232,37 @@ class Life {
     std::size_t known = 0;
     for (auto at = model.sequence_at.rbegin(); at != model.sequence_at.rend() && known < 5; ++at, ++known) {
       if (at->first < log->log_start().v) break;
-      BatchHeader old{.last_offset_delta = model.count_at[at->first] - 1,
-                      .producer_id = kProducer,
-                      .producer_epoch = 0,
-                      .base_sequence = at->second,
-                      .records_count = model.count_at[at->first]};
-      auto verdict = log->check_sequence(old);
+      auto verdict = log->check_sequence(producer_batch(at->second, model.count_at[at->first]));
       ASSERT_TRUE(verdict.ok()) << "batch at " << at->first << ": " << verdict.error().message();
       EXPECT_EQ(verdict->kind, storage::SequenceVerdict::Kind::duplicate);
     }
     auto [base, sequence] = *model.sequence_at.rbegin();
     std::int32_t count = model.count_at[base];
-    BatchHeader header{.last_offset_delta = count - 1,
-                       .producer_id = kProducer,
-                       .producer_epoch = 0,
-                       .base_sequence = sequence,
-                       .records_count = count};
-    auto repeat = log->check_sequence(header);
-    ASSERT_TRUE(repeat.ok()) << repeat.error().message();
-    EXPECT_EQ(repeat->kind, storage::SequenceVerdict::Kind::duplicate);
-    EXPECT_EQ(repeat->duplicate_base_offset.v, base);
-    header.base_sequence = sequence + count;
-    auto next = log->check_sequence(header);
-    ASSERT_TRUE(next.ok()) << next.error().message();
-    EXPECT_EQ(next->kind, storage::SequenceVerdict::Kind::fresh);
-    header.base_sequence = sequence + count + 1;
-    EXPECT_EQ(log->check_sequence(header).code(), Errc::out_of_order_sequence);
+    check_last_batch(base, sequence, count);
     model.next_sequence = sequence + count;
   }
 
-  void crash_and_check(const std::string& when) {
-    log.reset();
-    make_room();
-    if (disk.crashed()) {
-      disk.restart();
-    } else {
-      disk.crash(CrashMode::random);
-    }
-    // Half of the time the power goes again while the log recovers.
-    if (rng_.one_in(2)) {
-      disk.crash_after(rng_.between(1, 30), CrashMode::random);
-      (void)open(false);
-      log.reset();
-      disk.crash_after(0, CrashMode::random);
-      if (disk.crashed()) disk.restart();
-    }
-    if (open(false)) check_recovered(when);
+  void second_life() override {
+    for (int i = 0; i < 6; ++i) append();
+    sync();
+    append();
   }
 
-  Disk disk;
   Model model;
-  std::unique_ptr<Log> log;
   std::uint64_t refused = 0;
 
  private:
-  Random rng_;
   bool full_ = false;
 };
 
-/// Workload `seed`, power cut after the `k`-th change; then a second life and a second crash.
-void crash_at(std::uint64_t seed, std::uint64_t k, CrashMode mode, std::uint64_t disk_seed) {
-  SCOPED_TRACE(fmt::format("workload seed {} cut after change {} mode {} disk seed {}", seed, k, static_cast<int>(mode),
-                           disk_seed));
-  Life run(seed, disk_seed);
-  run.disk.crash_after(k, mode);
-  run.work(60);
-  if (testing::Test::HasFailure()) return;
-  run.crash_and_check("first recovery");
-  if (testing::Test::HasFailure()) return;
-  for (int i = 0; i < 6; ++i) run.append();
-  run.sync();
-  run.append();
-  if (testing::Test::HasFailure()) return;
-  run.crash_and_check("second recovery");
-}
-
-std::uint64_t changes_of(std::uint64_t seed) {
-  Life run(seed, 1);
-  run.work(60);
-  return run.disk.changes();
-}
-
 TEST(LogCrash, SurvivesAPowerCutAfterEveryFileOperation) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    std::uint64_t total = changes_of(seed);
+    std::uint64_t total = changes_of<Life>(seed);
     ASSERT_FALSE(HasFailure());
     ASSERT_GT(total, 60u);
     for (std::uint64_t k = 1; k <= total; ++k) {
       for (CrashMode mode : {CrashMode::random, CrashMode::lose_unsynced}) {
-        crash_at(seed, k, mode, seed * 1'000 + k);
+        crash_at<Life>(seed, k, mode, seed * 1'000 + k);
         ASSERT_FALSE(HasFailure());
       }
     }
@@ -370,23 +273,13 @@ TEST(LogCrash, WorkloadsFillTheDisk) {
   std::uint64_t refused = 0;
   for (std::uint64_t seed = 100; seed < 140; ++seed) {
     Life life(seed, seed);
-    life.work(60);
+    life.work(Life::kSteps);
     refused += life.refused;
   }
   EXPECT_GT(refused, 20u);
 }
 
-TEST(LogCrash, SurvivesManyTastesOfTornWrites) {
-  for (std::uint64_t seed = 100; seed < 140; ++seed) {
-    std::uint64_t total = changes_of(seed);
-    ASSERT_FALSE(HasFailure());
-    Random rng(seed);
-    for (int i = 0; i < 8; ++i) {
-      crash_at(seed, rng.between(1, total), rng.one_in(5) ? CrashMode::keep_all : CrashMode::random, rng.next());
-      ASSERT_FALSE(HasFailure());
-    }
-  }
-}
+TEST(LogCrash, SurvivesManyTastesOfTornWrites) { crash_at_many_places<Life>(); }
 
 // The checker itself: with a disk whose sync lies, the same test must find lost records.
 TEST(LogCrash, FindsAnAckBeforeTheSync) {
@@ -395,17 +288,8 @@ TEST(LogCrash, FindsAnAckBeforeTheSync) {
     Life run(seed, seed);
     run.disk.add_fault(
         {.kind = Fault::Kind::lie, .op = DiskOp::sync, .path_contains = ".log", .times = Fault::kAlways});
-    run.work(60);
-    run.log.reset();
-    run.disk.crash(CrashMode::lose_unsynced);
-    run.disk.heal();
-    testing::TestPartResultArray seen;
-    {
-      testing::ScopedFakeTestPartResultReporter catcher(
-          testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &seen);
-      if (run.open(false)) run.check_recovered("after lies");
-    }
-    caught += seen.size() > 0;
+    run.work(Life::kSteps);
+    caught += run.is_caught();
   }
   EXPECT_GE(caught, 9);
 }
