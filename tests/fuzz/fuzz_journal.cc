@@ -17,6 +17,7 @@
 #include "storage/segment_names.h"
 #include "storage/small_file.h"
 #include "storage/test_batches.h"
+#include "tests/fuzz/input.h"
 
 using namespace mr;           // NOLINT: a program, not a header
 using namespace mr::storage;  // NOLINT
@@ -25,17 +26,6 @@ namespace {
 
 constexpr std::int32_t kPartitions = 4;
 const TopicId kTopic{Uuid{1, 2}};
-
-struct Input {
-  ByteView left;
-  std::uint8_t byte() {
-    if (left.empty()) return 0;
-    auto value = std::to_integer<std::uint8_t>(left[0]);
-    left = left.subspan(1);
-    return value;
-  }
-  std::uint64_t number() { return static_cast<std::uint64_t>(byte()) << 8 | byte(); }
-};
 
 /// Runs of partitions that nobody keeps a log of: their bytes follow from partition and offset.
 struct Writer {
@@ -103,7 +93,7 @@ struct Writer {
   std::optional<CommitJournal::Half> draining;
 };
 
-void write_and_read(Input& in) {
+void write_and_read(FuzzInput& in) {
   Writer w(in.byte());
   std::uint8_t end = in.byte();
   for (int steps = 0; !in.left.empty() && steps < 2000; ++steps) {
@@ -171,10 +161,10 @@ void put(FileSystem& disk, const std::string& path, ByteView bytes) {
 }
 
 /// A block out of each piece of the input: whatever fields it says, under a checksum that is right.
-std::vector<std::byte> arbitrary_blocks(Input& in, std::size_t bytes) {
-  std::vector<std::byte> file(journal_padded(std::min(bytes, in.left.size())));
-  std::ranges::copy(in.left.first(std::min(bytes, in.left.size())), file.begin());
-  in.left = in.left.subspan(std::min(bytes, in.left.size()));
+std::vector<std::byte> arbitrary_blocks(FuzzInput& in, std::size_t bytes) {
+  ByteView taken = in.piece(bytes);
+  std::vector<std::byte> file(journal_padded(taken.size()));
+  std::ranges::copy(taken, file.begin());
   for (std::size_t at = 0; at < file.size();) {
     std::byte* p = file.data() + at;
     std::size_t length = std::clamp<std::size_t>(load_be<std::uint32_t>(p + 8), kJournalHeaderBytes, file.size() - at);
@@ -188,7 +178,7 @@ std::vector<std::byte> arbitrary_blocks(Input& in, std::size_t bytes) {
   return file;
 }
 
-void put_back_anything(Input& in) {
+void put_back_anything(FuzzInput& in) {
   sim::Disk disk(1);
   const std::string directory = "/data/t-0";
   MR_CHECK(disk.make_directories(directory).ok());
@@ -227,7 +217,7 @@ void put_back_anything(Input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   set_log_level(LogLevel::off);
-  Input in{{reinterpret_cast<const std::byte*>(data), size}};
+  FuzzInput in{{reinterpret_cast<const std::byte*>(data), size}};
   if ((in.byte() & 1) != 0) {
     write_and_read(in);
   } else {

@@ -11,27 +11,12 @@
 #include "storage/partition_log.h"
 #include "storage/segment_names.h"
 #include "storage/test_batches.h"
+#include "tests/fuzz/input.h"
 
 using namespace mr;           // NOLINT: a program, not a header
 using namespace mr::storage;  // NOLINT
 
 namespace {
-
-/// Cuts pieces off the input, with lengths from the input.
-struct Pieces {
-  ByteView left;
-  std::uint8_t byte() {
-    if (left.empty()) return 0;
-    auto value = std::to_integer<std::uint8_t>(left[0]);
-    left = left.subspan(1);
-    return value;
-  }
-  ByteView piece(std::size_t bytes) {
-    ByteView taken = left.subspan(0, std::min(bytes, left.size()));
-    left = left.subspan(taken.size());
-    return taken;
-  }
-};
 
 /// Most inputs fail at the first checksum: makes those right that could be, so that what lies behind is reached too.
 void repair_checksums(std::vector<std::byte>& log) {
@@ -104,7 +89,7 @@ void fix_seal(std::vector<std::byte>& seal) {
 
 /// Lays the input out as a partition's directory. Two bytes of flags, five of lengths and the second segment's base,
 /// then the pieces, then the first segment.
-std::uint16_t make_directory(FileSystem& disk, const std::string& directory, Pieces in) {
+std::uint16_t make_directory(FileSystem& disk, const std::string& directory, FuzzInput in) {
   auto flags = static_cast<std::uint16_t>(in.byte());
   flags = static_cast<std::uint16_t>(flags | in.byte() << 8);
   std::size_t index_bytes = in.byte(), time_bytes = in.byte(), side_bytes = in.byte(), second_bytes = in.byte();
