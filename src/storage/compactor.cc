@@ -168,6 +168,9 @@ Result<Compactor::State> Compactor::plan_groups() {
   source_.reset();
   MR_TRY(auto entries, place_.files.list(place_.directory));
   for (const DirEntry& entry : entries) {
+    // Of a pass that could not remove it. It would speak against the groups above.
+    if (entry.name.ends_with(kCleanedSuffix) && parse_base_offset(entry.name))
+      MR_TRY_VOID(place_.files.remove(place_.directory + "/" + entry.name));
     auto name = parse_segment_file_name(entry.name);
     if (!name || name->deleted || name->suffix != kTransactionIndexSuffix) continue;
     for (SegmentFacts& facts : job_.sealed)

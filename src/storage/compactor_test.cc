@@ -180,6 +180,23 @@ TEST(Compactor, WhatDoesNotFitItsSealIsNotCopied) {
   }
 }
 
+// A start after a crash believes no new segment above a `.cleaned` while its old one is there; parts of that may be
+// gone.
+TEST(Compactor, WhatAFailedPassLeftIsRemovedByTheNext) {
+  Compacting f;
+  f.append(11);
+  f.options.config.segment_bytes = 1;  // no two segments merge
+  f.log->set_config(f.options.config);
+  const std::string left = f.path(3, ".log.cleaned");
+  f.disk.add_fault({.op = sim::DiskOp::write, .path_contains = left, .error = Errc::disk_full});
+  f.disk.add_fault({.op = sim::DiskOp::remove, .path_contains = left, .error = Errc::io_error});
+  EXPECT_EQ(f.compact().code(), Errc::disk_full);
+  EXPECT_TRUE(f.exists(3, ".log.cleaned"));
+  f.log->leave_uncompacted(Offset{3});  // the next pass does not come by
+  f.must_compact();
+  EXPECT_FALSE(f.exists(3, ".log.cleaned"));
+}
+
 // What the kernel's cache has wrong the device may have right.
 TEST(Compactor, WhatTheDeviceHasRightIsCompacted) {
   Compacting f;
