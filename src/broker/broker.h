@@ -201,6 +201,8 @@ class Broker {
   Task<Result<void>> adopt_topics();
   void keep_clear_of_producers(const storage::Log& log);
   Task<Result<void>> save_log_start(PartitionKey key, Offset start);
+  /// For loops that go by a timer: what `work` throws becomes a log line, and the loop goes on.
+  static Task<void> outlive(std::string_view name, Task<void> work);
   Task<void> retention_loop(ShardId shard);
   Task<void> cleaner_loop(ShardId shard);
   struct CleanerRound;

@@ -64,23 +64,6 @@ TEST(BrokerStart, DamageIsCountedAndNothingOfItCut) {
   EXPECT_TRUE(again.stop().ok());
 }
 
-// Checkpoints are written under a lock on the directory: it must be free again whatever ends the writing.
-TEST(BrokerStart, CheckpointsGoOnAfterAnException) {
-  sim::World world({.seed = 1});
-  sim::Host& host = world.add_host("b");
-  Running running(world, host.start(2), std::make_shared<metastore::MemoryJournal>());
-  ASSERT_TRUE(running.run(running.broker->create_topic({.name = "t"}, false)).ok());
-  ASSERT_TRUE(running.append("t", "value").ok());
-  host.disk().add_fault(
-      {.kind = sim::Fault::Kind::out_of_memory, .op = sim::DiskOp::create, .path_contains = "/replication-offset-"});
-  world.run_until([&] { return host.disk().faults_fired() > 0; }, std::chrono::seconds(70));
-  EXPECT_EQ(host.disk().faults_fired(), 1u);
-  EXPECT_EQ(*host.disk().exists("/data/replication-offset-checkpoint"), false);
-  world.run_for(std::chrono::seconds(70));
-  EXPECT_EQ(*host.disk().exists("/data/replication-offset-checkpoint"), true);
-  EXPECT_TRUE(running.stop().ok());
-}
-
 // A topic made again under the name of a deleted one begins at 0, also when checkpoints were written just then.
 TEST(BrokerStart, ADeletedTopicsLogStartIsForgotten) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {

@@ -12,13 +12,22 @@ constexpr Duration kCheckpointInterval = std::chrono::seconds(60);  // Kafka's l
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
 }  // namespace
 
+Task<void> Broker::outlive(std::string_view name, Task<void> work) {
+  try {
+    co_await std::move(work);
+  } catch (const std::exception& thrown) {
+    log_error("broker", "housekeeping was ended by an exception; trying again later",
+              {{"task", name}, {"what", thrown.what()}});
+  }
+}
+
 Task<void> Broker::retention_loop(ShardId id) {
   ShardState& shard = *per_shard_[id.v];
   TimePoint looked = shard.env.now();
   for (;;) {
     auto slept = co_await sleep_until(shard.env.now() + bounded_wait(config().log_retention_check_interval_ms));
     if (!slept.ok()) co_return;
-    co_await apply_retention(id);
+    co_await outlive("retention", apply_retention(id));
     if (shard.env.now() < looked + kIdleAfter) continue;
     for (auto& [key, partition] : shard.partitions) {
       partition->log().forget_checks();
@@ -84,14 +93,8 @@ Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::ve
 
 Task<void> Broker::checkpoint_loop() {
   Env& env = per_shard_[0]->env;
-  while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok()) {
-    try {
-      co_await write_checkpoints();
-    } catch (const std::exception& thrown) {
-      log_error("broker", "writing checkpoints was ended by an exception; trying again later",
-                {{"what", thrown.what()}});
-    }
-  }
+  while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok())
+    co_await outlive("checkpoints", write_checkpoints());
 }
 
 Task<void> Broker::write_checkpoints() {

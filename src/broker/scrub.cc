@@ -160,7 +160,7 @@ Task<void> Broker::scrub_loop(std::size_t directory) {
   const Duration within = std::min(interval, kFirstPassWithin);
   TimePoint begin = env.now() + Duration(env.rng.below(static_cast<std::uint64_t>(within.count()) + 1));
   while ((co_await sleep_until(begin)).ok()) {
-    co_await scrub(directory);
+    co_await outlive("scrub", scrub(directory));
     const TaskContext& context = co_await current_context();
     if (context.cancel->cancelled()) co_return;
     begin = std::max(begin + interval, env.now() + Millis(1));
