@@ -170,6 +170,28 @@ TEST(BrokerSim, KeepsItsPromises) {
   }
 }
 
+TEST(Corpus, KeepsRarePathsAndThenRarePairs) {
+  std::vector<SeedOutcome> outcomes;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    outcomes.push_back({.seed = seed, .result = {}});
+    std::map<std::string, std::uint64_t>& probes = outcomes.back().result.probes;
+    probes["common"] = 1;
+    if (seed == 3) probes["rare"] = 1;
+    if (seed % 4 == 0) probes["a"] = 1;
+    if (seed % 6 == 1) probes["b"] = 1;
+    if (seed == 25) probes["a"] = 1;  // and b: the only one with both
+  }
+  using Seeds = std::vector<std::uint64_t>;
+  auto picked = [&](std::size_t times, std::size_t most) {
+    Seeds seeds;
+    for (const CorpusEntry& entry : pick_rare(outcomes, times, most)) seeds.push_back(entry.seed);
+    return seeds;
+  };
+  EXPECT_EQ(picked(1, 40), (Seeds{3, 25})) << "nobody else brings a pair that these do not have";
+  EXPECT_EQ(picked(2, 40), (Seeds{0, 1, 3, 25})) << "once more common with a, and with b";
+  EXPECT_EQ(picked(2, 1), Seeds{3});
+}
+
 TEST(BrokerSim, SameSeedSameHistory) {
   if (!g_arguments.seeds.empty()) GTEST_SKIP() << "seeds asked for";
   for (std::uint64_t seed : {3u, 4u, 5u}) {

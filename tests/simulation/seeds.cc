@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -161,12 +162,18 @@ void run_seeds(const std::vector<std::uint64_t>& seeds, const BrokerSimOptions& 
   }
 }
 
-std::vector<CorpusEntry> pick_rare(const std::vector<SeedOutcome>& outcomes, std::size_t times, std::size_t most) {
+namespace {
+
+/// Which seeds are kept, by their place among the outcomes, and why.
+using Kept = std::map<std::size_t, std::string>;
+
+/// Seeds that reach probes which at most one in twenty reaches, until each of those is reached `times` times (or by all
+/// that do).
+void keep_rare_probes(const std::vector<SeedOutcome>& outcomes, std::size_t times, std::size_t most, Kept& kept) {
   std::map<std::string, std::vector<std::size_t>> reached;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     for (const auto& [name, count] : outcomes[i].result.probes) reached[name].push_back(i);
   }
-  std::map<std::size_t, std::string> chosen;
   std::map<std::string, std::size_t> covered;
   std::vector<std::pair<std::size_t, std::string>> rarest;
   for (const auto& [name, seeds] : reached) {
@@ -175,13 +182,79 @@ std::vector<CorpusEntry> pick_rare(const std::vector<SeedOutcome>& outcomes, std
   std::ranges::sort(rarest);
   for (const auto& [count, name] : rarest) {
     for (std::size_t i : reached[name]) {
-      if (covered[name] >= times || chosen.size() >= most) break;
-      if (!chosen.try_emplace(i, name).second) continue;
+      if (covered[name] >= times || kept.size() >= most) break;
+      if (!kept.try_emplace(i, "reaches " + name).second) continue;
       for (const auto& [other, hits] : outcomes[i].result.probes) ++covered[other];
     }
   }
+}
+
+/// Pairs of probes that seeds take in one history, and how many of those kept do.
+class Pairs {
+ public:
+  Pairs(const std::vector<SeedOutcome>& outcomes, std::size_t times) : times_(times) {
+    std::map<std::string, std::size_t> numbers;
+    for (const SeedOutcome& outcome : outcomes) {
+      for (const auto& [name, count] : outcome.result.probes) numbers.try_emplace(name, numbers.size());
+    }
+    count_ = numbers.size();
+    kept_by_.resize(count_ * count_);
+    for (const SeedOutcome& outcome : outcomes) {
+      auto& probes = probes_.emplace_back();
+      for (const auto& [name, count] : outcome.result.probes) probes.push_back(numbers[name]);
+    }
+  }
+  /// That outcome `i` has, and too few of those kept.
+  std::size_t wanted(std::size_t i) const {
+    std::size_t sum = 0;
+    for_each(i, [&](std::size_t pair) { sum += kept_by_[pair] < times_; });
+    return sum;
+  }
+  void keep(std::size_t i) {
+    for_each(i, [&](std::size_t pair) { ++kept_by_[pair]; });
+  }
+
+ private:
+  template <class F>
+  void for_each(std::size_t i, F f) const {
+    const std::vector<std::size_t>& probes = probes_[i];
+    for (std::size_t a : probes) {
+      for (std::size_t b : probes) {
+        if (a < b) f(a * count_ + b);
+      }
+    }
+  }
+  std::size_t count_ = 0;
+  std::size_t times_;
+  std::vector<std::size_t> kept_by_;
+  std::vector<std::vector<std::size_t>> probes_;
+};
+
+/// Seeds that bring the most pairs of probes in one history which fewer than `times` of those kept have, until there
+/// are none.
+void keep_rare_pairs(const std::vector<SeedOutcome>& outcomes, std::size_t times, std::size_t most, Kept& kept) {
+  Pairs pairs(outcomes, times);
+  for (const auto& [i, why] : kept) pairs.keep(i);
+  while (kept.size() < most) {
+    std::size_t best = 0, gain = 0;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      std::size_t wanted = kept.contains(i) ? 0 : pairs.wanted(i);
+      if (wanted > gain) std::tie(best, gain) = std::tie(i, wanted);
+    }
+    if (gain == 0) return;
+    pairs.keep(best);
+    kept.emplace(best, fmt::format("reaches pairs of paths that few of the others do, {} of them", gain));
+  }
+}
+
+}  // namespace
+
+std::vector<CorpusEntry> pick_rare(const std::vector<SeedOutcome>& outcomes, std::size_t times, std::size_t most) {
+  Kept kept;
+  keep_rare_probes(outcomes, times, most, kept);
+  keep_rare_pairs(outcomes, times, most, kept);
   std::vector<CorpusEntry> entries;
-  for (const auto& [i, name] : chosen) entries.push_back({.seed = outcomes[i].seed, .why = "reaches " + name});
+  for (const auto& [i, why] : kept) entries.push_back({.seed = outcomes[i].seed, .why = why});
   return entries;
 }
 

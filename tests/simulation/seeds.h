@@ -26,8 +26,9 @@ struct SeedOutcome {
 void run_seeds(const std::vector<std::uint64_t>& seeds, const BrokerSimOptions& options, unsigned workers,
                const std::function<void(const SeedOutcome&)>& on_outcome);
 
-/// Of `outcomes`, seeds that reach probes which few reach, until each of those is reached `times` times (or by all that
-/// do). At most `most` entries.
+/// Of `outcomes`, at most `most`: seeds that reach probes which few reach, until each of those is reached `times` times
+/// (or by all that do), then those that bring the most pairs of probes in one history which fewer than `times` before
+/// have.
 std::vector<CorpusEntry> pick_rare(const std::vector<SeedOutcome>& outcomes, std::size_t times, std::size_t most);
 
 }  // namespace mr::sim
