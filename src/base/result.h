@@ -49,11 +49,28 @@ enum class Errc : std::uint16_t {
   request_timed_out,  ///< appended, but the watermark did not pass it in time
   not_enough_replicas,
   not_enough_replicas_after_append,
-  // Groups and transactions (the codes clients branch on; the rooms come later).
+  // Groups and transactions.
   coordinator_not_available,
   not_coordinator,
   coordinator_loading,
   transactional_id_unsupported,
+  invalid_group_id,             ///< a group's name is empty where it may not be
+  invalid_session_timeout,      ///< outside group.{min,max}.session.timeout.ms
+  inconsistent_group_protocol,  ///< no protocol in common with the group, or not the round's
+  member_id_required,           ///< join again under the member id in the answer
+  unknown_member,               ///< not in the group (any more)
+  fenced_instance_id,           ///< another member has taken over this static instance
+  illegal_generation,           ///< of a round that is not the group's
+  rebalance_in_progress,        ///< a new round has begun: join again
+  group_max_size_reached,       ///< group.max.size
+  group_not_found,
+  group_not_empty,            ///< has members
+  group_subscribed_to_topic,  ///< a member reads the topic whose offsets shall go
+  group_record_too_large,     ///< subscriptions and assignments together do not fit a record
+  group_overloaded,           ///< too many requests wait on the group or its partition; retriable
+  offset_metadata_too_large,  ///< offset.metadata.max.bytes
+  commit_too_large,           ///< one commit's offsets do not fit a batch
+  unstable_offset,            ///< a transaction is about to replace the committed offset
   // The machine.
   disk_failed,  ///< sync or write failed for good: this log directory is offline
   disk_full,    ///< no space; heals by itself when space returns

@@ -77,6 +77,40 @@ wire::KafkaError kafka_error(Errc code) {
       return K::coordinator_load_in_progress;
     case Errc::transactional_id_unsupported:
       return K::transactional_id_authorization_failed;
+    case Errc::invalid_group_id:
+      return K::invalid_group_id;
+    case Errc::invalid_session_timeout:
+      return K::invalid_session_timeout;
+    case Errc::inconsistent_group_protocol:
+      return K::inconsistent_group_protocol;
+    case Errc::member_id_required:
+      return K::member_id_required;
+    case Errc::unknown_member:
+      return K::unknown_member_id;
+    case Errc::fenced_instance_id:
+      return K::fenced_instance_id;
+    case Errc::illegal_generation:
+      return K::illegal_generation;
+    case Errc::rebalance_in_progress:
+      return K::rebalance_in_progress;
+    case Errc::group_max_size_reached:
+      return K::group_max_size_reached;
+    case Errc::group_not_found:
+      return K::group_id_not_found;
+    case Errc::group_not_empty:
+      return K::non_empty_group;
+    case Errc::group_subscribed_to_topic:
+      return K::group_subscribed_to_topic;
+    case Errc::group_record_too_large:
+      return K::unknown_server_error;  // as Kafka: no number of its own
+    case Errc::group_overloaded:
+      return K::coordinator_load_in_progress;  // wait and come back
+    case Errc::offset_metadata_too_large:
+      return K::offset_metadata_too_large;
+    case Errc::commit_too_large:
+      return K::invalid_commit_offset_size;
+    case Errc::unstable_offset:
+      return K::unstable_offset_commit;
     case Errc::disk_failed:
     case Errc::disk_full:  // retriable, and heals when space returns
     case Errc::io_error:

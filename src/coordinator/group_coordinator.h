@@ -1,0 +1,76 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/broker.h"
+#include "coordinator/group_stats.h"
+#include "coordinator/group_types.h"
+
+namespace mr::coordinator {
+
+/// Which of `partitions` partitions of __consumer_offsets keeps a group (traps.md 86).
+PartitionIndex partition_of_group(std::string_view group, std::size_t partitions);
+
+/// Consumer groups of all shards, as doors see them. A group lives on the home shard of its partition of
+/// __consumer_offsets; calls come in on any shard, go there by one message, and come back by another. All calls may be
+/// cancelled (a closed connection): what was asked still happens, the answer is dropped.
+///
+/// Errors that every answer may have: coordinator_not_available (no topic yet, its log is offline, the disk is full or
+/// the commit took too long), coordinator_loading (the log is replayed), not_coordinator (the partition is not ours any
+/// more, or we stop), group_overloaded (a bound on waiting requests is reached; retriable). Clients look for the
+/// coordinator again or wait, and then repeat.
+/// Life: start() after the broker's, stop() before it and after the doors'.
+class GroupCoordinator {
+ public:
+  explicit GroupCoordinator(broker::Broker& broker);
+  GroupCoordinator(const GroupCoordinator&) = delete;
+  ~GroupCoordinator();
+
+  /// Shard 0. Returns at once; groups are loaded in the background, and answer coordinator_loading meanwhile.
+  Task<void> start();
+  /// Shard 0. Every waiting call is answered not_coordinator.
+  Task<void> stop();
+  /// Waits until all partitions are loaded (or have failed to). Any shard.
+  Task<Result<void>> loaded(TimePoint deadline = kForever);
+
+  /// Who coordinates `group`. Makes __consumer_offsets when it is not there, and waits for it. Errors:
+  /// invalid_group_id, coordinator_not_available.
+  Task<Result<BrokerId>> find(std::string group);
+
+  /// Waits until the round is complete: at most about the longest rebalance timeout in the group.
+  Task<JoinAnswer> join(JoinRequest request);
+  /// Followers wait for the leader's.
+  Task<SyncAnswer> sync(SyncRequest request);
+  Task<HeartbeatAnswer> heartbeat(HeartbeatRequest request);
+  Task<LeaveAnswer> leave(LeaveRequest request);
+
+  Task<CommitAnswer> commit_offsets(CommitRequest request);
+  Task<FetchOffsetsAnswer> fetch_offsets(FetchOffsetsRequest request);
+  Task<DeleteOffsetsAnswer> delete_offsets(DeleteOffsetsRequest request);
+
+  /// In the order asked.
+  Task<std::vector<GroupDescription>> describe(std::vector<std::string> groups);
+  /// Groups of all partitions that are loaded, in order of names. `error`: coordinator_loading or
+  /// coordinator_not_available when some could not be asked.
+  struct Listing {
+    std::optional<Error> error;
+    std::vector<ListedGroup> groups;
+  };
+  Task<Listing> list();
+  /// In the order asked; null is success. Errors: invalid_group_id, group_not_found, group_not_empty; or the
+  /// coordinator's.
+  Task<std::vector<std::optional<Error>>> delete_groups(std::vector<std::string> groups);
+
+  /// Sums over all shards, for metrics.
+  Task<GroupStats> stats();
+
+ private:
+  struct Shard;
+  broker::Broker& broker_;
+  std::vector<std::unique_ptr<Shard>> per_shard_;
+};
+
+}  // namespace mr::coordinator
