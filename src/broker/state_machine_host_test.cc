@@ -13,13 +13,23 @@ namespace {
 
 struct Counters {
   using State = std::map<std::string, std::int64_t>;
+  struct Volatile {
+    std::size_t known_at_begin = 0;
+    std::size_t decisions = 0;
+  };
   struct Event {
     std::string name;
     std::int64_t add = 0;  // 0 only reads
+    bool stands_alone = false;
   };
   struct Effect {
     std::int64_t value = 0;
   };
+  static Result<void> check(const State& state) {
+    if (state.contains("broken")) return Errc::corrupt_data;
+    return {};
+  }
+  Volatile begin(const State& state, Moment) const { return {.known_at_begin = state.size()}; }
   static void apply(State& state, const Record& record) {
     std::string name(as_text(*record.key));
     if (record.value) {
@@ -28,10 +38,11 @@ struct Counters {
       state.erase(name);
     }
   }
-  static Decision<Effect> decide(const State& state, const Event& event, WallMillis) {
+  Decision<Effect> decide(const State& state, Volatile& live, Event event, Moment) const {
+    ++live.decisions;
     auto at = state.find(event.name);
     std::int64_t value = (at == state.end() ? 0 : at->second) + event.add;
-    Decision<Effect> decision{.effects = {Effect{value}}};
+    Decision<Effect> decision{.effects = {Effect{value}}, .stands_alone = event.stands_alone};
     if (event.add == 0) return decision;
     StateRecord record;
     record.key.assign(as_bytes(event.name).begin(), as_bytes(event.name).end());
@@ -137,6 +148,44 @@ TEST(StateMachineHost, AFailedSyncThrowsTheStateAway) {
   EXPECT_EQ(answer.code(), Errc::disk_failed);
   EXPECT_FALSE(host.loaded());
   EXPECT_EQ(f.run(host.submit({"a", 0}, kForever)).code(), Errc::coordinator_loading);
+  f.run(partition->stop());
+}
+
+TEST(StateMachineHost, TheVolatileHalfBeginsAnewWithEveryLoad) {
+  Fixture f(4);
+  PartitionRef partition = f.open(0);
+  Host host(f.env(), partition);
+  ASSERT_TRUE(f.run(host.load()).ok());
+  EXPECT_EQ(f.value_of(host, "a", 1), 1);
+  EXPECT_EQ(f.value_of(host, "b", 1), 1);
+  EXPECT_EQ(host.live().known_at_begin, 0u);
+  EXPECT_EQ(host.live().decisions, 2u);
+  ASSERT_TRUE(f.run(host.load()).ok());
+  EXPECT_EQ(host.live().known_at_begin, 2u);
+  EXPECT_EQ(host.live().decisions, 0u);
+  EXPECT_EQ(f.value_of(host, "broken", 1), 1);
+  EXPECT_EQ(f.run(host.load()).code(), Errc::corrupt_data);
+  EXPECT_FALSE(host.loaded());
+  f.run(partition->stop());
+}
+
+// An append that is refused leaves nothing behind; whether the volatile half can live with that the decision says.
+TEST(StateMachineHost, OnlyDecisionsThatNeedTheirRecordsThrowTheStateAway) {
+  Fixture f(5);
+  PartitionRef partition = f.open(0);
+  Host host(f.env(), partition);
+  ASSERT_TRUE(f.run(host.load()).ok());
+  EXPECT_EQ(f.value_of(host, "a", 1), 1);
+  replication::AppendGate gate{.closed = true};
+  partition->set_gate(gate);
+  EXPECT_EQ(f.run(host.submit({"a", 1, true}, kForever)).code(), Errc::disk_full);
+  ASSERT_TRUE(host.loaded());
+  EXPECT_EQ(host.live().decisions, 2u);
+  EXPECT_EQ(f.run(host.submit({"a", 1, false}, kForever)).code(), Errc::disk_full);
+  EXPECT_FALSE(host.loaded());
+  gate.closed = false;
+  ASSERT_TRUE(f.run(host.load()).ok());
+  EXPECT_EQ(host.state(), (Counters::State{{"a", 1}}));
   f.run(partition->stop());
 }
 
