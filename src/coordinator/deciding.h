@@ -1,0 +1,81 @@
+#pragma once
+#include "coordinator/group_machine.h"
+
+/// What the files of one decision share. Private to this room.
+namespace mr::coordinator {
+
+/// One decision in the making.
+struct Deciding {
+  const GroupSettings& settings;
+  const GroupState& state;
+  LiveGroups& live;
+  broker::Moment now;
+  broker::Decision<GroupReply> out;
+
+  void reply(WaiterId waiter, GroupAnswer answer) { out.effects.push_back({waiter, std::move(answer)}); }
+  void record(broker::StateRecord record) { out.records.push_back(std::move(record)); }
+  const DurableGroup* durable(std::string_view group) const {
+    auto at = state.groups.find(group);
+    return at == state.groups.end() ? nullptr : &at->second;
+  }
+  void arm(Deadline& deadline, Duration in, DeadlineKey key) const {
+    live.deadlines.arm(deadline, now.mono + in, std::move(key));
+  }
+  /// The member is alive: its session ends that much later.
+  void heard(LiveGroup& group, Member& member, Duration timeout) const {
+    member.last_heard = now.mono;
+    arm(member.session, timeout, {DeadlineKind::session, group.name(), member.id});
+  }
+  void heard(LiveGroup& group, Member& member) const { heard(group, member, member.session_timeout); }
+};
+
+// One per event; the file says its name.
+void on_join(Deciding& d, WaiterId waiter, JoinEvent event);
+void on_sync(Deciding& d, WaiterId waiter, SyncRequest request);
+void on_heartbeat(Deciding& d, WaiterId waiter, const HeartbeatRequest& request);
+void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request);
+void on_commit(Deciding& d, WaiterId waiter, CommitRequest request);
+void on_fetch_offsets(Deciding& d, WaiterId waiter, const FetchOffsetsRequest& request);
+void on_delete_offsets(Deciding& d, WaiterId waiter, const DeleteOffsetsRequest& request);
+void on_topic_deleted(Deciding& d, const TopicDeletedEvent& event);
+void on_describe(Deciding& d, WaiterId waiter, const DescribeEvent& event);
+void on_list(Deciding& d, WaiterId waiter);
+void on_delete_groups(Deciding& d, WaiterId waiter, const DeleteGroupsEvent& event);
+void on_tick(Deciding& d);
+
+// rounds.cc
+
+/// unknown_member, fenced_instance_id, or nothing (traps.md 78).
+std::optional<Error> check_member(LiveGroup& group, std::string_view member,
+                                  const std::optional<std::string>& instance);
+void change_state(Deciding& d, LiveGroup& group, GroupStateName to);
+Member& add_member(Deciding& d, LiveGroup& group, Member member, std::string_view type);
+/// Its waiting calls are answered `why`.
+void drop_member(Deciding& d, LiveGroup& group, std::string_view id, Errc why);
+/// Answers a waiting join or sync, if there is one.
+void answer_join(Deciding& d, LiveGroup& group, Member& member, JoinAnswer answer);
+void answer_sync(Deciding& d, Member& member, SyncAnswer answer);
+/// What a member is told of the current round.
+JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool with_members);
+/// A new round begins: members shall join again.
+void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause);
+/// From every state but empty: begins a round, or looks whether the one under way is complete.
+void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceCause cause);
+/// Completes the round when everybody has joined.
+void maybe_complete_round(Deciding& d, LiveGroup& group);
+/// Completes the round with those who have joined.
+void complete_round(Deciding& d, LiveGroup& group);
+/// The group as a record would have it now.
+GroupRecord as_record(const LiveGroup& group);
+
+// expiry.cc
+
+/// Looks at a group's expiry that much later, unless a look is due before.
+void arm_expiry(Deciding& d, LiveGroup& group, Duration in);
+/// The group and all its offsets go; nobody waits.
+void erase_group(Deciding& d, std::string_view group);
+/// When a committed offset of the group may go; empty: not in this state.
+std::optional<WallMillis> expires_at(const LiveGroup& group, std::string_view topic, const StoredOffset& offset,
+                                     const GroupSettings& settings);
+
+}  // namespace mr::coordinator

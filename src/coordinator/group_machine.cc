@@ -1,0 +1,76 @@
+#include "coordinator/group_machine.h"
+
+#include "base/log.h"
+#include "coordinator/deciding.h"
+
+namespace mr::coordinator {
+
+namespace {
+
+void restore_members(Deciding& d, LiveGroup& group, GroupRecord record) {
+  group.generation = record.generation;
+  group.protocol = record.protocol;
+  group.state_since = record.state_since;
+  if (!record.protocol_type.empty()) group.protocol_type = record.protocol_type;
+  for (StoredMember& stored : record.members) {
+    const bool twice =
+        group.find(stored.member) != nullptr || (stored.instance && group.find_instance(*stored.instance) != nullptr);
+    if (twice) continue;  // no broker writes that
+    Member member{.id = std::move(stored.member),
+                  .instance = std::move(stored.instance),
+                  .client_id = std::move(stored.client_id),
+                  .client_host = std::move(stored.client_host),
+                  .session_timeout = stored.session_timeout,
+                  .rebalance_timeout = stored.rebalance_timeout,
+                  .protocols = {{record.protocol.value_or(""), std::move(stored.subscription)}},
+                  .assignment = std::move(stored.assignment)};
+    d.heard(group, add_member(d, group, std::move(member), record.protocol_type));
+  }
+  if (group.members().empty()) return;
+  group.state = GroupStateName::stable;
+  if (record.leader && group.find(*record.leader) != nullptr) group.leader = *record.leader;
+  group.read_subscriptions();
+}
+
+}  // namespace
+
+LiveGroups GroupMachine::begin(const State& state, broker::Moment now) const {
+  LiveGroups live;
+  Deciding d{settings, state, live, now, {}};
+  for (const auto& [name, durable] : state.groups) {
+    LiveGroup& group = live.find_or_make(name);
+    if (!durable.record.empty()) {
+      auto record = read_group(durable.record);
+      MR_CHECK(record.ok());  // apply() has read it
+      restore_members(d, group, std::move(*record));
+    }
+    arm_expiry(d, group, settings.retention_check);
+  }
+  return live;
+}
+
+broker::Decision<GroupReply> GroupMachine::decide(const State& state, LiveGroups& live, GroupEvent event,
+                                                  broker::Moment now) const {
+  Deciding d{settings, state, live, now, {}};
+  const WaiterId waiter = event.waiter;
+  struct Visit {
+    Deciding& d;
+    WaiterId waiter;
+    void operator()(TickEvent) { on_tick(d); }
+    void operator()(JoinEvent& e) { on_join(d, waiter, std::move(e)); }
+    void operator()(SyncRequest& e) { on_sync(d, waiter, std::move(e)); }
+    void operator()(HeartbeatRequest& e) { on_heartbeat(d, waiter, e); }
+    void operator()(LeaveRequest& e) { on_leave(d, waiter, e); }
+    void operator()(CommitRequest& e) { on_commit(d, waiter, std::move(e)); }
+    void operator()(FetchOffsetsRequest& e) { on_fetch_offsets(d, waiter, e); }
+    void operator()(DeleteOffsetsRequest& e) { on_delete_offsets(d, waiter, e); }
+    void operator()(DescribeEvent& e) { on_describe(d, waiter, e); }
+    void operator()(ListEvent) { on_list(d, waiter); }
+    void operator()(DeleteGroupsEvent& e) { on_delete_groups(d, waiter, e); }
+    void operator()(TopicDeletedEvent& e) { on_topic_deleted(d, e); }
+  };
+  std::visit(Visit{d, waiter}, event.what);
+  return std::move(d.out);
+}
+
+}  // namespace mr::coordinator

@@ -1,0 +1,46 @@
+// LeaveGroup: members go, by themselves or because an administrator says so (traps.md 81).
+#include "base/log.h"
+#include "coordinator/deciding.h"
+
+namespace mr::coordinator {
+
+namespace {
+
+/// Takes one out; why not, if not.
+std::optional<Error> leave_one(Deciding& d, LiveGroup& group, const LeavingMember& leaving) {
+  if (leaving.member.empty()) {
+    const Member* holder = leaving.instance ? group.find_instance(*leaving.instance) : nullptr;
+    if (holder == nullptr) return Errc::unknown_member;
+    drop_member(d, group, std::string(holder->id), Errc::unknown_member);
+    return std::nullopt;
+  }
+  if (group.pending.erase(leaving.member) > 0) return std::nullopt;
+  if (auto wrong = check_member(group, leaving.member, leaving.instance)) return wrong;
+  drop_member(d, group, leaving.member, Errc::unknown_member);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
+  LeaveAnswer answer;
+  LiveGroup* group = d.live.find(request.group);
+  if (request.group.empty() || group == nullptr) {
+    answer.error = request.group.empty() ? Errc::invalid_group_id : Errc::unknown_member;
+    d.reply(waiter, std::move(answer));
+    return;
+  }
+  bool any = false;
+  for (const LeavingMember& leaving : request.members) {
+    auto wrong = leave_one(d, *group, leaving);
+    any = any || !wrong;
+    if (!wrong)
+      log_info("coordinator", "a member leaves",
+               {{"group", group->name()}, {"member", leaving.member}, {"reason", leaving.reason}});
+    answer.members.push_back({leaving.member, leaving.instance, std::move(wrong)});
+  }
+  d.reply(waiter, std::move(answer));
+  if (any && group->state != GroupStateName::empty) begin_or_complete_round(d, *group, RebalanceCause::member_left);
+}
+
+}  // namespace mr::coordinator

@@ -1,0 +1,193 @@
+// From one generation to the next: begin a round, wait for everybody, complete it (traps.md 75-79).
+#include "base/log.h"
+#include "coordinator/deciding.h"
+
+namespace mr::coordinator {
+
+std::optional<Error> check_member(LiveGroup& group, std::string_view member,
+                                  const std::optional<std::string>& instance) {
+  if (instance) {
+    const Member* holder = group.find_instance(*instance);
+    if (holder == nullptr) return Errc::unknown_member;
+    if (holder->id != member) return Errc::fenced_instance_id;
+  }
+  if (group.find(member) == nullptr) return Errc::unknown_member;
+  return std::nullopt;
+}
+
+void change_state(Deciding& d, LiveGroup& group, GroupStateName to) {
+  group.state = to;
+  group.state_since = d.now.wall;
+}
+
+Member& add_member(Deciding& d, LiveGroup& group, Member member, std::string_view type) {
+  if (group.members().empty()) ++d.live.stats.groups_active;
+  ++d.live.stats.members;
+  return group.add(std::move(member), type);
+}
+
+void drop_member(Deciding& d, LiveGroup& group, std::string_view id, Errc why) {
+  Member* member = group.find(id);
+  MR_CHECK(member != nullptr);
+  answer_join(d, group, *member, JoinAnswer{.error = why});
+  answer_sync(d, *member, SyncAnswer{.error = why});
+  group.remove(id);
+  --d.live.stats.members;
+  if (group.members().empty()) --d.live.stats.groups_active;
+}
+
+void answer_join(Deciding& d, LiveGroup& group, Member& member, JoinAnswer answer) {
+  if (!member.joining) return;
+  d.reply(*member.joining, std::move(answer));
+  group.set_joining(member, std::nullopt);
+  --d.live.waiting;
+}
+
+void answer_sync(Deciding& d, Member& member, SyncAnswer answer) {
+  if (!member.syncing) return;
+  d.reply(*member.syncing, std::move(answer));
+  member.syncing.reset();
+  --d.live.waiting;
+}
+
+JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool with_members) {
+  JoinAnswer answer{.generation = group.generation,
+                    .protocol_type = group.protocol_type,
+                    .protocol = group.protocol,
+                    .leader = group.leader,
+                    .member = std::string(member)};
+  if (!with_members) return answer;
+  for (const auto& [id, other] : group.members())
+    answer.members.push_back({id, other.instance, other.metadata(group.protocol.value_or(""))});
+  return answer;
+}
+
+void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
+  if (group.state == GroupStateName::completing_rebalance) {
+    group.for_each_member([&](Member& member) {
+      member.assignment = Blob{};
+      const bool waits = member.syncing.has_value();
+      answer_sync(d, member, SyncAnswer{.error = Errc::rebalance_in_progress});
+      if (waits) d.heard(group, member);
+    });
+  }
+  group.for_each_member([](Member& member) { member.owes_sync = false; });
+  d.live.deadlines.disarm(group.sync);
+
+  const bool first = group.state == GroupStateName::empty;
+  change_state(d, group, GroupStateName::preparing_rebalance);
+  group.round_began = d.now.mono;
+  ++d.live.stats.rebalances[static_cast<std::size_t>(cause)];
+  log_debug("coordinator", "a group begins a round",
+            {{"group", group.name()}, {"generation", group.generation.v}, {"members", group.members().size()}});
+
+  DeadlineKey key{DeadlineKind::round, group.name(), {}};
+  if (!first) {
+    d.arm(group.round, group.rebalance_timeout(), std::move(key));
+    maybe_complete_round(d, group);
+    return;
+  }
+  const Millis delay = d.settings.first_round_delay;
+  if (delay.count() <= 0) {
+    complete_round(d, group);
+    return;
+  }
+  group.first_round = {.on = true, .delay = delay, .left = std::max(group.rebalance_timeout() - delay, Millis(0))};
+  d.arm(group.round, delay, std::move(key));
+}
+
+void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
+  if (group.state == GroupStateName::preparing_rebalance) {
+    maybe_complete_round(d, group);
+  } else {
+    begin_round(d, group, cause);
+  }
+}
+
+void maybe_complete_round(Deciding& d, LiveGroup& group) {
+  if (group.state != GroupStateName::preparing_rebalance || group.first_round.on) return;
+  if (group.all_joined()) complete_round(d, group);
+}
+
+namespace {
+
+/// Of a group whose last member is gone: the round ends with nobody.
+void complete_with_nobody(Deciding& d, LiveGroup& group) {
+  group.protocol.reset();
+  group.read_subscriptions();
+  change_state(d, group, GroupStateName::empty);
+  d.record(group_record(group.name(), as_record(group)));
+  arm_expiry(d, group, d.settings.retention_check);
+}
+
+/// Dynamic members who did not join are out; static ones stay until their session ends (KIP-345).
+void drop_absent(Deciding& d, LiveGroup& group) {
+  std::vector<std::string> absent;
+  for (const auto& [id, member] : group.members())
+    if (!member.joining && !member.instance) absent.push_back(id);
+  for (const std::string& id : absent) drop_member(d, group, id, Errc::unknown_member);
+}
+
+/// The leader has joined, or somebody who has takes its place. False: nobody has joined.
+bool settle_leader(LiveGroup& group) {
+  const Member* leader = group.find(group.leader);
+  if (leader != nullptr && leader->joining) return true;
+  for (const auto& [id, member] : group.members()) {
+    if (!member.joining) continue;
+    group.leader = id;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void complete_round(Deciding& d, LiveGroup& group) {
+  d.live.deadlines.disarm(group.round);
+  group.first_round = {};
+  drop_absent(d, group);
+  if (!group.members().empty() && !settle_leader(group)) {
+    // Only static members that are away: wait until they come back or their sessions end.
+    d.arm(group.round, group.rebalance_timeout(), {DeadlineKind::round, group.name(), {}});
+    return;
+  }
+  ++group.generation.v;
+  ++d.live.stats.rebalances_completed;
+  d.live.stats.rebalance_ns += static_cast<std::uint64_t>((d.now.mono - group.round_began).count());
+  if (group.members().empty()) {
+    complete_with_nobody(d, group);
+    return;
+  }
+  group.protocol = group.choose_protocol();
+  group.read_subscriptions();
+  change_state(d, group, GroupStateName::completing_rebalance);
+  group.for_each_member([&](Member& member) {
+    member.assignment = Blob{};
+    answer_join(d, group, member, round_answer(group, member.id, group.is_leader(member.id)));
+    member.never_joined = false;
+    member.owes_sync = true;
+    d.heard(group, member);
+  });
+  d.arm(group.sync, group.rebalance_timeout(), {DeadlineKind::sync, group.name(), {}});
+}
+
+GroupRecord as_record(const LiveGroup& group) {
+  GroupRecord record{.protocol_type = group.protocol_type.value_or(""),
+                     .generation = group.generation,
+                     .protocol = group.protocol,
+                     .leader = group.leader.empty() ? std::nullopt : std::optional(group.leader),
+                     .state_since = group.state_since,
+                     .members = {}};
+  for (const auto& [id, member] : group.members())
+    record.members.push_back({.member = id,
+                              .instance = member.instance,
+                              .client_id = member.client_id,
+                              .client_host = member.client_host,
+                              .rebalance_timeout = member.rebalance_timeout,
+                              .session_timeout = member.session_timeout,
+                              .subscription = member.metadata(group.protocol.value_or("")),
+                              .assignment = member.assignment});
+  return record;
+}
+
+}  // namespace mr::coordinator
