@@ -52,6 +52,26 @@ namespace mr::config {
     "Most bytes of one fetch answer, whatever the client asks.")                                                       \
   NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
     "Forget an idle idempotent producer after this long.")                                                             \
+  NUMBER(group_min_session_timeout_ms, "group.min.session.timeout.ms", int32, 6000, 0, kInt32Max, live, "",            \
+    "Shortest session that a group's member may ask for.")                                                             \
+  NUMBER(group_max_session_timeout_ms, "group.max.session.timeout.ms", int32, 1800000, 0, kInt32Max, live, "",         \
+    "Longest session that a group's member may ask for.")                                                              \
+  NUMBER(group_initial_rebalance_delay_ms, "group.initial.rebalance.delay.ms", int32, 0, 0, kInt32Max, live, "",       \
+    "How long a new group's first round waits for more members.")                                                      \
+  NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, live, "",                                   \
+    "Most members of a group.")                                                                                        \
+  NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, live, "",                  \
+    "Longest text that may be committed with an offset; never above 32000.")                                           \
+  NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, live, "",                  \
+    "How long a commit of offsets may wait for the disk before it is answered with an error.")                         \
+  NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, live, "",                 \
+    "Committed offsets go this long after their group became empty, or were last committed by a consumer without a group.") \
+  NUMBER(offsets_retention_check_interval_ms, "offsets.retention.check.interval.ms", int64, 600000, 1, kInt64Max, live, "", \
+    "Shortest time between two looks for a group's expired offsets.")                                                  \
+  NUMBER(offsets_topic_num_partitions, "offsets.topic.num.partitions", int32, 50, 1, kInt32Max, restart, "",           \
+    "Partitions of __consumer_offsets when it is made; a group's place depends on it.")                                \
+  NUMBER(offsets_topic_segment_bytes, "offsets.topic.segment.bytes", int32, 104857600, 1, kInt32Max, restart, "",      \
+    "Size of a segment of __consumer_offsets when it is made; only full segments are compacted.")                      \
   NUMBER(log_segment_bytes, "log.segment.bytes", int32, 64_MiB, 1_MiB, kInt32Max, live, "",                            \
     "Start a new segment file at this size.")                                                                          \
   UNSET(log_roll_ms, "log.roll.ms", int64, 1, kInt64Max, live,                                                         \

@@ -59,6 +59,8 @@ std::string_view reason(std::string_view name) {
   if (name == "flush.messages" || name == "log.flush.interval.messages")
     return "An acknowledgement means on disk (group commit); Kafka leaves syncing to the operating system.";
   if (name == "log.cleaner.io.max.bytes.per.second") return "No limit either way: more than any disk moves.";
+  if (name == "group.initial.rebalance.delay.ms")
+    return "A group of one should not wait; with several members that start together a second round is cheap.";
   if (name == "listeners") return "Nothing listens beyond this machine unless told to; there is no authentication yet.";
   if (name == "log.dirs") return "Relative to where the broker starts; Kafka's default is under /tmp.";
   if (name == "node.id") return "Kafka wants it set; one node needs no number of its own choosing.";
