@@ -88,6 +88,10 @@ class Broker {
   /// unknown_topic_id.
   Task<Result<void>> delete_topic(std::string name, TopicId id);
 
+  /// From now on `tell` is called, on shard 0, for every topic that is deleted, once no shard knows it any more. For
+  /// owners of derived state; call before start(), and outlive stop().
+  void on_topic_deleted(std::function<void(TopicRef)> tell) { topic_deleted_.push_back(std::move(tell)); }
+
   /// Never the same twice, over restarts too. Errors: those of the metastore.
   Task<Result<ProducerId>> next_producer_id();
 
@@ -248,6 +252,7 @@ class Broker {
   std::vector<LogDirectory> directories_;
   std::shared_ptr<Event> directory_alarm_ = std::make_shared<Event>();  ///< some directory has failed
   std::function<void(Error)> all_failed_;
+  std::vector<std::function<void(TopicRef)>> topic_deleted_;
   /// Shared, because those who ring may come late.
   struct SpaceBell {
     Event rung;

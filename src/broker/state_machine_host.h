@@ -97,23 +97,37 @@ class StateMachineHost {
   /// (not loaded, or thrown away meanwhile), request_timed_out, not_leader, disk_full, disk_failed. After an error of
   /// the append the event had no effect; after one of the commit its outcome is unknown, and the state is thrown away.
   Task<Result<std::vector<Effect>>> submit(typename M::Event event, TimePoint deadline) {
-    if (!loaded_) co_return Errc::coordinator_loading;
-    std::uint64_t mine = incarnation_;
+    auto decided = decide(std::move(event));
+    if (!decided.ok()) co_return decided.error();
+    co_return co_await committed(std::move(*decided), deadline);
+  }
+
+  /// The two halves of submit(), for those who need the state in between.
+  struct Decided {
+    std::vector<Effect> effects;
+    Offset end{0};  ///< the effects may be seen once this is committed
+    std::uint64_t incarnation = 0;
+  };
+  Result<Decided> decide(typename M::Event event) {
+    if (!loaded_) return Errc::coordinator_loading;
     Decision<Effect> decision = machine_.decide(loaded_->state, loaded_->live, std::move(event), now());
     Offset before = partition_->log_end();
     auto appended = append(decision.records);
     if (!appended.ok()) {
       if (!decision.stands_alone || partition_->log_end() != before) discard();
-      co_return appended.error();
+      return appended.error();
     }
     // Even an answer without records depends on all records its decision has seen.
-    auto committed = co_await partition_->wait_committed(partition_->log_end(), deadline);
-    if (mine != incarnation_) co_return Errc::coordinator_loading;
+    return Decided{std::move(decision.effects), partition_->log_end(), incarnation_};
+  }
+  Task<Result<std::vector<Effect>>> committed(Decided decided, TimePoint deadline) {
+    auto committed = co_await partition_->wait_committed(decided.end, deadline);
+    if (decided.incarnation != incarnation_) co_return Errc::coordinator_loading;
     if (!committed.ok()) {
       discard();
       co_return committed.error();
     }
-    co_return std::move(decision.effects);
+    co_return std::move(decided.effects);
   }
 
  private:

@@ -94,6 +94,7 @@ Task<Result<void>> Broker::delete_on_control(std::string name, TopicId id) {
   // The tombstone comes first: only it lets data be removed, now or after a crash (design section 5 rule 7).
   MR_CO_TRY_VOID(co_await cluster_.delete_topic(name, id));
   co_await publish(control.topics->without(id));
+  for (auto& tell : topic_deleted_) tell(topic);
   co_await remove_data(topic);
   log_info("broker", "topic deleted", {{"topic", name}, {"id", id.v.to_string()}});
   co_return Result<void>{};
