@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/broker.h"
+#include "coordinator/group_machine.h"
 #include "coordinator/group_stats.h"
 #include "coordinator/group_types.h"
 
@@ -69,8 +70,29 @@ class GroupCoordinator {
 
  private:
   struct Shard;
+  struct Place {
+    std::size_t shard = 0;
+    broker::PartitionKey key;
+  };
+
+  GroupSettings settings() const;
+  std::shared_ptr<const broker::TopicInfo> topic(ShardId here) const;
+  /// Where a group lives, as `here` sees it. Errors: coordinator_not_available.
+  Result<Place> place(ShardId here, std::string_view group) const;
+  /// Asks the machine at `place` and waits.
+  Task<Result<GroupAnswer>> ask(Place place, decltype(GroupEvent::what) what, TimePoint deadline);
+  /// The same for one group, as the answer's own type; what went wrong goes into its `error`.
+  template <class Answer>
+  Task<Answer> ask_group(std::string group, decltype(GroupEvent::what) what, Duration timeout);
+  /// Makes the machines of all partitions there are, on all shards.
+  Task<void> open_partitions();
+  void tell_all(const broker::TopicRef& deleted);
+  Task<Result<void>> make_topic();
+
   broker::Broker& broker_;
-  std::vector<std::unique_ptr<Shard>> per_shard_;
+  /// Shared with messages under way, which may come late.
+  std::vector<std::shared_ptr<Shard>> per_shard_;
+  bool started_ = false;
 };
 
 }  // namespace mr::coordinator
