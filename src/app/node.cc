@@ -99,6 +99,8 @@ Task<Result<void>> Node::start_all() {
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
   if (interrupted_) broker_->interrupt_start();
   MR_CO_TRY_VOID(co_await broker_->start());
+  groups_ = std::make_unique<coordinator::GroupCoordinator>(*broker_);
+  co_await groups_->start();
   MR_CO_TRY_VOID(co_await start_kafka());
   open_ = true;
   auto ready = co_await write_ready_file();
@@ -151,7 +153,7 @@ Task<Result<void>> Node::start_kafka() {
     options.receive_bytes_max =
         std::max<std::uint64_t>(in_flight / listeners.size(), std::uint64_t{options.request_bytes_max} + 1_MiB);
     const Address wanted = options.listen;
-    auto door = std::make_unique<server::kafka::KafkaServer>(shards_, *broker_, std::move(options));
+    auto door = std::make_unique<server::kafka::KafkaServer>(shards_, *broker_, *groups_, std::move(options));
     auto opened = co_await door->start();
     if (!opened.ok()) co_return door_error(opened.error(), "listeners", wanted);
     warn_when_open("listeners", door->address());
@@ -261,12 +263,14 @@ Task<Result<void>> Node::stop() {
   if (ready_written_) co_await remove_ready_file();
   for (auto& door : http_) co_await door->stop();
   for (auto& door : doors_) co_await door->stop();
+  if (groups_) co_await groups_->stop();
   Result<void> stopped;
   if (broker_) stopped = co_await broker_->stop();
   if (metadata_) co_await metadata_->stop();
   http_.clear();
   broker_metrics_.reset();
   doors_.clear();
+  groups_.reset();
   broker_.reset();
   metadata_.reset();
   co_return stopped;

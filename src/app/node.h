@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "broker/broker.h"
 #include "config/broker_settings.h"
+#include "coordinator/group_coordinator.h"
 #include "metastore/local_metastore.h"
 #include "runtime/real_host.h"
 #include "server/http/server.h"
@@ -16,8 +17,8 @@
 namespace mr::app {
 
 /// One broker of this process with its doors: everything between the settings and the first accepted connection.
-/// Start order: directories (locks), HTTP door (answers 503 until all is up), metastore, broker (recovery), Kafka
-/// doors, ready file. Stop order: ready file, HTTP, Kafka doors, broker, metastore. Made and destroyed on the main
+/// Start order: directories (locks), HTTP door (answers 503 until all is up), metastore, broker (recovery), groups
+/// (loading goes on), Kafka doors, ready file. Stop order: ready file, HTTP, Kafka doors, groups, broker, metastore. Made and destroyed on the main
 /// thread, started and stopped on shard 0.
 class Node {
  public:
@@ -65,6 +66,7 @@ class Node {
   std::unique_ptr<OffloadPool> metadata_pool_;  // joined on the main thread
   std::unique_ptr<metastore::LocalMetastore> metadata_;
   std::unique_ptr<broker::Broker> broker_;
+  std::unique_ptr<coordinator::GroupCoordinator> groups_;
   std::vector<std::unique_ptr<server::kafka::KafkaServer>> doors_;
   std::unique_ptr<BrokerMetrics> broker_metrics_;
   http::HttpRouter router_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "config/broker_settings.h"
+#include "coordinator/group_coordinator.h"
 #include "storage/data_dir.h"
 
 namespace mr::sim {
@@ -70,8 +71,10 @@ struct BrokerNode::Life {
     if (OpenLog open = mutate_logs(options.mutation)) deps.open_log = std::move(open);
     broker = std::make_unique<broker::Broker>(std::move(deps));
     MR_CO_TRY_VOID(co_await broker->start());
+    groups = std::make_unique<coordinator::GroupCoordinator>(*broker);
+    co_await groups->start();
     server = std::make_unique<server::kafka::KafkaServer>(
-        process, *broker,
+        process, *broker, *groups,
         server::kafka::KafkaServerOptions{.listen = {.host = "0.0.0.0", .port = options.port},
                                           .receive_bytes_max = options.receive_bytes_max});
     MR_CO_TRY_VOID(co_await server->start());
@@ -99,9 +102,11 @@ struct BrokerNode::Life {
   Task<void> shut() {
     co_await questions.stop();
     if (server) co_await server->stop();
+    if (groups) co_await groups->stop();
     if (broker) (void)co_await broker->stop();
     if (store) co_await store->stop();
     server.reset();
+    groups.reset();
     broker.reset();
     unruly.reset();
     store.reset();
@@ -113,6 +118,7 @@ struct BrokerNode::Life {
   std::unique_ptr<metastore::LocalMetastore> store;
   std::unique_ptr<UnrulyMetastore> unruly;
   std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<coordinator::GroupCoordinator> groups;
   std::unique_ptr<server::kafka::KafkaServer> server;
   Scope questions;  ///< that come by no door
   Event stop_changed;

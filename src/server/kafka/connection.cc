@@ -84,6 +84,7 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
   std::unique_ptr<Exchange> exchange = take_exchange();
   exchange->server = &server_;
   exchange->broker = &server_.broker();
+  exchange->groups = &server_.groups();
   exchange->shard = env_.shard;
   exchange->context = {.listener = listener_,
                        .local = &stream_->local(),

@@ -14,6 +14,9 @@
 namespace mr::broker {
 class Broker;
 }
+namespace mr::coordinator {
+class GroupCoordinator;
+}
 
 namespace mr::server::kafka {
 
@@ -25,6 +28,7 @@ struct Exchange {
   broker::RequestContext context;
   KafkaServer* server = nullptr;
   broker::Broker* broker = nullptr;
+  coordinator::GroupCoordinator* groups = nullptr;
 
   ShardId shard;            ///< of the connection
   MutableBytes frame;       ///< lent by the FrameReader: gone once the handler has returned

@@ -1,16 +1,26 @@
 #include "server/kafka/handlers/handlers.h"
 #include "wire/api/api_versions.h"
 #include "wire/api/create_topics.h"
+#include "wire/api/delete_groups.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/describe_cluster.h"
 #include "wire/api/describe_configs.h"
+#include "wire/api/describe_groups.h"
 #include "wire/api/fetch.h"
 #include "wire/api/find_coordinator.h"
+#include "wire/api/heartbeat.h"
 #include "wire/api/init_producer_id.h"
+#include "wire/api/join_group.h"
+#include "wire/api/leave_group.h"
+#include "wire/api/list_groups.h"
 #include "wire/api/list_offsets.h"
 #include "wire/api/metadata.h"
+#include "wire/api/offset_commit.h"
+#include "wire/api/offset_delete.h"
+#include "wire/api/offset_fetch.h"
 #include "wire/api/offset_for_leader_epoch.h"
 #include "wire/api/produce.h"
+#include "wire/api/sync_group.h"
 
 namespace mr::server::kafka {
 
@@ -20,13 +30,23 @@ std::span<const ApiEntry> handler_table() {
       {&wire::fetch::kApi, handle_fetch},
       {&wire::list_offsets::kApi, handle_list_offsets},
       {&wire::metadata::kApi, handle_metadata},
+      {&wire::offset_commit::kApi, handle_offset_commit},
+      {&wire::offset_fetch::kApi, handle_offset_fetch},
       {&wire::find_coordinator::kApi, handle_find_coordinator},
+      {&wire::join_group::kApi, handle_join_group},
+      {&wire::heartbeat::kApi, handle_heartbeat},
+      {&wire::leave_group::kApi, handle_leave_group},
+      {&wire::sync_group::kApi, handle_sync_group},
+      {&wire::describe_groups::kApi, handle_describe_groups},
+      {&wire::list_groups::kApi, handle_list_groups},
       {&wire::api_versions::kApi, handle_api_versions},
       {&wire::create_topics::kApi, handle_create_topics},
       {&wire::delete_topics::kApi, handle_delete_topics},
       {&wire::init_producer_id::kApi, handle_init_producer_id},
       {&wire::offset_for_leader_epoch::kApi, handle_offset_for_leader_epoch},
       {&wire::describe_configs::kApi, handle_describe_configs},
+      {&wire::delete_groups::kApi, handle_delete_groups},
+      {&wire::offset_delete::kApi, handle_offset_delete},
       {&wire::describe_cluster::kApi, handle_describe_cluster},
   };
   return kTable;

@@ -7,9 +7,11 @@
 
 namespace mr::server::kafka {
 
-KafkaServer::KafkaServer(Shards& shards, broker::Broker& broker, KafkaServerOptions options)
+KafkaServer::KafkaServer(Shards& shards, broker::Broker& broker, coordinator::GroupCoordinator& groups,
+                         KafkaServerOptions options)
     : shards_(shards),
       broker_(broker),
+      groups_(groups),
       options_(std::move(options)),
       address_(options_.listen),
       memory_("requests", options_.receive_bytes_max) {

@@ -16,6 +16,9 @@
 namespace mr::broker {
 class Broker;
 }
+namespace mr::coordinator {
+class GroupCoordinator;
+}
 
 namespace mr::server::kafka {
 
@@ -60,7 +63,8 @@ struct ServerCounters {
 /// accepted them. Life: start() once, stop() before destruction.
 class KafkaServer {
  public:
-  KafkaServer(Shards& shards, broker::Broker& broker, KafkaServerOptions options);
+  KafkaServer(Shards& shards, broker::Broker& broker, coordinator::GroupCoordinator& groups,
+              KafkaServerOptions options);
   KafkaServer(const KafkaServer&) = delete;
   ~KafkaServer();
 
@@ -73,6 +77,7 @@ class KafkaServer {
   const Address& address() const { return address_; }
   const KafkaServerOptions& options() const { return options_; }
   broker::Broker& broker() { return broker_; }
+  coordinator::GroupCoordinator& groups() { return groups_; }
   MemoryAccount& memory() { return memory_; }
   ServerCounters& counters(ShardId shard) { return per_shard_[shard.v]->counters; }
   std::uint32_t shard_count() const { return shards_.count(); }
@@ -93,6 +98,7 @@ class KafkaServer {
 
   Shards& shards_;
   broker::Broker& broker_;
+  coordinator::GroupCoordinator& groups_;
   KafkaServerOptions options_;
   Address address_;
   MemoryAccount memory_;
