@@ -13,7 +13,7 @@ import sys
 
 import harness
 
-SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme"]
+SUITES = ["raw", "groups", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme"]
 CLIENTS = ["kcat", "python", "java"]
 
 
