@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "runtime/longest_wait.h"
 #include "runtime/machine.h"
+#include "server/api/consumer_groups.h"
 
 namespace mr::app {
 
@@ -168,6 +169,8 @@ Task<Result<void>> Node::start_http() {
   router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(broker_metrics_.get(), metrics_); });
   for (std::string_view path : {"/health", "/readyz"})
     http::add_health_route(router_, path, [this] { return health(); });
+  server::api::add_consumer_group_routes(router_, {.broker = [this] { return broker_.get(); },
+                                                   .groups = [this] { return open_ ? groups_.get() : nullptr; }});
   http::add_health_route(router_, "/livez", [] { return http::Health{}; });
   for (const std::string& entry : settings_.config.http_listeners) {
     MR_CO_TRY(auto wanted, config::parse_listener(entry));

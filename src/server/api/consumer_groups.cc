@@ -1,0 +1,210 @@
+#include "server/api/consumer_groups.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "wire/api/consumer_assignment.h"
+#include "wire/arena.h"
+
+namespace mr::server::api {
+
+namespace {
+
+using coordinator::DescribedMember;
+using coordinator::GroupDescription;
+using http::HttpRequest;
+using http::HttpResponse;
+using http::json_string;
+
+struct PartitionRow {
+  Offset committed{-1};  ///< -1: none
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+  std::string metadata;
+  Offset end{-1};  ///< -1: not known
+  const DescribedMember* owner = nullptr;
+
+  std::optional<std::int64_t> lag() const {
+    if (committed.v < 0 || end.v < 0) return std::nullopt;
+    return std::max<std::int64_t>(0, end.v - committed.v);
+  }
+};
+/// By topic, then partition.
+using Rows = std::map<std::pair<std::string, PartitionIndex>, PartitionRow>;
+
+struct AssignedTopic {
+  std::string topic;
+  std::vector<PartitionIndex> partitions;
+};
+
+/// Empty when it does not read like a consumer's.
+std::optional<std::vector<AssignedTopic>> assigned(const GroupDescription& group, const DescribedMember& member) {
+  constexpr std::size_t kVersionBytes = 2;
+  if (group.protocol_type != "consumer") return std::nullopt;
+  ByteView bytes = member.assignment.view();
+  if (bytes.empty()) return std::vector<AssignedTopic>{};
+  if (bytes.size() < kVersionBytes) return std::nullopt;
+  wire::Arena arena;
+  wire::Reader in(bytes.subspan(kVersionBytes), arena);
+  auto data = wire::consumer_assignment::Data::decode_prefix(in, 0);
+  if (!data.ok()) return std::nullopt;
+  std::vector<AssignedTopic> topics;
+  for (const auto& one : data->topics)
+    topics.push_back({std::string(one.topic), {one.partitions.begin(), one.partitions.end()}});
+  return topics;
+}
+
+std::string json_or_null(const std::optional<std::string>& text) { return text ? json_string(*text) : "null"; }
+std::string number_or_null(std::optional<std::int64_t> number) { return number ? std::to_string(*number) : "null"; }
+std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
+
+std::string member_json(const GroupDescription& group, const DescribedMember& member) {
+  std::string topics;
+  if (auto all = assigned(group, member)) {
+    for (const AssignedTopic& one : *all) {
+      std::string partitions;
+      for (PartitionIndex p : one.partitions) partitions += fmt::format("{}{}", partitions.empty() ? "" : ",", p.v);
+      topics += fmt::format(R"({}{{"topic":{},"partitions":[{}]}})", topics.empty() ? "" : ",", json_string(one.topic),
+                            partitions);
+    }
+    topics = "[" + topics + "]";
+  } else {
+    topics = "null";
+  }
+  return fmt::format(
+      R"({{"member":{},"instance":{},"client_id":{},"host":{},"heartbeat_age_seconds":{:.3f},"session_timeout_ms":{},)"
+      R"("assignment_bytes":{},"assignment":{}}})",
+      json_string(member.member), json_or_null(member.instance), json_string(member.client_id),
+      json_string(member.client_host), std::chrono::duration<double>(member.since_heartbeat).count(),
+      member.session_timeout.count(), member.assignment.size(), topics);
+}
+
+std::string row_json(const std::pair<std::string, PartitionIndex>& name, const PartitionRow& row) {
+  return fmt::format(R"("topic":{},"partition":{},"committed_offset":{},"end_offset":{},"lag":{})",
+                     json_string(name.first), name.second.v, offset_or_null(row.committed), offset_or_null(row.end),
+                     number_or_null(row.lag()));
+}
+
+std::string head_json(const GroupDescription& group) {
+  return fmt::format(
+      R"("group":{},"type":"classic","state":"{}","protocol_type":{},"protocol":{},"generation":{},"leader":{})",
+      json_string(group.group), group_state_name(group.state), json_string(group.protocol_type),
+      json_string(group.protocol), group.generation.v, json_string(group.leader));
+}
+
+std::int64_t total_lag(const Rows& rows) {
+  std::int64_t sum = 0;
+  for (const auto& [name, row] : rows) sum += row.lag().value_or(0);
+  return sum;
+}
+
+HttpResponse refused(const Error& error) {
+  if (error == Errc::group_not_found) return HttpResponse::error(404, "group_not_found", error.message());
+  if (error == Errc::invalid_group_id) return HttpResponse::error(400, "invalid_group_id", error.message());
+  return HttpResponse::error(503, to_string(error.code()), error.message());
+}
+HttpResponse starting() { return HttpResponse::error(503, "starting", "the broker does not serve groups yet"); }
+
+Task<Offset> end_of(broker::Broker& broker, std::string_view topic, PartitionIndex partition) {
+  auto found = broker.topics(ShardId{0})->find(topic);
+  if (found == nullptr || partition.v < 0 || static_cast<std::size_t>(partition.v) >= found->partitions.size())
+    co_return Offset{-1};
+  constexpr std::int64_t kLatest = -1;
+  auto end = co_await broker.list_offset(
+      {.topic = found->id, .partition = partition, .home = found->partition(partition)->home, .timestamp = kLatest});
+  co_return end.ok() ? end->offset : Offset{-1};
+}
+
+struct Whole {
+  GroupDescription group;
+  Rows rows;
+};
+
+/// What the coordinator and the logs know of one group. The second points into the first.
+Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator::GroupCoordinator& groups,
+                                             std::string name) {
+  auto whole = std::make_unique<Whole>();
+  std::vector<GroupDescription> described = co_await groups.describe({name});
+  whole->group = std::move(described.front());
+  if (whole->group.error) co_return *whole->group.error;
+  auto fetched = co_await groups.fetch_offsets({.group = name, .topics = std::nullopt});
+  if (fetched.error) co_return *fetched.error;
+  for (const coordinator::FetchedTopic& topic : fetched.topics)
+    for (const coordinator::FetchedOffset& one : topic.partitions)
+      whole->rows[{topic.topic, one.partition}] = {one.offset, one.leader_epoch, one.metadata};
+  for (const DescribedMember& member : whole->group.members)
+    for (const AssignedTopic& topic : assigned(whole->group, member).value_or(std::vector<AssignedTopic>{}))
+      for (PartitionIndex p : topic.partitions) whole->rows[{topic.topic, p}].owner = &member;
+  for (auto& [at, row] : whole->rows) row.end = co_await end_of(broker, at.first, at.second);
+  co_return whole;
+}
+
+Task<HttpResponse> list(const GroupSources& sources, HttpRequest& request) {
+  coordinator::GroupCoordinator* groups = sources.groups();
+  if (groups == nullptr) co_return starting();
+  auto listing = co_await groups->list();
+  if (listing.error) co_return refused(*listing.error);
+  auto state = request.query_value("state");
+  std::string body;
+  for (const coordinator::ListedGroup& group : listing.groups) {
+    if (state && *state != group_state_name(group.state)) continue;
+    body += fmt::format(R"({}{{"group":{},"type":"classic","state":"{}","protocol_type":{}}})", body.empty() ? "" : ",",
+                        json_string(group.group), group_state_name(group.state), json_string(group.protocol_type));
+  }
+  co_return HttpResponse::json("{\"groups\":[" + body + "]}\n");
+}
+
+Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
+  coordinator::GroupCoordinator* groups = sources.groups();
+  if (groups == nullptr) co_return starting();
+  broker::Broker& broker = *sources.broker();
+  auto found = co_await look_at(broker, *groups, std::string(request.path_value("group")));
+  if (!found.ok()) co_return refused(found.error());
+  const Whole& whole = **found;
+  std::string members, offsets;
+  for (const DescribedMember& member : whole.group.members)
+    members += (members.empty() ? "" : ",") + member_json(whole.group, member);
+  for (const auto& [name, row] : whole.rows)
+    offsets += fmt::format(R"({}{{{},"leader_epoch":{},"metadata":{},"member":{}}})", offsets.empty() ? "" : ",",
+                           row_json(name, row), row.leader_epoch.v, json_string(row.metadata),
+                           row.owner ? json_string(row.owner->member) : "null");
+  co_return HttpResponse::json(fmt::format(R"({{{},"coordinator":{},"members":[{}],"offsets":[{}],"lag":{}}})"
+                                           "\n",
+                                           head_json(whole.group), broker.self().v, members, offsets,
+                                           total_lag(whole.rows)));
+}
+
+Task<HttpResponse> show_assignments(const GroupSources& sources, HttpRequest& request) {
+  coordinator::GroupCoordinator* groups = sources.groups();
+  if (groups == nullptr) co_return starting();
+  auto found = co_await look_at(*sources.broker(), *groups, std::string(request.path_value("group")));
+  if (!found.ok()) co_return refused(found.error());
+  const Whole& whole = **found;
+  std::string rows;
+  for (const auto& [name, row] : whole.rows) {
+    const DescribedMember* owner = row.owner;
+    rows += fmt::format(
+        R"({}{{{},"member":{},"instance":{},"client_id":{},"host":{},"heartbeat_age_seconds":{}}})",
+        rows.empty() ? "" : ",", row_json(name, row), owner ? json_string(owner->member) : "null",
+        owner ? json_or_null(owner->instance) : "null", owner ? json_string(owner->client_id) : "null",
+        owner ? json_string(owner->client_host) : "null",
+        owner ? fmt::format("{:.3f}", std::chrono::duration<double>(owner->since_heartbeat).count()) : "null");
+  }
+  co_return HttpResponse::json(fmt::format(R"({{{},"assignments":[{}],"lag":{}}})"
+                                           "\n",
+                                           head_json(whole.group), rows, total_lag(whole.rows)));
+}
+
+}  // namespace
+
+void add_consumer_group_routes(http::HttpRouter& router, GroupSources sources) {
+  auto add = [&](std::string_view pattern, Task<HttpResponse> (*answer)(const GroupSources&, HttpRequest&)) {
+    router.add("GET", pattern, [sources, answer](HttpRequest& request) { return answer(sources, request); });
+  };
+  add("/consumer-groups", list);
+  add("/consumer-groups/{group}", show);
+  add("/consumer-groups/{group}/assignments", show_assignments);
+}
+
+}  // namespace mr::server::api
