@@ -39,9 +39,10 @@ Error door_error(const Error& error, std::string_view option, const Address& add
   }
 }
 
-/// `broker` is null while it starts.
-Task<http::HttpResponse> metrics_page(BrokerMetrics* broker, const MetricsRegistry& registry) {
+/// `broker` and `groups` are null while they start.
+Task<http::HttpResponse> metrics_page(BrokerMetrics* broker, GroupMetrics* groups, const MetricsRegistry& registry) {
   if (broker != nullptr) co_await broker->refresh();
+  if (groups != nullptr) co_await groups->refresh();
   http::HttpResponse page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = registry.text()};
   co_return page;
 }
@@ -162,11 +163,14 @@ Task<Result<void>> Node::start_kafka() {
     doors_.push_back(std::move(door));
   }
   broker_metrics_ = std::make_unique<BrokerMetrics>(metrics_, host_, *broker_, doors_);
+  group_metrics_ = std::make_unique<GroupMetrics>(metrics_, *broker_, *groups_);
   co_return Result<void>{};
 }
 
 Task<Result<void>> Node::start_http() {
-  router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(broker_metrics_.get(), metrics_); });
+  router_.add("GET", "/metrics", [this](http::HttpRequest&) {
+    return metrics_page(broker_metrics_.get(), group_metrics_.get(), metrics_);
+  });
   for (std::string_view path : {"/health", "/readyz"})
     http::add_health_route(router_, path, [this] { return health(); });
   server::api::add_consumer_group_routes(router_, {.broker = [this] { return broker_.get(); },
@@ -272,6 +276,7 @@ Task<Result<void>> Node::stop() {
   if (metadata_) co_await metadata_->stop();
   http_.clear();
   broker_metrics_.reset();
+  group_metrics_.reset();
   doors_.clear();
   groups_.reset();
   broker_.reset();

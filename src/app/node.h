@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/broker_metrics.h"
+#include "app/group_metrics.h"
 #include "base/metrics.h"
 #include "broker/broker.h"
 #include "config/broker_settings.h"
@@ -18,8 +19,8 @@ namespace mr::app {
 
 /// One broker of this process with its doors: everything between the settings and the first accepted connection.
 /// Start order: directories (locks), HTTP door (answers 503 until all is up), metastore, broker (recovery), groups
-/// (loading goes on), Kafka doors, ready file. Stop order: ready file, HTTP, Kafka doors, groups, broker, metastore. Made and destroyed on the main
-/// thread, started and stopped on shard 0.
+/// (loading goes on), Kafka doors, ready file. Stop order: ready file, HTTP, Kafka doors, groups, broker, metastore.
+/// Made and destroyed on the main thread, started and stopped on shard 0.
 class Node {
  public:
   Node(RealHost& host, config::BrokerSettings settings);
@@ -69,6 +70,7 @@ class Node {
   std::unique_ptr<coordinator::GroupCoordinator> groups_;
   std::vector<std::unique_ptr<server::kafka::KafkaServer>> doors_;
   std::unique_ptr<BrokerMetrics> broker_metrics_;
+  std::unique_ptr<GroupMetrics> group_metrics_;
   http::HttpRouter router_;
   std::vector<std::unique_ptr<http::HttpServer>> http_;  // one per entry of http.listeners, one router
   std::vector<Address> kafka_addresses_;

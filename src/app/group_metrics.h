@@ -1,0 +1,53 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "app/shard_metrics.h"
+#include "base/metrics.h"
+#include "broker/broker.h"
+#include "coordinator/group_coordinator.h"
+#include "runtime/task.h"
+
+namespace mr::app {
+
+/// Puts into the registry what consumer groups do: the coordinator's counters, and per group how far its commits have
+/// come. Groups are asked one after the other at each scrape; kGroupSeriesMax bounds both series and time.
+/// Shard 0; lives while broker and groups do.
+class GroupMetrics {
+ public:
+  /// Partitions with a lag of their own; more groups than that are not looked at.
+  static constexpr std::size_t kGroupSeriesMax = 2000;
+
+  GroupMetrics(MetricsRegistry& registry, broker::Broker& broker, coordinator::GroupCoordinator& groups);
+  GroupMetrics(const GroupMetrics&) = delete;
+
+  /// Brings the registry up to date; before each scrape.
+  Task<void> refresh();
+
+ private:
+  struct Lag {
+    Gauge gauge;
+    Offset committed{-1};
+    std::uint64_t round = 0;
+  };
+  struct Consumed {
+    Counter counter;
+    std::uint64_t round = 0;
+  };
+  void follow(const coordinator::GroupStats& now);
+  Task<void> follow_group(const std::string& group);
+  void take(const std::string& group, const std::string& topic, PartitionIndex partition, Offset committed, Offset end);
+
+  MetricsRegistry& registry_;
+  broker::Broker& broker_;
+  coordinator::GroupCoordinator& groups_;
+  std::vector<Followed> counters_;  ///< in the order of the table in the source
+  std::vector<Gauge> gauges_;
+  std::map<std::tuple<std::string, std::string, PartitionIndex>, Lag> lags_;  ///< group, topic, partition
+  std::map<std::pair<std::string, std::string>, Consumed> consumed_;          ///< group, topic
+  std::uint64_t round_ = 0;
+};
+
+}  // namespace mr::app
