@@ -2,8 +2,12 @@
 
 What is expected here was seen in answers of Apache Kafka 4.3.1, against which this suite passes too.
 """
+import json
 import struct
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import rawkafka as rk
 from harness import Suite, wait_until
@@ -752,3 +756,60 @@ def garbage(ctx):
                     expect((0, blob), (answer["ErrorCode"], answer["Members"][0]["Metadata"]), f"{len(blob)} bytes")
                     expect(0, m.sync({m.id: b"a"}, ProtocolName="p")["ErrorCode"], f"{len(blob)} bytes")
                 expect(0, c.call("OffsetFetch", 5, {"GroupId": group, "Topics": []})["ErrorCode"], "the broker lives")
+
+
+# ---- seen from outside
+
+def http(ctx, path):
+    try:
+        with urllib.request.urlopen(f"http://{ctx.broker.http}{path}", timeout=10) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+@scenario("http-consumer-groups", only="millrace")
+def http_groups(ctx):
+    topic = ctx.topic(2)
+    with ctx.broker.connect() as c:
+        group = coordinator(ctx, c, ctx.name("g/ä"))
+        path = "/consumer-groups/" + urllib.parse.quote(group, safe="")
+        expect(404, http(ctx, path)[0], "no such group")
+        for p in (0, 1):
+            for _ in range(5):
+                expect(0, c.produce(topic, rk.batch([b"v"]), partition=p)["ErrorCode"], "produce")
+        simple_commit(c, group, topic, 2, 0)
+        got = json.loads(http(ctx, path)[1])
+        expect(("Empty", [], 3), (got["state"], got["members"], got["lag"]), "offsets alone")
+        with Member(ctx, group, instance="i1", topics=[topic], client_id="me") as m:
+            expect(0, m.join()["ErrorCode"], "join")
+            assignment = struct.pack(">hih", 0, 1, len(topic)) + topic.encode() + struct.pack(">iii", 2, 0, 1) + struct.pack(">i", -1)
+            expect(0, m.sync({m.id: assignment})["ErrorCode"], "sync")
+            expect(0, m.commit(topic, 4, 1), "commit")
+            status, body = http(ctx, path)
+            got = json.loads(body)
+            expect((200, group, "Stable", "consumer", "range", m.generation, m.id, 4), (
+                status, got["group"], got["state"], got["protocol_type"], got["protocol"], got["generation"], got["leader"],
+                got["lag"]), "the group")
+            one = got["members"][0]
+            expect((m.id, "i1", "me", "/127.0.0.1", [{"topic": topic, "partitions": [0, 1]}]), (
+                one["member"], one["instance"], one["client_id"], one["host"], one["assignment"]), "its member")
+            assert 0 <= one["heartbeat_age_seconds"] < 10, one
+            rows = json.loads(http(ctx, path + "/assignments")[1])["assignments"]
+            expect([(topic, 0, 2, 5, 3, m.id), (topic, 1, 4, 5, 1, m.id)],
+                   [(r["topic"], r["partition"], r["committed_offset"], r["end_offset"], r["lag"], r["member"]) for r in rows], "rows")
+            listed = {g["group"]: g for g in json.loads(http(ctx, "/consumer-groups")[1])["groups"]}
+            expect(("Stable", "consumer", "classic"), (listed[group]["state"], listed[group]["protocol_type"], listed[group]["type"]), "list")
+            assert group not in http(ctx, "/consumer-groups?state=Empty")[1], "filter"
+
+            def metric(name, *labels):
+                lines = [line for line in http(ctx, "/metrics")[1].splitlines()
+                         if line.startswith(name) and all(label in line for label in labels)]
+                return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+            mine = (f'topic="{topic}"', f'consumer_group="{group}"')
+            expect((3, 1), tuple(metric("queue_consumer_lag{", *mine, f'partition="{p}"') for p in (0, 1)), "lag")
+            before = metric("queue_messages_consumed_total{", *mine)
+            expect(0, m.commit(topic, 5, 0), "commit")
+            expect((before + 3, 0), (metric("queue_messages_consumed_total{", *mine), metric("queue_consumer_lag{", *mine, 'partition="0"')), "consumed")
+            assert metric("millrace_group_members") >= 1 and metric("millrace_group_rebalances_completed_total") >= 1
+            assert metric("millrace_group_offset_commits_total") >= 3 and metric("millrace_groups_active") >= 1
