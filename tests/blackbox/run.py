@@ -13,7 +13,7 @@ import sys
 
 import harness
 
-SUITES = ["raw", "groups", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme"]
+SUITES = ["raw", "groups", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme"]
 CLIENTS = ["kcat", "python", "java"]
 
 
@@ -48,7 +48,8 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "readme", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction")]
+        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "readme", "crashfs", "powercut", "kafkadir",
+                                                       "groupdiff", "fulldisk", "compaction")]
     else:
         def make():
             return harness.Broker(options.broker)

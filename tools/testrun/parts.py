@@ -112,10 +112,11 @@ def blackbox_runs(report, *runs):
 
 
 # Which suites of tests/blackbox run together, against what. Those of one line share nothing but their turn.
-BLACKBOX = [("millrace", ["raw"]), ("millrace", ["robust", "serve", "cli", "readme"]), ("millrace", ["crash", "crashfs"]),
+BLACKBOX = [("millrace", ["raw", "groups"]), ("millrace", ["robust", "serve", "cli", "readme"]), ("millrace", ["crash", "crashfs"]),
             ("millrace", ["powercut", "fulldisk", "dirs"])]
 CLIENTS = [("millrace", ["java"]), ("millrace", ["python", "kcat"])]
-REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("kafka", ["java"]), ("kafka", ["raw", "python"]), ("kafka", ["kcat"])]
+REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("kafka", ["java"]),
+             ("kafka", ["raw", "groups", "python"]), ("kafka", ["kcat"])]
 
 
 def forgotten_suites():
