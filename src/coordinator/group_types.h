@@ -134,7 +134,7 @@ struct LeaveAnswer {
     std::optional<std::string> instance;
     std::optional<Error> error;  ///< unknown_member, fenced_instance_id
   };
-  std::optional<Error> error;   ///< invalid_group_id, unknown_member (no such group); or the coordinator's
+  std::optional<Error> error;   ///< invalid_group_id; or the coordinator's
   std::vector<Member> members;  ///< one per asked, in that order
 };
 
@@ -218,7 +218,7 @@ struct DescribedMember {
   std::string client_id;
   std::string client_host;
   Blob metadata;    ///< under the chosen protocol; empty unless stable or completing
-  Blob assignment;  ///< empty unless stable
+  Blob assignment;  ///< of the last round whose leader has assigned
   Duration since_heartbeat{0};
   Millis session_timeout{0};
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/group_records.h"
+
 namespace mr::coordinator {
 
 Blob Member::metadata(std::string_view protocol) const {
@@ -96,9 +98,11 @@ std::string LiveGroup::choose_protocol() const {
     if (vote != member.protocols.end()) ++votes[vote->name];
   }
   MR_CHECK(!votes.empty());  // nobody gets in without a common protocol
-  // Where two have the same, the leader's order decides.
-  const auto& preferred = members_.find(leader)->second.protocols;
-  auto rank = [&](std::string_view name) { return std::ranges::find(preferred, name, &GroupProtocol::name); };
+  // Where two have the same, the one that Apache Kafka would take: the first in the order of a small Java hash map.
+  auto rank = [](std::string_view name) {
+    const auto hash = static_cast<std::uint32_t>(java_hash(name));
+    return (hash ^ hash >> 16) & 15;
+  };
   auto best = votes.begin();
   for (auto it = votes.begin(); it != votes.end(); ++it)
     if (it->second > best->second || (it->second == best->second && rank(it->first) < rank(best->first))) best = it;

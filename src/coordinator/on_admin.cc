@@ -21,7 +21,7 @@ GroupDescription describe(const Deciding& d, const LiveGroup& group) {
                             .client_id = member.client_id,
                             .client_host = member.client_host,
                             .metadata = stable ? member.metadata(into.protocol) : Blob{},
-                            .assignment = stable ? member.assignment : Blob{},
+                            .assignment = member.assignment,
                             .since_heartbeat = d.now.mono - member.last_heard,
                             .session_timeout = member.session_timeout});
   return into;

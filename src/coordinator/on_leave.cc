@@ -24,15 +24,15 @@ std::optional<Error> leave_one(Deciding& d, LiveGroup& group, const LeavingMembe
 
 void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
   LeaveAnswer answer;
-  LiveGroup* group = d.live.find(request.group);
-  if (request.group.empty() || group == nullptr) {
-    answer.error = request.group.empty() ? Errc::invalid_group_id : Errc::unknown_member;
+  if (request.group.empty()) {
+    answer.error = Errc::invalid_group_id;
     d.reply(waiter, std::move(answer));
     return;
   }
+  LiveGroup* group = d.live.find(request.group);
   bool any = false;
   for (const LeavingMember& leaving : request.members) {
-    auto wrong = leave_one(d, *group, leaving);
+    auto wrong = group == nullptr ? Error(Errc::unknown_member) : leave_one(d, *group, leaving);
     any = any || !wrong;
     if (!wrong)
       log_info("coordinator", "a member leaves",

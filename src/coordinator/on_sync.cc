@@ -35,6 +35,7 @@ void fail_round(Deciding& d, LiveGroup& group, Errc why) {
 
 /// From the leader: every member gets its part, those it left out get nothing.
 void take_assignments(Deciding& d, LiveGroup& group, std::vector<MemberAssignment> assignments) {
+  group.for_each_member([](Member& member) { member.assignment = Blob{}; });
   for (MemberAssignment& one : assignments)
     if (Member* member = group.find(one.member)) member->assignment = std::move(one.assignment);
   change_state(d, group, GroupStateName::stable);

@@ -162,7 +162,6 @@ void complete_round(Deciding& d, LiveGroup& group) {
   group.read_subscriptions();
   change_state(d, group, GroupStateName::completing_rebalance);
   group.for_each_member([&](Member& member) {
-    member.assignment = Blob{};
     answer_join(d, group, member, round_answer(group, member.id, group.is_leader(member.id)));
     member.never_joined = false;
     member.owes_sync = true;
