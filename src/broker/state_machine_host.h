@@ -94,8 +94,9 @@ class StateMachineHost {
   const Volatile& live() const { return loaded_->live; }
 
   /// Decides `event`, appends what it wants, and returns its effects once they may be seen. Errors: coordinator_loading
-  /// (not loaded, or thrown away meanwhile), request_timed_out, not_leader, disk_full, disk_failed. After an error of
-  /// the append the event had no effect; after one of the commit its outcome is unknown, and the state is thrown away.
+  /// (not loaded, or thrown away meanwhile), request_timed_out, not_leader, disk_full, disk_failed, cancelled. After an
+  /// error of the append the event had no effect; after one of the commit its outcome is unknown, and the state is
+  /// thrown away.
   Task<Result<std::vector<Effect>>> submit(typename M::Event event, TimePoint deadline) {
     auto decided = decide(std::move(event));
     if (!decided.ok()) co_return decided.error();
@@ -124,7 +125,7 @@ class StateMachineHost {
     auto committed = co_await partition_->wait_committed(decided.end, deadline);
     if (decided.incarnation != incarnation_) co_return Errc::coordinator_loading;
     if (!committed.ok()) {
-      discard();
+      if (committed.code() != Errc::cancelled) discard();  // else only the caller has gone
       co_return committed.error();
     }
     co_return std::move(decided.effects);

@@ -2,96 +2,10 @@
 // append; calls from every shard, answers even when the coordinator stops. Method: simulated world, real broker.
 #include "coordinator/group_coordinator.h"
 
-#include "broker/broker_fixture.h"
-#include "coordinator/machine_fixture.h"
+#include "coordinator/cluster_fixture.h"
 
 namespace mr::coordinator {
 namespace {
-
-struct Cluster {
-  explicit Cluster(std::uint64_t seed, std::uint32_t shards = 3)
-      : world({.seed = seed}), host(world.add_host("b")), shards(shards) {
-    start();
-  }
-  ~Cluster() {
-    if (node) stop();
-  }
-  void start() {
-    process = &host.start(shards);
-    std::vector<config::SettingInput> inputs{
-        {.origin = config::Origin::flag, .where = "test", .name = "offsets.topic.num.partitions", .value = "7"},
-        {.origin = config::Origin::flag, .where = "test", .name = "disk.reserve.bytes", .value = "0"}};
-    node = std::make_unique<broker::Running>(world, *process, journal, std::vector<std::string>{"/data"}, inputs,
-                                             broker::Running::Start::later);
-    groups = std::make_unique<GroupCoordinator>(*node->broker);
-    MR_CHECK(run(node->broker->start()).ok());
-    run(groups->start());
-  }
-  void stop() {
-    run(groups->stop());
-    (void)run(node->broker->stop());
-    groups.reset();
-    (void)node->stop();
-    node.reset();
-  }
-  void power_cut() {
-    host.crash(sim::CrashMode::lose_unsynced);
-    stop();
-    start();
-  }
-  template <class T>
-  T run(Task<T> task, std::uint32_t on = 0) {
-    return world.run(*process, ShardId{on}, std::move(task));
-  }
-  BrokerId find(std::string group = "g") {
-    auto found = run(groups->find(std::move(group)));
-    EXPECT_TRUE(found.ok()) << found.error().message();
-    return found.ok() ? *found : BrokerId{-1};
-  }
-  static JoinRequest join_request(std::string member = "", std::string group = "g") {
-    JoinRequest request{.group = std::move(group),
-                        .member = std::move(member),
-                        .client_id = "c",
-                        .client_host = "/10.0.0.9",
-                        .session_timeout = Millis(10'000),
-                        .rebalance_timeout = Millis(60'000),
-                        .protocol_type = "consumer",
-                        .protocols = {{"range", Bench::subscription({"t"})}}};
-    return request;
-  }
-  static SyncRequest sync_request(const JoinAnswer& joined, std::string part) {
-    SyncRequest request{.group = "g", .generation = joined.generation, .member = joined.member};
-    request.assignments.push_back({joined.member, Blob(as_bytes(part))});
-    return request;
-  }
-  static CommitRequest commit_request(std::int64_t offset, std::string group = "g") {
-    CommitRequest request{.group = std::move(group)};
-    request.offsets.push_back({.topic = "t", .partition = PartitionIndex{0}, .offset = Offset{offset}});
-    return request;
-  }
-  std::int64_t committed(std::string group = "g", std::uint32_t on = 0) {
-    FetchOffsetsRequest request{.group = std::move(group), .topics = std::vector<TopicPartitionsWanted>{}};
-    request.topics->push_back({"t", {}, {PartitionIndex{0}}});
-    auto answer = run(groups->fetch_offsets(std::move(request)), on);
-    EXPECT_FALSE(answer.error) << answer.error->message();
-    return answer.error ? -2 : answer.topics.at(0).partitions.at(0).offset.v;
-  }
-  /// A call that goes on while the test does something else.
-  template <class T>
-  std::shared_ptr<std::optional<T>> later(std::uint32_t on, Task<T> task) {
-    auto into = std::make_shared<std::optional<T>>();
-    process->spawn(ShardId{on}, "later", sim::detail::store(std::move(task), into));
-    return into;
-  }
-
-  sim::World world;
-  sim::Host& host;
-  std::uint32_t shards;
-  std::shared_ptr<metastore::Journal> journal = std::make_shared<metastore::MemoryJournal>();
-  sim::Process* process = nullptr;
-  std::unique_ptr<broker::Running> node;
-  std::unique_ptr<GroupCoordinator> groups;
-};
 
 TEST(GroupCoordinator, TheTopicIsMadeAtFirstNeedAndIsCompacted) {
   Cluster c(1);
@@ -298,6 +212,32 @@ TEST(GroupCoordinator, GroupsAreDeletedWhereTheyLive) {
   auto left = c.run(c.groups->list());
   ASSERT_EQ(left.groups.size(), 2u);
   EXPECT_EQ(left.groups[0].group, "b");
+}
+
+// The topic qualifies for the cleaner as it is made: commits of the same offsets over and over do not add up.
+TEST(GroupCoordinator, TheTopicDoesNotGrowWithoutBound) {
+  Cluster c(22, 2, {{"offsets.topic.segment.bytes", "1"}, {"log.cleaner.backoff.ms", "200"}});
+  c.find();
+  constexpr int kPartitions = 200;
+  broker::TopicRef topic = c.node->topic("__consumer_offsets");
+  const PartitionIndex index = partition_of_group("g", topic->partitions.size());
+  auto partition = [&] { return c.node->broker->shard(topic->partition(index)->home).find(topic->id, index); };
+  std::uint64_t written = 0;
+  for (int i = 0; i < 400; ++i) {
+    CommitRequest request{.group = "g"};
+    for (int p = 0; p < kPartitions; ++p)
+      request.offsets.push_back({.topic = "t", .partition = PartitionIndex{p}, .offset = Offset{i}});
+    ASSERT_FALSE(c.run(c.groups->commit_offsets(std::move(request))).error);
+    written = partition()->stats().appended_bytes;
+  }
+  c.world.run_for(std::chrono::seconds(60));
+  const std::uint64_t kept = partition()->log().bytes();
+  EXPECT_GT(written, 3'000'000u);
+  EXPECT_LT(kept, written / 2) << "the active segment and the newest of every key";
+  c.power_cut();
+  ASSERT_TRUE(c.run(c.groups->loaded()).ok());
+  EXPECT_EQ(c.run(c.groups->stats()).offsets, static_cast<std::uint64_t>(kPartitions));
+  EXPECT_EQ(c.committed(), 399);
 }
 
 }  // namespace

@@ -88,11 +88,17 @@ Task<void> GroupPartition::load(broker::PartitionRef partition) {
 /// A topic may have gone while nobody was there to write its tombstones.
 void GroupPartition::forget_deleted_topics() {
   std::set<std::pair<std::string, TopicId>> gone;
+  TopicId known;  // most look-ups are for the topic before
   for (const auto& [group, durable] : host_->state().groups)
     for (const auto& [topic, partitions] : durable.offsets)
-      for (const auto& [partition, offset] : partitions)
-        if (!offset.topic_id.v.is_zero() && shard_.topics->find(offset.topic_id) == nullptr)
+      for (const auto& [partition, offset] : partitions) {
+        if (offset.topic_id == known || offset.topic_id.v.is_zero()) continue;
+        if (shard_.topics->find(offset.topic_id) != nullptr) {
+          known = offset.topic_id;
+        } else {
           gone.emplace(topic, offset.topic_id);
+        }
+      }
   for (const auto& [topic, id] : gone) tell(TopicDeletedEvent{topic, id});
 }
 
