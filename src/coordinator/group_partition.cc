@@ -65,12 +65,15 @@ Task<void> GroupPartition::load(broker::PartitionRef partition) {
   if (!loaded.ok()) {
     ++past_.loads_failed;
     closed_ = coordinator_error(loaded.error());
-    log_error("coordinator", "groups of a partition could not be loaded; it is tried again",
-              {{"partition", name}, {"error", loaded.error().message()}});
+    if (load_problem_ != loaded.error().message())
+      log_error("coordinator", "groups of a partition could not be loaded; it is tried again until they can",
+                {{"partition", name}, {"error", loaded.error().message()}});
+    load_problem_ = loaded.error().message();
     changed_.notify_all();
     co_return;
   }
   ++past_.loads;
+  load_problem_.clear();
   host_ = std::move(host);
   now_ = host_->live().stats;
   const GroupState& state = host_->state();

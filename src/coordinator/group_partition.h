@@ -63,6 +63,7 @@ class GroupPartition {
   std::size_t committing_ = 0;  ///< decisions of `host_` whose answers wait for the watermark
   TimerId timer_{};
   TimePoint timer_at_ = kForever;
+  std::string load_problem_;  ///< of the last load; said once
   Event changed_;
   bool settled_ = false;
   bool gone_ = false;

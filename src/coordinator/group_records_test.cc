@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/group_state.h"
+#include "sim/random.h"
 
 namespace mr::coordinator {
 namespace {
@@ -122,6 +123,29 @@ TEST(GroupRecords, AStateThatCannotBeReadSaysSo) {
   state.apply({.key = ByteView(offset.key), .value = ByteView(*offset.value)});
   ASSERT_TRUE(state.broken);
   EXPECT_EQ(state.broken->code(), Errc::newer_format);
+}
+
+// Whatever bytes come: an error or a value that encodes again, never more memory than the bytes deserve.
+TEST(GroupRecords, AnyBytesAreReadOrRefused) {
+  sim::Random random(7);
+  int read = 0;
+  auto valid = *group_record("g", sample()).value;
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::byte> damaged = valid;
+    for (std::uint64_t flips = random.between(1, 4); flips > 0; --flips)
+      damaged[random.below(damaged.size())] = static_cast<std::byte>(random.next());
+    auto group = read_group(damaged);
+    if (group.ok()) {
+      ++read;
+      auto again = read_group(*group_record("g", *group).value);
+      ASSERT_TRUE(again.ok());
+      EXPECT_EQ(again->members.size(), group->members.size());
+    }
+    (void)read_offset(damaged);
+    (void)read_key(damaged);
+    (void)subscribed_topics(damaged);
+  }
+  EXPECT_GT(read, 1000);
 }
 
 TEST(GroupRecords, HashIsJavas) {

@@ -382,12 +382,18 @@ TEST(Static, AReturningLeaderMustNotAssignAgain) {
   }
 }
 
-TEST(Static, AnotherProtocolBeginsARound) {
-  StaticPair b;
-  // The round's protocol stays possible, but is no longer what is chosen: nobody else speaks it any more.
-  WaiterId back = b.send(b.join_static("i2", "9", {"sticky", "range"}));
-  EXPECT_TRUE(b.answered(back)) << "range is still chosen";
-  EXPECT_EQ(b.state_of("g"), stable);
+TEST(Static, OnlyAnotherChoiceOfProtocolBeginsARound) {
+  for (bool changes : {false, true}) {
+    Bench b;
+    b.send(b.join_static("i1", "1", {"range", "sticky"}));
+    b.send(b.sync("i1-1", 1, {{"i1-1", "one"}}));
+    WaiterId back = b.send(b.join_static(
+        "i1", "9", changes ? std::vector<std::string>{"sticky"} : std::vector<std::string>{"range", "mine"}));
+    ASSERT_TRUE(b.answered(back)) << "it is alone: whatever begins is complete";
+    EXPECT_EQ(b.answer<JoinAnswer>(back).generation.v, changes ? 2 : 1);
+    EXPECT_EQ(b.state_of("g"), changes ? completing_rebalance : stable);
+    EXPECT_EQ(b.live.stats.rebalances[static_cast<std::size_t>(RebalanceCause::member_replaced)], changes ? 1u : 0u);
+  }
 }
 
 TEST(Static, ComingBackWhileAssignmentsAreMadeBeginsARound) {
