@@ -403,6 +403,8 @@ def run_suites(suites, make_broker, options):
             broker.start()
             suite.run(broker, options, report)
             entry["client_version"] = suite.version() or broker.version()
+        except Skip as e:
+            report(suite.name, "skipped", 0, f"not run: {e}")
         except Unreachable as e:
             report(suite.name, "failed" if in_ci() else "skipped", 0, f"not run: {e}")
         except Exception as e:

@@ -13,8 +13,14 @@ import sys
 
 import harness
 
-SUITES = ["raw", "groups", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme"]
-CLIENTS = ["kcat", "python", "java"]
+MATRIX = ["matrix-confluent", "matrix-python", "matrix-java"]
+SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme", *MATRIX]
+
+
+def suite_of(name):
+    if name in MATRIX:
+        return importlib.import_module("suite_matrix").SUITES[name]
+    return importlib.import_module(f"suite_{name}").SUITE
 
 
 def main():
@@ -34,7 +40,7 @@ def main():
     for name in names:
         if name not in SUITES:
             parser.error(f"no suite {name!r}; there are {', '.join(SUITES)}")
-    suites = [importlib.import_module(f"suite_{name}").SUITE for name in names]
+    suites = [suite_of(name) for name in names]
     if options.list:
         for suite in suites:
             for name, _, only in suite.scenarios:
@@ -48,8 +54,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "readme", "crashfs", "powercut", "kafkadir",
-                                                       "groupdiff", "fulldisk", "compaction")]
+        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "readme", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction")]
     else:
         def make():
             return harness.Broker(options.broker)

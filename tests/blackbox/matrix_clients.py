@@ -1,0 +1,96 @@
+"""The clients of the matrix: how each is obtained, how its driver is started, what it can do.
+
+Libraries come from their registries in exact versions (lock files beside the drivers) into the cache directory. A client whose
+toolchain this machine does not have is skipped, and says so; Debian 12's own go and node are too old for some.
+"""
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import suite_java
+from harness import ROOT, Skip, Unreachable, cache_dir, install_debian
+
+SOURCES = os.path.join(ROOT, "tests/clients")
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+EVERYTHING = {"admin", "assign", "idempotent", "seek", "pause", "manual", "auto", "static", "cooperative"}
+
+
+def built(stem, sources, build):
+    """Directory of what `build(directory)` makes from the sources, made once per content of theirs."""
+    digest = hashlib.sha256()
+    for path in sorted(p for s in sources for p in glob.glob(os.path.join(SOURCES, s), recursive=True) if os.path.isfile(p)):
+        with open(path, "rb") as f:
+            digest.update(path.encode() + b"\0" + f.read())
+    directory = os.path.join(cache_dir(), f"{stem}-{digest.hexdigest()[:16]}")
+    if not os.path.exists(os.path.join(directory, "complete")):
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
+        build(directory)
+        open(os.path.join(directory, "complete"), "w").close()
+    return directory
+
+
+def run(what, command, **options):
+    done = subprocess.run(["nice", "-n", "5", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    if done.returncode != 0:
+        raise Unreachable(f"{what}: {(done.stdout + done.stderr).strip()[-400:]}")
+
+
+class Client:
+    env = None
+
+    def __init__(self, key, label, *, cannot=(), codecs=CODECS, why=""):
+        """`cannot`: what of EVERYTHING the library has no means for, and `why`."""
+        self.key, self.label, self.codecs, self.why = key, label, codecs, why
+        self.can = EVERYTHING - set(cannot)
+
+    def prepare(self, options):
+        pass
+
+
+class Python(Client):
+    def __init__(self, key, label, driver, **more):
+        super().__init__(key, label, **more)
+        self.driver = os.path.join(SOURCES, "python", driver)
+
+    def prepare(self, options):
+        def build(directory):
+            install_debian("python3-venv")
+            run("virtual environment", [sys.executable, "-m", "venv", directory])
+            run(f"{self.label} from PyPI", [directory + "/bin/pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
+                                            "-r", os.path.join(SOURCES, "python/requirements.txt")])
+        self.python = built("venv-matrix", ["python/requirements.txt"], build) + "/bin/python"
+
+    def command(self):
+        return [self.python, self.driver]
+
+
+class Java(Client):
+    def prepare(self, options):
+        suite_java.prepare(options)
+
+    def command(self):
+        build = suite_java.build_dir()
+        return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp",
+                f"{build}/classes:{build}/lib/*", "millrace.clients.Drive"]
+
+
+def tool(name, minimum, flag):
+    """Path of a tool of at least this version; skips where there is none."""
+    for path in filter(None, [shutil.which(name), shutil.which(name, path="/usr/local/go/bin:/usr/local/bin")]):
+        out = subprocess.run([path, flag], capture_output=True, text=True).stdout
+        found = re.search(r"(\d+)\.(\d+)", out)
+        if found and (int(found.group(1)), int(found.group(2))) >= minimum:
+            return path
+    raise Skip(f"needs {name} {minimum[0]}.{minimum[1]} or newer on this machine")
+
+
+CLIENTS = {c.key: c for c in [
+    Java("java", "Java kafka-clients"),
+    Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
+    Python("python", "kafka-python", "drive_kafka_python.py"),
+]}
