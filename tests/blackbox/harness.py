@@ -76,7 +76,7 @@ class Broker:
     def start(self):
         pass
 
-    def stop(self):
+    def stop(self, *_):
         raise Skip("this broker is not ours to stop")
 
     kill = restart = stop

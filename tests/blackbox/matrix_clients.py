@@ -89,8 +89,25 @@ def tool(name, minimum, flag):
     raise Skip(f"needs {name} {minimum[0]}.{minimum[1]} or newer on this machine")
 
 
+class Go(Client):
+    """Both drivers are one module, built together."""
+
+    def prepare(self, options):
+        go = tool("go", (1, 26), "version")
+
+        def build(directory):
+            run(f"{self.label} from the Go module proxy", [go, "build", "-mod=readonly", "-o", directory + "/", "./franz", "./sarama"],
+                cwd=os.path.join(SOURCES, "go"), env={**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})
+        self.binary = os.path.join(built("go-matrix", ["go/**"], build), self.key)
+
+    def command(self):
+        return [self.binary]
+
+
 CLIENTS = {c.key: c for c in [
     Java("java", "Java kafka-clients"),
     Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
     Python("python", "kafka-python", "drive_kafka_python.py"),
+    Go("franz", "franz-go"),
+    Go("sarama", "sarama"),
 ]}

@@ -13,7 +13,7 @@ import sys
 
 import harness
 
-MATRIX = ["matrix-confluent", "matrix-python", "matrix-java"]
+MATRIX = ["matrix-confluent", "matrix-python", "matrix-java", "matrix-franz", "matrix-sarama"]
 SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme", *MATRIX]
 
 

@@ -25,6 +25,8 @@ class Member(line.Thread, ConsumerRebalanceListener):
 
     def open(self):
         self.consumer = KafkaConsumer(**self.config)
+        # A leader that has no metadata yet assigns nothing, and may not look again.
+        self.consumer.partitions_for_topic(self.topic)
         if self.start_at is not None:
             self.consumer.assign([TopicPartition(self.topic, p) for p in self.start_at])
             for p, o in self.start_at.items():
