@@ -42,6 +42,7 @@ def run(what, command, **options):
 
 class Client:
     env = None
+    repeats = False
 
     def __init__(self, key, label, *, cannot=(), codecs=CODECS, why=""):
         """`cannot`: what of EVERYTHING the library has no means for, and `why`."""
@@ -104,10 +105,40 @@ class Go(Client):
         return [self.binary]
 
 
+class Node(Client):
+    def prepare(self, options):
+        self.node = tool("node", self.minimum, "--version")
+        npm = tool("npm", (8, 0), "--version")
+
+        def build(directory):
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(os.path.join(SOURCES, "node", name), directory)
+            run(f"{self.label} from the npm registry", [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=directory)
+            for path in glob.glob(os.path.join(SOURCES, "node/*.mjs")):  # beside node_modules, where imports look
+                shutil.copy(path, directory)
+        self.driver = os.path.join(built("node-matrix", ["node/*"], build), f"drive_{self.key}.mjs")
+
+    def command(self):
+        return [self.node, "--no-warnings", self.driver]
+
+
+class KafkaJs(Node):
+    minimum = (14, 0)
+
+
+class Platformatic(Node):
+    minimum = (20, 19)
+    repeats = True  # a fetch that is on its way when it joins is told, and its records are fetched again from the last commit
+
+
 CLIENTS = {c.key: c for c in [
     Java("java", "Java kafka-clients"),
     Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
     Python("python", "kafka-python", "drive_kafka_python.py"),
+    Python("aiokafka", "aiokafka", "drive_aiokafka.py", cannot=["cooperative"]),
+    KafkaJs("kafkajs", "kafkajs", cannot=["assign", "static", "cooperative"], codecs=["none", "gzip", "snappy"]),
+    Platformatic("platformatic", "@platformatic/kafka", cannot=["assign", "seek", "pause", "cooperative"],
+                 codecs=["none", "gzip", "snappy", "lz4"]),
     Go("franz", "franz-go"),
     Go("sarama", "sarama"),
 ]}

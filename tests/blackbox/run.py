@@ -13,7 +13,8 @@ import sys
 
 import harness
 
-MATRIX = ["matrix-confluent", "matrix-python", "matrix-java", "matrix-franz", "matrix-sarama"]
+MATRIX = ["matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
+          "matrix-franz", "matrix-sarama"]
 SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme", *MATRIX]
 
 
