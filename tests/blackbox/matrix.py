@@ -41,7 +41,7 @@ class History:
     """What was sent to one topic, and what the members that read it told. Reader threads feed it, check() judges it."""
 
     def __init__(self, topic, partitions, repeats=False):
-        """`repeats`: of a client that reads again what is not committed, whenever it likes."""
+        """`repeats`: of a client that may read again what was not committed when it got the partition."""
         self.topic, self.partitions, self.repeats = topic, partitions, repeats
         self.sent = {p: [] for p in range(partitions)}
         self.events = []
@@ -111,6 +111,7 @@ class Judge:
         self.held = collections.defaultdict(set)
         self.committed = collections.Counter()
         self.seen = collections.Counter()
+        self.floor = collections.Counter()  # committed when the owner began
         self.kinds = {"assigned": self.on_assigned, "revoked": self.on_revoked, "lost": self.on_revoked, "left": self.on_end,
                       "killed": self.on_end, "records": self.on_records, "committed": self.on_committed,
                       "seeked": self.on_seeked, "paused": self.on_paused, "resumed": self.on_resumed, "error": lambda e: None}
@@ -126,6 +127,7 @@ class Judge:
             self.owner[p] = m
             self.held[m].add(p)
             self.next.pop((m, p), None)
+            self.floor[p] = self.committed[p]
         if e.get("g") is not None:
             who = self.history.members.get(m, m)
             for p in self.held[m]:
@@ -175,7 +177,7 @@ class Judge:
             low = self.committed[p] if self.again else self.seen[p]
             if not low <= offset <= self.seen[p]:
                 raise Violation(f"{m} began partition {p} at {offset}, committed {self.committed[p]}, read up to {self.seen[p]}")
-        elif expected is not None and offset != expected and not (self.repeats and self.committed[p] <= offset < expected):
+        elif expected is not None and offset != expected and not (self.repeats and self.floor[p] <= offset < expected):
             raise Violation(f"{m} read offset {offset} of partition {p}, expected {expected}")
         self.next[m, p] = offset + 1
         self.seen[p] = max(self.seen[p], offset + 1)

@@ -70,6 +70,14 @@ class Python(Client):
         return [self.python, self.driver]
 
 
+class Kcat(Client):
+    def prepare(self, options):
+        install_debian("kcat")
+
+    def command(self):
+        return [sys.executable, os.path.join(SOURCES, "python/drive_kcat.py")]
+
+
 class Java(Client):
     def prepare(self, options):
         suite_java.prepare(options)
@@ -133,6 +141,7 @@ class Platformatic(Node):
 
 CLIENTS = {c.key: c for c in [
     Java("java", "Java kafka-clients"),
+    Kcat("kcat", "kcat", cannot=["admin", "assign", "seek", "pause", "manual"]),
     Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
     Python("python", "kafka-python", "drive_kafka_python.py"),
     Python("aiokafka", "aiokafka", "drive_aiokafka.py", cannot=["cooperative"]),

@@ -13,9 +13,9 @@ import sys
 
 import harness
 
-MATRIX = ["matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
+MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
           "matrix-franz", "matrix-sarama"]
-SUITES = ["raw", "kcat", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme", *MATRIX]
+SUITES = ["raw", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "fulldisk", "compaction", "robust", "serve", "dirs", "cli", "readme", "liar", *MATRIX]
 
 
 def suite_of(name):

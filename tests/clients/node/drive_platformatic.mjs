@@ -13,6 +13,10 @@ class Member {
     this.owned = []
     this.waiting = new Map()
     this.told = Promise.resolve()
+  }
+
+  create () {
+    const { r } = this
     this.consumer = new Consumer({
       ...common,
       groupId: r.group,
@@ -27,6 +31,7 @@ class Member {
   }
 
   async open () {
+    this.create()
     const { consumer, r } = this
     consumer.on('consumer:group:join', ({ assignments, generationId }) => {
       this.giveUp()
@@ -35,9 +40,28 @@ class Member {
     })
     consumer.on('consumer:group:rebalance', () => this.giveUp())
     this.stream = await consumer.consume({ topics: [r.topic], mode: 'committed', fallbackMode: 'earliest' })
-    this.stream.on('error', e => event('error', r.m, { text: String(e) }))
+    this.stream.on('error', e => this.again(e))
     this.stream.on('data', message => this.add(message))
     return this
+  }
+
+  // A stream ends at the first error that the broker answers, say right after its start: an application opens a new one.
+  async again (error) {
+    console.error(error)
+    this.giveUp()
+    try {
+      await this.consumer.close(true)
+    } catch (e) {
+      console.error(e)
+    }
+    while (!this.leaving) {
+      try {
+        return await this.open()
+      } catch (e) {
+        console.error(e)
+        await this.consumer.close(true).catch(() => {})
+      }
+    }
   }
 
   giveUp () {
@@ -47,6 +71,7 @@ class Member {
   }
 
   add ({ partition, offset, value }) {
+    if (!this.owned.includes(partition)) return // of a fetch from before the rebalance, which the library does not drop
     if (!this.waiting.size) setImmediate(() => this.tell())
     if (!this.waiting.has(partition)) this.waiting.set(partition, { p: partition, o: [], v: [] })
     const batch = this.waiting.get(partition)
@@ -75,6 +100,7 @@ class Member {
   }
 
   async leave () {
+    this.leaving = true
     await this.stream.close()
     this.tell()
     await this.told

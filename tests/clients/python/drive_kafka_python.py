@@ -16,7 +16,9 @@ class Member(line.Thread, ConsumerRebalanceListener):
     def __init__(self, name, broker, topic, *, start=None, group=None, session=10000, commit="manual", instance=None,
                  strategy="range"):
         super().__init__(name)
-        self.topic, self.start_at, self.mode, self.group = topic, start, commit, group
+        self.topic, self.start_at, self.mode = topic, start, commit
+        # A join that takes longer than one poll and is overtaken by the next rebalance leaves 3.0.12 without partitions.
+        self.patience = 1000 if group else 50
         self.config = dict(bootstrap_servers=broker, group_id=group, auto_offset_reset="earliest", fetch_max_wait_ms=50,
                            enable_auto_commit=commit == "auto", auto_commit_interval_ms=100, session_timeout_ms=session,
                            heartbeat_interval_ms=300, reconnect_backoff_max_ms=200, group_instance_id=instance,
@@ -46,7 +48,11 @@ class Member(line.Thread, ConsumerRebalanceListener):
 
     def poll(self):
         told = {}
-        for tp, records in self.consumer.poll(timeout_ms=50).items():
+        try:
+            polled = self.consumer.poll(timeout_ms=self.patience)
+        except E.KafkaConnectionError:  # the broker is away; who polls again gets over it
+            return
+        for tp, records in polled.items():
             line.event("records", self.member, p=tp.partition, o=[r.offset for r in records],
                        v=[r.value.decode() for r in records])
             told[tp.partition] = records[-1].offset + 1

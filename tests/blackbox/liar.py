@@ -1,0 +1,168 @@
+"""A proxy that lies: what passes through it is a broker that drops, doubles or flips one record.
+
+It stands on a port of its own; the broker behind it must advertise that port (advertised.listeners), so that clients come here.
+It looks for batches in the frames that pass instead of decoding the messages around them: a batch v2 is where magic, length
+and checksum agree. A batch is rewritten only when it is alone in its field, whose length stands right before it.
+"""
+import socket
+import struct
+import threading
+
+from rawkafka import Reader, crc32c, uvarint, varint
+
+PRODUCE, FETCH = 0, 1
+
+
+def find_batch(body):
+    """(start, end) of the first plain batch in `body` that has at least three records, or None."""
+    at = body.find(b"\x02", 16)
+    while at >= 0:
+        start = at - 16
+        size, = struct.unpack_from(">i", body, start + 8)
+        end = start + 12 + size
+        if size >= 49 and end <= len(body):
+            crc, attributes = struct.unpack_from(">Ih", body, start + 17)
+            count, = struct.unpack_from(">i", body, start + 57)
+            if count >= 3 and attributes & 7 == 0 and crc32c(body[start + 21:end]) == crc:
+                return start, end
+        at = body.find(b"\x02", at + 1)
+    return None
+
+
+def field_head(body, start, end):
+    """Start of the length before the batch and how it is written, or None when the batch is not alone there."""
+    total = end - start
+    if body[start - 4:start] == struct.pack(">i", total):
+        return start - 4, lambda n: struct.pack(">i", n)
+    compact = uvarint(total + 1)
+    if body[start - len(compact):start] == compact:
+        return start - len(compact), lambda n: uvarint(n + 1)
+    return None
+
+
+def split(batch):
+    """The records of a plain batch, each as its bytes without the length: attributes, deltas, key, value, headers."""
+    r, out = Reader(batch[61:]), []
+    for _ in range(struct.unpack_from(">i", batch, 57)[0]):
+        out.append(r.take(r.varint()))
+    return out
+
+
+def with_delta(record, delta):
+    r = Reader(record)
+    r.take(1)
+    r.varint()
+    at = r.at
+    r.varint()
+    return record[:at] + varint(delta) + record[r.at:]
+
+
+def join(batch, records, last_delta):
+    """The batch with other records and a checksum that fits, so that nothing but its content is wrong."""
+    body = b"".join(varint(len(r)) + r for r in records)
+    checked = batch[21:23] + struct.pack(">i", last_delta) + batch[27:57] + struct.pack(">i", len(records)) + body
+    return (batch[:8] + struct.pack(">i", 9 + len(checked)) + batch[12:17] + struct.pack(">I", crc32c(checked)) + checked)
+
+
+def drop(batch):
+    """Without its second record; the others keep their offsets, as if compaction had taken it."""
+    records = split(batch)
+    return join(batch, records[:1] + records[2:], struct.unpack_from(">i", batch, 23)[0])
+
+
+def double(batch):
+    """With its second record twice, and all behind it one offset later."""
+    records = split(batch)
+    records = [with_delta(r, i) for i, r in enumerate(records[:2] + records[1:])]
+    return join(batch, records, len(records) - 1)
+
+
+def flip(batch):
+    """One bit of the second record's value."""
+    records = split(batch)
+    r = Reader(records[1])
+    r.take(1)
+    r.varint(), r.varint()
+    r.take(max(r.varint(), 0))
+    r.varint()
+    changed = bytearray(records[1])
+    changed[r.at + 2] ^= 1
+    return join(batch, [records[0], bytes(changed), *records[2:]], struct.unpack_from(">i", batch, 23)[0])
+
+
+# Which way, and what happens to the batch. Consumers skip offsets that they have, so doubling is done to what is produced.
+LIES = {"drop": (FETCH, drop), "double": (PRODUCE, double), "flip": (FETCH, flip)}
+
+
+class Liar:
+    """Passes everything on, but for one batch after lie(); `told` says that it has lied."""
+
+    def __init__(self):
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.door.getsockname()[1]
+        self.upstream, self.kind, self.told = None, None, False
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def serve(self, upstream):
+        self.upstream = upstream
+
+    def lie(self, kind):
+        with self.lock:
+            self.kind, self.told = kind, False
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.door.accept()
+            except OSError:
+                return
+            try:
+                host, _, port = self.upstream.rpartition(":")
+                broker = socket.create_connection((host, int(port)))
+            except (OSError, AttributeError):
+                client.close()
+                continue
+            asked = {}
+            threading.Thread(target=self.pump, args=(client, broker, asked, True), daemon=True).start()
+            threading.Thread(target=self.pump, args=(broker, client, asked, False), daemon=True).start()
+
+    def pump(self, source, sink, asked, request):
+        try:
+            for s in (source, sink):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = source.makefile("rb")
+            while len(head := stream.read(4)) == 4:
+                body = stream.read(struct.unpack(">i", head)[0])
+                if request:
+                    key, _, correlation = struct.unpack_from(">hhi", body)
+                    asked[correlation] = key
+                else:
+                    key = asked.pop(struct.unpack_from(">i", body)[0], None)
+                body = self.pass_on(body, key if request == (key == PRODUCE) else None)
+                sink.sendall(struct.pack(">i", len(body)) + body)
+        except (OSError, struct.error, ValueError):
+            pass
+        finally:
+            for s in (source, sink):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def pass_on(self, body, key):
+        with self.lock:
+            if self.kind is None or key != LIES[self.kind][0]:
+                return body
+            found = find_batch(body)
+            head = found and field_head(body, *found)
+            if not head:
+                return body
+            start, end = found
+            at, length = head
+            batch = LIES[self.kind][1](body[start:end])
+            self.kind, self.told = None, True
+            return body[:at] + length(len(batch)) + batch + body[end:]
+
+    def close(self):
+        self.door.close()

@@ -1,0 +1,141 @@
+"""Apache Kafka's own console tools, from the packages that tools/reference-kafka fetches: topics, producer, consumer, groups."""
+import os
+import re
+import subprocess
+import sys
+import threading
+
+from harness import REFERENCE, ROOT, Suite, Unreachable, wait_until
+from matrix_clients import built, run
+
+TOOLS = {"topics": "org.apache.kafka.tools.TopicCommand",
+         "producer": "org.apache.kafka.tools.ConsoleProducer",
+         "consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+         "groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+         "offsets": "org.apache.kafka.tools.GetOffsetShell"}
+
+
+
+def reference(*args):
+    return subprocess.run([sys.executable, REFERENCE, *args], capture_output=True, text=True)
+
+
+class Tools:
+    """One JVM that runs the tools' main methods in turn: a JVM for each would take most of the time."""
+
+    def __init__(self):
+        self.process = None
+
+    def prepare(self, options):
+        done = reference("classpath")
+        if done.returncode != 0:
+            raise Unreachable("Apache Kafka from Maven Central: " + done.stderr.strip()[-200:])
+        packages = done.stdout.strip()
+        source = os.path.join(ROOT, "tests/clients/console/Tools.java")
+        classes = built("console-tools", ["console/*"], lambda directory: run(
+            "compiling Tools.java", ["javac", "-cp", packages, "-d", directory, source]))
+        self.classpath = f"{classes}:{packages}"
+
+    def start(self):
+        self.process = subprocess.Popen(["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+                                         "-cp", self.classpath, "Tools"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def run(self, name, args, stdin):
+        if not self.process:
+            self.start()
+        request = [name, str(len(args)), *args, str(len(stdin)), *stdin]
+        limit = threading.Timer(90, self.process.kill)
+        limit.start()
+        try:
+            self.process.stdin.write(("\n".join(request) + "\n").encode())
+            self.process.stdin.flush()
+            head = self.process.stdout.readline().split()
+            assert len(head) == 2, f"{name} did not end within 90 s"
+            return int(head[0]), self.process.stdout.read(int(head[1])).decode()
+        finally:
+            limit.cancel()
+
+    def close(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class ConsoleSuite(Suite):
+    def run(self, broker, options, report):
+        try:
+            super().run(broker, options, report)
+        finally:
+            JVM.close()
+
+
+JVM = Tools()
+SUITE = ConsoleSuite("console", "Apache Kafka's console tools", version=lambda: reference("version").stdout.strip(),
+                     prepare=JVM.prepare)
+scenario = SUITE.scenario
+
+
+def tool(ctx, name, *args, stdin=(), check=True):
+    code, out = JVM.run(TOOLS[name], ["--bootstrap-server", ctx.broker.address, *args], stdin)
+    assert not check or code == 0, f"{name} {' '.join(args)}: {code} {out[:600]}"
+    return out
+
+
+def lines(first, n):
+    return [f"line-{i}-" + "abcdefghij"[i % 10] * (i % 60) for i in range(first, first + n)]
+
+
+def produce(ctx, topic, values, *more):
+    # The tool sends the rest in a shutdown hook, which the one JVM never comes to.
+    tool(ctx, "producer", "--topic", topic, "--sync", "--timeout", "0", *more, stdin=values)
+
+
+def consume(ctx, topic, group, n):
+    """The next n of a group, sorted, as partitions have no order among each other."""
+    out = tool(ctx, "consumer", "--topic", topic, "--group", group, "--max-messages", str(n), "--timeout-ms", "30000",
+               "--command-property", "auto.offset.reset=earliest")
+    return sorted(text for text in out.splitlines() if text.startswith("line-"))
+
+
+def described(ctx, group):
+    """{partition: (committed offset, end offset, lag)} as the groups tool prints it."""
+    out = tool(ctx, "groups", "--describe", "--group", group)
+    rows = re.findall(r"^\S+ +\S+ +(\d+) +(\S+) +(\d+) +(\S+) ", out, re.M)
+    assert rows, out
+    return {int(p): (int(at), int(end), int(lag)) for p, at, end, lag in rows}
+
+
+@scenario("topics")
+def topics(ctx):
+    name = ctx.name("console")
+    tool(ctx, "topics", "--create", "--topic", name, "--partitions", "3", "--config", "retention.ms=3600000")
+    assert name in tool(ctx, "topics", "--list").split()
+    shown = tool(ctx, "topics", "--describe", "--topic", name)
+    assert "PartitionCount: 3" in shown and "retention.ms=3600000" in shown and shown.count("Leader: ") == 3, shown
+    tool(ctx, "topics", "--delete", "--topic", name)
+    with ctx.broker.connect() as c:
+        wait_until(lambda: c.metadata([name])["Topics"][0]["ErrorCode"] == 3, 15, "the topic is gone")
+
+
+@scenario("group")
+def group(ctx):
+    """A group reads on where it stopped; the groups tool shows it, seeks it back to the start and deletes it."""
+    topic, group = ctx.topic(2), ctx.name("g")
+    first = lines(0, 100)
+    produce(ctx, topic, first, "--compression-codec", "zstd")
+    assert consume(ctx, topic, group, 100) == sorted(first), "what was produced"
+    more = lines(100, 20)
+    produce(ctx, topic, more)
+    assert sum(lag for _, _, lag in described(ctx, group).values()) == 20, described(ctx, group)
+    assert consume(ctx, topic, group, 20) == sorted(more), "only what is new"
+    assert group in tool(ctx, "groups", "--list").split()
+    assert re.search(r"Empty +0", tool(ctx, "groups", "--describe", "--state", "--group", group))
+    tool(ctx, "groups", "--reset-offsets", "--to-earliest", "--execute", "--group", group, "--topic", topic)
+    assert consume(ctx, topic, group, 120) == sorted(first + more), "everything again"
+    assert {lag for _, _, lag in described(ctx, group).values()} == {0}
+    ends = dict(re.findall(r":(\d+):(\d+)", tool(ctx, "offsets", "--topic", topic)))
+    assert sum(map(int, ends.values())) == 120, ends
+    tool(ctx, "groups", "--delete", "--group", group)
+    assert group not in tool(ctx, "groups", "--list").split()
