@@ -3,6 +3,7 @@
 Libraries come from their registries in exact versions (lock files beside the drivers) into the cache directory. A client whose
 toolchain this machine does not have is skipped, and says so; Debian 12's own go and node are too old for some.
 """
+import fcntl
 import glob
 import hashlib
 import os
@@ -26,11 +27,13 @@ def built(stem, sources, build):
         with open(path, "rb") as f:
             digest.update(path.encode() + b"\0" + f.read())
     directory = os.path.join(cache_dir(), f"{stem}-{digest.hexdigest()[:16]}")
-    if not os.path.exists(os.path.join(directory, "complete")):
-        shutil.rmtree(directory, ignore_errors=True)
-        os.makedirs(directory)
-        build(directory)
-        open(os.path.join(directory, "complete"), "w").close()
+    with open(directory + ".lock", "w") as lock:  # suites run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(os.path.join(directory, "complete")):
+            shutil.rmtree(directory, ignore_errors=True)
+            os.makedirs(directory)
+            build(directory)
+            open(os.path.join(directory, "complete"), "w").close()
     return directory
 
 

@@ -10,13 +10,14 @@
   tidy       house rules: layers, banned calls, layout, stale generated files
   gates      clockless gates: system calls, allocations, instructions
   blackbox   the real binary: raw frames, kill -9, power cuts, a full disk, garbage, command line, HTTP, README's commands
-  clients    kcat, kafka-python (PyPI) and the Java client (Maven) against Millrace
+  clients    the client matrix against Millrace: clients in five languages from Debian, PyPI, Maven, npm and the Go proxy, and
+             Kafka's console tools; one whose toolchain is not on this machine is skipped, and says so
   reference  the same client suites against Apache Kafka (Maven): what they expect is right; its tools and broker read our
              directories, ours takes over its
   fuzz       libFuzzer targets, each for --fuzz-seconds (10)
   asan tsan  unit and simulation tests under sanitizers
 
-A part that needs Maven or PyPI and cannot reach it says so by name: a failure when CI=true, "not run" elsewhere.
+A part that needs Maven, PyPI, npm or the Go proxy and cannot reach it says so by name: a failure when CI=true, "not run" elsewhere.
 The last line is the count: each GoogleTest case, ctest entry, black-box scenario and fuzz target counts one.
 JOBS sets the number of parallel jobs (all cores unless set). Results are written to build/results.
 """
