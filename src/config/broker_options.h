@@ -61,7 +61,7 @@ namespace mr::config {
   NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, live, "",                                   \
     "Most members of a group.")                                                                                        \
   NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, live, "",                  \
-    "Longest text that may be committed with an offset; never above 32000.")                                           \
+    "Longest text that may be committed with an offset, in UTF-16 units as in Kafka; never above 32000 bytes.")         \
   NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, live, "",                  \
     "How long a commit of offsets may wait for the disk before it is answered with an error.")                         \
   NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, live, "",                 \

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kTopic = "__consumer_offsets";
 constexpr Duration kNever = Duration::max();
+constexpr Duration kFirstLoadMost = std::chrono::seconds(5);
 
 /// 8-4-4-4-12 hexadecimal digits, as Java writes it.
 std::string fresh_id(Rng& rng) {
@@ -98,7 +99,7 @@ GroupSettings GroupCoordinator::settings() const {
   settings.session_timeout_max = Millis(config.group_max_session_timeout_ms);
   settings.first_round_delay = Millis(config.group_initial_rebalance_delay_ms);
   settings.members_max = static_cast<std::size_t>(config.group_max_size);
-  settings.offset_metadata_bytes_max = static_cast<std::size_t>(config.offset_metadata_max_bytes);
+  settings.offset_metadata_max = static_cast<std::size_t>(config.offset_metadata_max_bytes);
   settings.offsets_retention = Millis(std::int64_t{config.offsets_retention_minutes} * 60'000);
   constexpr std::int64_t kCheckMost = 365ll * 86'400'000;
   settings.retention_check = Millis(std::min(config.offsets_retention_check_interval_ms, kCheckMost));
@@ -205,7 +206,10 @@ Task<Result<void>> GroupCoordinator::make_topic() {
   auto made = co_await broker_.create_topic(std::move(spec), false);
   if (!made.ok() && made.code() != Errc::topic_exists) co_return made.error();
   co_await open_partitions();
-  co_return co_await loaded();
+  // There is nothing to load; whoever is late answers coordinator_loading, and clients come back.
+  const TaskContext& context = co_await current_context();
+  (void)co_await loaded(context.executor->now() + kFirstLoadMost);
+  co_return Result<void>{};
 }
 
 void GroupCoordinator::tell_all(const broker::TopicRef& deleted) {

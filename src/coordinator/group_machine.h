@@ -16,7 +16,7 @@ struct GroupSettings {
   Millis session_timeout_max{1'800'000};
   Millis first_round_delay{0};  ///< group.initial.rebalance.delay.ms
   std::size_t members_max = INT32_MAX;
-  std::size_t offset_metadata_bytes_max = 4096;
+  std::size_t offset_metadata_max = 4096;  ///< offset.metadata.max.bytes, which Kafka counts in UTF-16 units
   Millis offsets_retention{7ll * 24 * 3'600'000};
   Millis retention_check{600'000};
   std::size_t record_bytes_max = 1'048'588 - 512;  ///< of one record or one commit: what max.message.bytes leaves

@@ -197,4 +197,13 @@ std::int32_t java_hash(std::string_view utf8) {
   return static_cast<std::int32_t>(hash);
 }
 
+std::size_t java_length(std::string_view utf8) {
+  std::size_t units = 0;
+  for (char c : utf8) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    units += (byte & 0xc0) == 0x80 ? 0 : byte >= 0xf0 ? 2 : 1;
+  }
+  return units;
+}
+
 }  // namespace mr::coordinator

@@ -157,6 +157,7 @@ TEST(GroupRecords, HashIsJavas) {
   EXPECT_EQ(java_hash("\xe2\x82\xac"), 0x20ac);                    // €
   EXPECT_EQ(java_hash("\xf0\x9f\x98\x80"), 0xd83d * 31 + 0xde00);  // two units
   EXPECT_EQ(java_hash("\xff"), 0xfffd);
+  EXPECT_EQ(java_length("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), 5u);
 }
 
 TEST(GroupRecords, SubscriptionsOfConsumers) {

@@ -60,6 +60,9 @@ TEST(Commit, MetadataAndSizeHaveBounds) {
   EXPECT_FALSE(answer.partitions[1]);
   EXPECT_EQ(b.committed("u", 1), 2);
   EXPECT_EQ(b.committed(), -1);
+  std::string wide;
+  for (int i = 0; i < 1500; ++i) wide += "\xe2\x82\xac";
+  EXPECT_FALSE(b.ask<CommitAnswer>(b.commit("", -1, 8, wide)).partitions.at(0)) << "4500 bytes, 1500 characters";
   for (int i = 0; i < 100; ++i)
     request.offsets.push_back({.topic = "u", .partition = PartitionIndex{i}, .offset = Offset{9}});
   EXPECT_EQ(code(b.ask<CommitAnswer>(request).error), Errc::commit_too_large);

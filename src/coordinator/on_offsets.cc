@@ -52,9 +52,8 @@ void on_commit(Deciding& d, WaiterId waiter, CommitRequest request) {
   CommitAnswer answer;
   std::vector<broker::StateRecord> records;
   std::size_t bytes = 0;
-  const std::size_t metadata_max = std::min(d.settings.offset_metadata_bytes_max, kTextBytesMax);
   for (OffsetToCommit& one : request.offsets) {
-    if (one.metadata.size() > metadata_max) {
+    if (java_length(one.metadata) > d.settings.offset_metadata_max || one.metadata.size() > kTextBytesMax) {
       answer.partitions.emplace_back(kMetadataTooLarge);
       continue;
     }
