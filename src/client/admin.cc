@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "client/broker_error.h"
 #include "wire/api/create_topics.h"
@@ -100,25 +101,120 @@ Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::stri
 
 Task<Result<FoundOffset>> find_offset(Cluster& cluster, TopicPartition partition, WallMillis timestamp,
                                       TimePoint deadline) {
+  std::vector<TopicPartition> one = {std::move(partition)};
+  MR_CO_TRY(auto found, co_await find_offsets(cluster, std::move(one), timestamp, deadline));
+  co_return std::move(found.front());
+}
+
+namespace {
+
+/// What one leader is asked for, by topic: partitions and where they stand among those wanted.
+using Share = std::map<std::string, std::map<PartitionIndex, std::size_t>>;
+struct Asked {
+  std::shared_ptr<Connection> leader;
+  Share share;
+};
+
+/// Asks one leader for its share, fills in what it answers and returns what should be asked for again.
+Task<Result<std::vector<std::size_t>>> ask_leader(Cluster& cluster, const Asked& asked,
+                                                  const std::vector<TopicPartition>& partitions, WallMillis timestamp,
+                                                  std::vector<Result<FoundOffset>>& found, TimePoint deadline) {
   namespace api = wire::list_offsets;
+  const Share& share = asked.share;
+  wire::Arena arena;
+  api::Request request;
+  request.replica_id = BrokerId{-1};
+  request.topics = arena.list<api::ListOffsetsTopic>(share.size());
+  std::size_t next = 0;
+  for (const auto& [name, wanted] : share) {
+    api::ListOffsetsTopic& topic = request.topics[next++];
+    topic.name = name;
+    topic.partitions = arena.list<api::ListOffsetsPartition>(wanted.size());
+    std::size_t i = 0;
+    for (const auto& [partition, at] : wanted)
+      topic.partitions[i++] = {.partition_index = partition, .timestamp = timestamp};
+  }
+  request.timeout_ms = timeout_ms(cluster.env(), deadline);
+  MR_CO_TRY(auto reply, co_await asked.leader->call(request, deadline));
+  std::vector<std::size_t> again;
+  for (const auto& topic : reply->topics) {
+    auto wanted = share.find(std::string(topic.name));
+    if (wanted == share.end()) continue;
+    for (const auto& answer : topic.partitions) {
+      auto at = wanted->second.find(answer.partition_index);
+      if (at == wanted->second.end()) continue;
+      if (answer.error_code == wire::KafkaError::none) {
+        found[at->second] = FoundOffset{answer.offset, answer.timestamp};
+      } else {
+        found[at->second] = broker_error(answer.error_code, partitions[at->second].to_string());
+        if (worth_a_retry(answer.error_code)) again.push_back(at->second);
+      }
+    }
+  }
+  co_return again;
+}
+
+/// Only this partition, or topic, is in the way.
+bool local_matter(const Error& error) {
+  return error.code() == Errc::unknown_topic || error.code() == Errc::unknown_partition ||
+         error.code() == Errc::invalid_topic_name;
+}
+
+/// Finds out whom to ask for `open`, by address; the metadata of each topic is looked at once.
+Task<Result<std::map<std::string, Asked>>> share_out(Cluster& cluster, const std::vector<TopicPartition>& partitions,
+                                                     const std::vector<std::size_t>& open,
+                                                     std::vector<Result<FoundOffset>>& found, TimePoint deadline) {
+  std::map<std::string, std::vector<std::size_t>> topics;
+  for (std::size_t i : open) topics[partitions[i].topic].push_back(i);
+  std::map<std::string, Asked> leaders;
+  std::map<BrokerId, std::string> known;
+  for (const auto& [topic, indexes] : topics) {
+    auto info = co_await cluster.topic(topic, false, deadline);
+    if (!info.ok() && !local_matter(info.error())) co_return info.error();
+    for (std::size_t i : indexes) {
+      if (!info.ok()) {
+        found[i] = info.error();
+        continue;
+      }
+      auto at = std::ranges::lower_bound(info->partitions, partitions[i].partition, {}, &PartitionInfo::index);
+      const bool there = at != info->partitions.end() && at->index == partitions[i].partition;
+      std::string& address = known[there ? at->leader : BrokerId{-1}];
+      if (address.empty() || !there || at->leader.v < 0) {  // opens the connection, or waits for a leader
+        auto leader = co_await cluster.leader(partitions[i], deadline);
+        if (!leader.ok() && local_matter(leader.error())) {
+          found[i] = leader.error();
+          continue;
+        }
+        if (!leader.ok()) co_return leader.error();
+        address = leader->connection->address().to_string();
+        leaders[address].leader = std::move(leader->connection);
+      }
+      leaders[address].share[topic][partitions[i].partition] = i;
+    }
+  }
+  co_return leaders;
+}
+
+}  // namespace
+
+Task<Result<std::vector<Result<FoundOffset>>>> find_offsets(Cluster& cluster, std::vector<TopicPartition> partitions,
+                                                            WallMillis timestamp, TimePoint deadline) {
+  std::vector<Result<FoundOffset>> found;
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    found.emplace_back(silent(partitions[i].to_string()));
+    open.push_back(i);
+  }
   for (;;) {
-    MR_CO_TRY(Cluster::Leader leader, co_await cluster.leader(partition, deadline));
-    wire::Arena arena;
-    api::Request request;
-    request.replica_id = BrokerId{-1};
-    request.topics = arena.list<api::ListOffsetsTopic>(1);
-    request.topics[0].name = partition.topic;
-    request.topics[0].partitions = arena.list<api::ListOffsetsPartition>(1);
-    request.topics[0].partitions[0] = {.partition_index = partition.partition, .timestamp = timestamp};
-    request.timeout_ms = timeout_ms(cluster.env(), deadline);
-    MR_CO_TRY(auto reply, co_await leader.connection->call(request, deadline));
-    if (reply->topics.empty() || reply->topics[0].partitions.empty()) co_return silent(partition.to_string());
-    const auto& answer = reply->topics[0].partitions[0];
-    if (answer.error_code == wire::KafkaError::none) co_return FoundOffset{answer.offset, answer.timestamp};
-    cluster.forget(partition.topic);
+    MR_CO_TRY(auto leaders, co_await share_out(cluster, partitions, open, found, deadline));
+    open.clear();
+    for (const auto& [address, asked] : leaders) {
+      MR_CO_TRY(auto again, co_await ask_leader(cluster, asked, partitions, timestamp, found, deadline));
+      open.insert(open.end(), again.begin(), again.end());
+    }
     const TimePoint next = cluster.env().now() + cluster.retry_pause();
-    if (!worth_a_retry(answer.error_code) || next >= deadline)
-      co_return broker_error(answer.error_code, partition.to_string());
+    if (open.empty() || next >= deadline) co_return found;
+    for (std::size_t i : open) cluster.forget(partitions[i].topic);
     MR_CO_TRY_VOID(co_await sleep_until(next));
   }
 }

@@ -44,5 +44,9 @@ inline constexpr WallMillis kEarliestOffset = -2;
 /// The first record at or after `timestamp`, or one of the special values; offset -1: none.
 Task<Result<FoundOffset>> find_offset(Cluster& cluster, TopicPartition partition, WallMillis timestamp,
                                       TimePoint deadline);
+/// The same for many partitions, each once, with one request to each of their leaders: an answer for each, in their
+/// order. What holds for one partition only (unknown_topic, unknown_partition, ...) is its answer.
+Task<Result<std::vector<Result<FoundOffset>>>> find_offsets(Cluster& cluster, std::vector<TopicPartition> partitions,
+                                                            WallMillis timestamp, TimePoint deadline);
 
 }  // namespace mr::client

@@ -49,6 +49,20 @@ Errc errc_of(wire::KafkaError code) {
     case K::group_authorization_failed:
     case K::cluster_authorization_failed:
       return Errc::unauthorized;
+    case K::invalid_group_id:
+      return Errc::invalid_group_id;
+    case K::group_id_not_found:
+      return Errc::group_not_found;
+    case K::non_empty_group:
+      return Errc::group_not_empty;
+    case K::group_subscribed_to_topic:
+      return Errc::group_subscribed_to_topic;
+    case K::unknown_member_id:
+      return Errc::unknown_member;
+    case K::illegal_generation:
+      return Errc::illegal_generation;
+    case K::rebalance_in_progress:
+      return Errc::rebalance_in_progress;
     default:
       return Errc::internal;
   }
@@ -62,7 +76,7 @@ Error broker_error(wire::KafkaError code, std::string_view what, std::optional<s
     text = *message;  // the broker named it already
   } else if (message && !message->empty()) {
     text += fmt::format(": {}", *message);
-  } else if (code == wire::KafkaError::unknown_topic_or_partition) {
+  } else if (code == wire::KafkaError::unknown_topic_or_partition || code == wire::KafkaError::group_id_not_found) {
     text += " does not exist";
   }
   text += fmt::format(" ({})", to_string(code));

@@ -85,6 +85,11 @@ Task<Result<std::shared_ptr<Connection>>> Cluster::broker(BrokerId id, TimePoint
   co_return connection;
 }
 
+Task<Result<std::shared_ptr<Connection>>> Cluster::broker(BrokerInfo known, TimePoint deadline) {
+  brokers_[known.id] = known.address;
+  co_return co_await broker(known.id, deadline);
+}
+
 Task<Result<std::shared_ptr<Connection>>> Cluster::controller(TimePoint deadline) {
   if (controller_.v < 0) MR_CO_TRY_VOID(co_await load({}, false, false, deadline));
   if (controller_.v < 0) co_return co_await any(deadline);
@@ -124,6 +129,11 @@ Task<Result<ClusterInfo>> Cluster::load(std::vector<std::string> names, bool all
   }
   std::ranges::sort(info.topics, {}, &TopicInfo::name);
   co_return info;
+}
+
+Task<Result<std::vector<BrokerInfo>>> Cluster::brokers(TimePoint deadline) {
+  MR_CO_TRY(ClusterInfo info, co_await load({}, false, false, deadline));
+  co_return std::move(info.brokers);
 }
 
 Task<Result<ClusterInfo>> Cluster::describe(TimePoint deadline) { co_return co_await load({}, true, false, deadline); }

@@ -53,8 +53,12 @@ class Cluster {
   Task<Result<std::shared_ptr<Connection>>> any(TimePoint deadline);
   /// The broker `id`, as the metadata seen last has it.
   Task<Result<std::shared_ptr<Connection>>> broker(BrokerId id, TimePoint deadline);
+  /// A broker that an answer named together with where it is.
+  Task<Result<std::shared_ptr<Connection>>> broker(BrokerInfo known, TimePoint deadline);
   Task<Result<std::shared_ptr<Connection>>> controller(TimePoint deadline);
 
+  /// The brokers that are up, fresh.
+  Task<Result<std::vector<BrokerInfo>>> brokers(TimePoint deadline);
   /// Everything, fresh.
   Task<Result<ClusterInfo>> describe(TimePoint deadline);
   /// One topic, from what is known or asked for; with `create` it is made when the broker allows that.

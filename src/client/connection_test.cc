@@ -4,8 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
+#include "client/scripted_broker.h"
 #include "sim/network.h"
 #include "wire/api/api_versions.h"
 #include "wire/api/describe_cluster.h"
@@ -15,55 +14,6 @@ namespace mr::client {
 namespace {
 
 using std::chrono::seconds;
-
-/// Serves one connection: reads frames and hands each to `on_request`, whose bytes go back as they are.
-struct ScriptedBroker {
-  std::vector<wire::RequestFrame> seen;
-  std::function<void(const wire::RequestFrame&, wire::Writer&)> answer;
-  std::size_t hold_until = 0;   ///< answers nothing before so many requests are there
-  std::size_t close_after = 0;  ///< closes instead of answering request number N (from 1)
-  Duration delay{};
-
-  Task<Result<void>> serve(Env& env, Stream& stream) {
-    std::vector<std::byte> held;
-    for (;;) {
-      std::array<std::byte, 4> size;
-      MR_CO_TRY_VOID(co_await read(stream, size));
-      std::vector<std::byte> frame(load_be<std::uint32_t>(size.data()));
-      MR_CO_TRY_VOID(co_await read(stream, frame));
-      MR_CO_TRY(wire::RequestFrame head, wire::parse_request(frame));
-      wire::Writer out;
-      answer(head, out);
-      seen.push_back(head);
-      if (seen.size() == close_after) break;
-      for (const wire::Piece& piece : out.pieces()) held.insert(held.end(), piece.bytes.begin(), piece.bytes.end());
-      if (seen.size() < hold_until) continue;
-      if (delay.count() > 0) MR_CO_TRY_VOID(co_await sleep_until(env.now() + delay));
-      ByteView piece = held;
-      MR_CO_TRY_VOID(co_await stream.write(std::span(&piece, 1)));
-      held.clear();
-    }
-    stream.close();
-    co_return Result<void>{};
-  }
-  static Task<Result<void>> read(Stream& stream, MutableBytes into) {
-    while (!into.empty()) {
-      MR_CO_TRY(std::size_t n, co_await stream.read_some(into));
-      if (n == 0) co_return Errc::connection_closed;
-      into = into.subspan(n);
-    }
-    co_return Result<void>{};
-  }
-};
-
-Task<void> run_broker(ScriptedBroker& broker, Env& env, Listener& listener) {
-  for (;;) {
-    auto stream = co_await listener.accept();
-    if (!stream.ok()) co_return;
-    (void)co_await broker.serve(env, **stream);
-    (*stream)->close();
-  }
-}
 
 /// Answers as a broker that speaks ApiVersions and the given versions of Metadata and DescribeCluster.
 void answer_usual(const wire::RequestFrame& head, wire::Writer& out) {
