@@ -43,27 +43,28 @@ Task<Result<void>> Producer::take_producer_id(TimePoint deadline) {
   if (producer_id_ != kNoProducerId) co_return Result<void>{};
   MR_CO_TRY_VOID(co_await taking_id_.acquire(1, deadline));
   Result<void> outcome;
-  if (producer_id_ == kNoProducerId) {
-    auto connection = co_await cluster_.any(deadline);
-    if (connection.ok()) {
-      wire::init_producer_id::Request request;
-      request.transactional_id.reset();
-      request.transaction_timeout_ms = 60'000;
-      auto reply = co_await (*connection)->call(request, deadline);
-      if (!reply.ok()) {
-        outcome = reply.error();
-      } else if ((*reply)->error_code != wire::KafkaError::none) {
-        outcome = broker_error((*reply)->error_code, "producer id");
-      } else {
-        producer_id_ = (*reply)->producer_id;
-        producer_epoch_ = (*reply)->producer_epoch;
-      }
-    } else {
-      outcome = connection.error();
-    }
-  }
+  if (producer_id_ == kNoProducerId) outcome = co_await ask_producer_id(deadline);
   taking_id_.release(1);
   co_return outcome;
+}
+
+/// Other brokers than ours may be loading what they need for ids.
+Task<Result<void>> Producer::ask_producer_id(TimePoint deadline) {
+  for (;;) {
+    MR_CO_TRY(auto connection, co_await cluster_.any(deadline));
+    wire::init_producer_id::Request request;
+    request.transactional_id.reset();
+    request.transaction_timeout_ms = 60'000;
+    MR_CO_TRY(auto reply, co_await connection->call(request, deadline));
+    if (reply->error_code == wire::KafkaError::none) {
+      producer_id_ = reply->producer_id;
+      producer_epoch_ = reply->producer_epoch;
+      co_return Result<void>{};
+    }
+    const TimePoint next = cluster_.env().now() + cluster_.retry_pause();
+    if (!worth_a_retry(reply->error_code) || next >= deadline) co_return broker_error(reply->error_code, "producer id");
+    MR_CO_TRY_VOID(co_await sleep_until(next));
+  }
 }
 
 Task<Result<Produced>> Producer::attempt(const TopicPartition& partition, ByteView batch, TimePoint deadline,

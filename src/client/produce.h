@@ -30,6 +30,7 @@ class Producer {
 
  private:
   Task<Result<void>> take_producer_id(TimePoint deadline);
+  Task<Result<void>> ask_producer_id(TimePoint deadline);
   Task<Result<Produced>> attempt(const TopicPartition& partition, ByteView batch, TimePoint deadline, bool& again);
 
   Cluster& cluster_;
