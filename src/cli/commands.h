@@ -48,6 +48,33 @@ struct TopicDelete {
   std::string name;
   bool if_exists = false;
 };
+struct GroupList {
+  std::vector<std::string> states;  ///< Kafka's names; empty: all
+};
+struct GroupDescribe {
+  std::string group;
+};
+struct GroupMembers {
+  std::string group;
+};
+struct GroupLag {
+  std::string group;
+  std::vector<std::string> topics;  ///< "TOPIC" or "TOPIC:0,3"; empty: all
+};
+struct GroupSeek {
+  std::string group;
+  std::string to;
+  std::vector<std::string> topics;
+  bool execute = false;  ///< without it only the difference is shown
+};
+struct GroupDelete {
+  std::vector<std::string> groups;
+  bool if_exists = false;
+};
+struct GroupDeleteOffsets {
+  std::string group;
+  std::vector<std::string> topics;
+};
 struct Pub {
   std::string topic;
   std::optional<std::string> value;  ///< unset: lines of the file or of standard input
@@ -99,7 +126,8 @@ struct Completion {
 
 struct CommandLine {
   Common common;
-  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, Pub, Sub, LogVerify, LogRepair,
+  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, GroupList, GroupDescribe,
+               GroupMembers, GroupLag, GroupSeek, GroupDelete, GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair,
                LogDump, ConfigExplain, Completion>
       command;
 };

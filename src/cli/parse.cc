@@ -25,6 +25,12 @@ const std::map<std::string, Codec> kCodecs = {{"none", Codec::none},
                                               {"zstd", Codec::zstd}};
 const std::map<std::string, std::int16_t> kAcks = {{"all", -1}, {"-1", -1}, {"1", 1}, {"leader", 1}, {"0", 0}};
 
+const std::map<std::string, std::string> kGroupStates = {{"empty", "Empty"},
+                                                         {"preparingrebalance", "PreparingRebalance"},
+                                                         {"completingrebalance", "CompletingRebalance"},
+                                                         {"stable", "Stable"},
+                                                         {"dead", "Dead"}};
+
 /// Keeps the order in which the settings were given: the last wins.
 void add_settings(CLI::App& app, std::vector<config::SettingInput>& inputs, std::string& file) {
   app.add_option("--config", file, "A server.properties file with settings; flags and MILLRACE_* win over it.")
@@ -65,6 +71,13 @@ struct Parser {
   TopicList list;
   TopicDescribe describe;
   TopicDelete remove;
+  GroupList group_list;
+  GroupDescribe group_describe;
+  GroupMembers group_members;
+  GroupLag group_lag;
+  GroupSeek group_seek;
+  GroupDelete group_delete;
+  GroupDeleteOffsets group_delete_offsets;
   Pub pub;
   Sub sub;
   LogVerify verify;
@@ -165,6 +178,88 @@ struct Parser {
     dry(r);
     r->footer("Examples:\n  millrace topic delete orders\n  millrace topic delete orders --dry-run");
     runs(r, remove);
+  }
+
+  static void topics(CLI::App* app, std::vector<std::string>& into, const std::string& help) {
+    app->add_option("-t,--topic", into, help)->type_name("TOPIC[:P,P]")->allow_extra_args(false);
+  }
+
+  void add_group_commands() {
+    auto* group = app.add_subcommand("group", "Look at consumer groups and move them.");
+    group->require_subcommand(1);
+    auto* l = connected(group->add_subcommand("list", "List groups."));
+    l->add_option_function<std::vector<std::string>>(
+         "-s,--state",
+         [this](const std::vector<std::string>& all) {
+           for (const std::string& text : all) {
+             auto at = kGroupStates.find(CLI::detail::to_lower(text));
+             if (at == kGroupStates.end())
+               throw CLI::ValidationError("--state",
+                                          fmt::format("'{}' is not one of: Stable, Empty, PreparingRebalance, "
+                                                      "CompletingRebalance, Dead",
+                                                      text));
+             group_list.states.push_back(at->second);
+           }
+         },
+         "Only groups in this state (Stable, Empty, ...); may be repeated.")
+        ->type_name("STATE")
+        ->allow_extra_args(false);
+    l->footer("Examples:\n  millrace group list\n  millrace group list --state Stable -o json");
+    runs(l, group_list);
+    auto* d = connected(group->add_subcommand("describe", "State, offsets, lag and owners of a group's partitions."));
+    d->add_option("GROUP", group_describe.group, "The group.")->required();
+    d->footer("Examples:\n  millrace group describe billing\n  millrace group describe billing -o yaml");
+    runs(d, group_describe);
+    auto* m = connected(group->add_subcommand("members", "Members of a group and what each was assigned."));
+    m->add_option("GROUP", group_members.group, "The group.")->required();
+    m->footer("Examples:\n  millrace group members billing\n  millrace group members billing -o json");
+    runs(m, group_members);
+    auto* g = connected(group->add_subcommand("lag", "How far a group is behind the ends of its partitions."));
+    g->add_option("GROUP", group_lag.group, "The group.")->required();
+    topics(g, group_lag.topics, "Only this topic or these partitions of it; may be repeated.");
+    g->footer("Examples:\n  millrace group lag billing\n  millrace group lag billing -t orders -o json > before.json");
+    runs(g, group_lag);
+    add_group_changes(*group);
+  }
+
+  void add_group_changes(CLI::App& group) {
+    auto* s = connected(group.add_subcommand("seek", "Move a group's offsets; shows the difference unless --execute."));
+    s->add_option("GROUP", group_seek.group, "The group; its consumers must be stopped.")->required();
+    s->add_option("--to", group_seek.to, "start, end, @TIME, -5m (ago), offset:N, group:OTHER or file:PATH; see below.")
+        ->required()
+        ->type_name("WHERE");
+    topics(s, group_seek.topics, "Only this topic or these partitions of it; may be repeated. [all with offsets]");
+    auto* execute = s->add_flag("--execute", group_seek.execute, "Do it. Without this nothing is changed.");
+    s->add_flag("--dry-run", line.common.dry_run, "Show the difference, change nothing: the default.")
+        ->excludes(execute);
+    s->footer(
+        "WHERE:\n  start, end    the first offset there is; behind the last\n"
+        "  @TIME         the first record at or after it: ms since 1970 or 2026-01-31T08:30:00Z\n"
+        "  -5m           the first record of the last 5 minutes; units ms s m h d w, also -1h30m\n"
+        "  offset:N      this offset\n  group:OTHER   where OTHER stands\n"
+        "  file:PATH     lines TOPIC,PARTITION,OFFSET as kafka-consumer-groups --export writes them, or the JSON\n"
+        "                that group lag prints\n"
+        "An offset that a partition does not have becomes the nearest one, and a note says so.\n\nExamples:\n"
+        "  millrace group seek billing --to start -t orders\n"
+        "  millrace group seek billing --to @2026-01-01T00:00:00Z --execute\n"
+        "  millrace group seek billing --to file:before.json --execute");
+    runs(s, group_seek);
+    auto* r = connected(group.add_subcommand("delete", "Delete groups and their offsets."));
+    r->add_option("GROUP", group_delete.groups, "Groups without members.")->required();
+    r->add_flag("--if-exists", group_delete.if_exists, "A missing group is no error.");
+    dry(r);
+    r->footer("Examples:\n  millrace group delete billing\n  millrace group delete old-1 old-2 --dry-run");
+    runs(r, group_delete);
+    auto* o =
+        connected(group.add_subcommand("delete-offsets", "Delete a group's offsets of topics it no longer reads."));
+    o->add_option("GROUP", group_delete_offsets.group, "The group.")->required();
+    topics(o, group_delete_offsets.topics, "The topic, or partitions of it; may be repeated.");
+    o->get_option("--topic")->required();
+    dry(o);
+    o->footer(
+        "Examples:\n  millrace group delete-offsets billing -t orders\n"
+        "  millrace group delete-offsets billing -t orders:0,3 --dry-run");
+    runs(o, group_delete_offsets);
   }
 
   void add_pub() {
@@ -294,6 +389,7 @@ std::expected<CommandLine, int> parse(int count, const char* const* arguments) {
       "  millrace sub hello --from start -n 1");
   parser.add_broker_commands();
   parser.add_topic_commands();
+  parser.add_group_commands();
   parser.add_pub();
   parser.add_sub();
   parser.add_log_commands();

@@ -57,6 +57,27 @@ TEST(Parse, PubAndSub) {
   EXPECT_TRUE(sub.exit_at_end);
 }
 
+TEST(Parse, Groups) {
+  auto seek = command<GroupSeek>({"group", "seek", "g", "--to", "-5m", "-t", "a:0,1", "--topic", "b"});
+  EXPECT_EQ(seek.group, "g");
+  EXPECT_EQ(seek.to, "-5m");
+  EXPECT_EQ(seek.topics, (std::vector<std::string>{"a:0,1", "b"}));
+  EXPECT_FALSE(seek.execute) << "a dry run unless told otherwise";
+  EXPECT_TRUE(command<GroupSeek>({"group", "seek", "g", "--to", "end", "--execute"}).execute);
+  EXPECT_EQ(command<GroupSeek>({"group", "seek", "g", "--to", "end", "--dry-run"}).to, "end");
+  EXPECT_EQ(parsed({"group", "seek", "g", "--to", "end", "--execute", "--dry-run"}).error(), 2);
+  EXPECT_EQ(parsed({"group", "seek", "g"}).error(), 2);
+  // An option's values do not swallow what follows.
+  EXPECT_EQ(command<GroupLag>({"group", "lag", "-t", "a", "g"}).group, "g");
+  EXPECT_EQ(command<GroupDeleteOffsets>({"group", "delete-offsets", "-t", "a", "g"}).topics,
+            std::vector<std::string>{"a"});
+  EXPECT_EQ(parsed({"group", "delete-offsets", "g"}).error(), 2);
+  auto list = command<GroupList>({"group", "list", "--state", "STABLE", "-s", "preparingrebalance"});
+  EXPECT_EQ(list.states, (std::vector<std::string>{"Stable", "PreparingRebalance"}));
+  EXPECT_EQ(parsed({"group", "list", "--state", "happy"}).error(), 2);
+  EXPECT_EQ(command<GroupDelete>({"group", "delete", "a", "b"}).groups, (std::vector<std::string>{"a", "b"}));
+}
+
 // Nothing repairs for real: whoever leaves out --dry-run must not believe that something was done.
 TEST(Parse, LogRepairIsADryRun) {
   EXPECT_EQ(command<LogRepair>({"log", "repair", "--dry-run", "d"}).paths, std::vector<std::string>{"d"});

@@ -21,6 +21,8 @@ int exit_code(const Error& error) {
       return kAuth;
     case Errc::topic_exists:
     case Errc::conflict:
+    case Errc::group_not_empty:
+    case Errc::group_subscribed_to_topic:
       return kConflict;
     case Errc::timed_out:
       return kTimeout;

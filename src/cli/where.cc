@@ -3,33 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <optional>
+
+#include "cli/number.h"
 
 namespace mr::cli {
 
 namespace {
 
-std::optional<std::int64_t> whole_number(std::string_view text) {
-  std::int64_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return value;
-}
-
 /// The number in front of `separator` (or all that is left when it is 0), which must be there.
 std::optional<int> take(std::string_view& text, char separator) {
   std::size_t end = separator == 0 ? text.size() : text.find(separator);
   if (end == std::string_view::npos) return std::nullopt;
-  auto value = whole_number(text.substr(0, end));
+  auto value = whole_number<std::int64_t>(text.substr(0, end));
   text.remove_prefix(separator == 0 ? end : end + 1);
   if (!value || *value < 0 || *value > 9999) return std::nullopt;
   return static_cast<int>(*value);
 }
 
+}  // namespace
+
 std::optional<WallMillis> parse_time(std::string_view text) {
-  if (auto millis = whole_number(text)) return *millis >= 0 ? millis : std::nullopt;
+  if (auto millis = whole_number<std::int64_t>(text)) return *millis >= 0 ? millis : std::nullopt;
   if (text.ends_with('Z')) text.remove_suffix(1);
   std::size_t split = text.find('T');
   std::string_view date = text.substr(0, split);
@@ -60,14 +55,12 @@ std::optional<WallMillis> parse_time(std::string_view text) {
   return since.count();
 }
 
-}  // namespace
-
 Result<Where> parse_where(std::string_view text) {
   if (text == "start" || text == "beginning" || text == "earliest") return Where{Where::Kind::start, 0};
   if (text == "end" || text == "latest") return Where{Where::Kind::end, 0};
   if (text.starts_with('@')) {
     if (auto time = parse_time(text.substr(1))) return Where{Where::Kind::time, *time};
-  } else if (auto number = whole_number(text)) {
+  } else if (auto number = whole_number<std::int64_t>(text)) {
     return *number < 0 ? Where{Where::Kind::before_end, -*number} : Where{Where::Kind::offset, *number};
   }
   return Error(Errc::invalid_argument,

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string_view>
 
 #include "base/result.h"
@@ -14,5 +15,8 @@ struct Where {
 /// "start", "end", "42", "-10", "@1700000000000", "@2026-01-31", "@2026-01-31T08:30:00Z" (UTC).
 /// Errors: invalid_argument.
 Result<Where> parse_where(std::string_view text);
+
+/// Milliseconds since 1970, or a date or time (UTC): what stands behind the @ above.
+std::optional<WallMillis> parse_time(std::string_view text);
 
 }  // namespace mr::cli
