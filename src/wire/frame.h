@@ -66,11 +66,15 @@ struct ResponseFrame {
 };
 Result<ResponseFrame> parse_response(ByteView frame, const ApiInfo& api, Version version);
 
-/// A body as a message of type M; views into `body` and `arena`.
+/// A body as a message of type M; views into `body` and `arena`. Bytes behind the end of a request are let pass, as
+/// Kafka does it: librdkafka 2.16 leaves three there when it asks for the metadata of all topics.
 template <class M>
 Result<M> decode_body(ByteView body, Version version, Arena& arena) {
   Reader in(body, arena);
-  return M::decode(in, version);
+  if constexpr (requires { typename M::Response; })
+    return M::decode_prefix(in, version);
+  else
+    return M::decode(in, version);
 }
 
 }  // namespace mr::wire

@@ -58,6 +58,26 @@ TEST(Frame, ResponseHeaderRule) {
   EXPECT_EQ(response_header_version(api_versions::kApi, 3), 0) << "always v0";
 }
 
+// What librdkafka 2.16.0 sends to list all topics: three bytes behind the end of the message.
+TEST(Frame, BytesBehindARequestAreLetPass) {
+  constexpr auto kFrame = "\0\3\0\15\0\0\0\3\0\7rdkafka\0\0\0\0\0\1\0\0"sv;
+  auto head = parse_request(as_bytes(kFrame));
+  ASSERT_TRUE(head.ok());
+  Arena arena;
+  auto body = decode_body<metadata::Request>(head->body, head->version, arena);
+  ASSERT_TRUE(body.ok());
+  EXPECT_FALSE(body->topics.has_value()) << "null: all of them";
+  EXPECT_FALSE(decode_body<metadata::Request>(head->body.first(3), head->version, arena).ok()) << "cut short";
+
+  Writer answer;
+  ASSERT_TRUE(encode_response(answer, metadata::Response(), 13, 3).ok());
+  auto back = parse_response(answer.flat().subspan(kFrameSizeBytes), metadata::kApi, 13);
+  ASSERT_TRUE(back.ok());
+  std::string longer(as_text(back->body));
+  longer += '\0';
+  EXPECT_EQ(decode_body<metadata::Response>(as_bytes(longer), 13, arena).code(), Errc::malformed) << "answers are ours";
+}
+
 TEST(Frame, BothSidesAgree) {
   for (Version version : {Version{8}, Version{9}}) {
     Writer out;

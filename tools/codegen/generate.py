@@ -232,10 +232,12 @@ class Generator:
                 code("static constexpr const ApiInfo& kApi = " + self.schema.name + "::kApi;")
                 if request:
                     code("using Response = " + self.schema.name + "::Response;")
-                code("/// All of `in`, views into its frame. Errors: malformed, too_large, unsupported_version.")
-            else:
+            if self.has_prefix(struct):
                 code("/// The message at the start of `in`; what follows stays. Errors as decode().")
                 code(f"static Result<{struct.name}> decode_prefix(Reader& in, Version version);")
+            if self.schema.kind == "api":
+                code("/// All of `in`, views into its frame. Errors: malformed, too_large, unsupported_version.")
+            else:
                 code("/// All of `in`, behind its version. Errors: malformed, too_large, unsupported_version.")
             code(f"static Result<{struct.name}> decode(Reader& in, Version version);")
             code("/// Errors: unsupported_version (a value that the version lacks), invalid_argument (null), too_large.")
@@ -570,13 +572,17 @@ class Generator:
         if section:
             code("}")
 
+    def has_prefix(self, root):
+        """Requests may have bytes behind their end, and headers and records have what they stand before."""
+        return self.schema.kind != "api" or root.name == "Request"
+
     def emit_entry(self, message):
         code = self.code
         root = message.root.name
         first, last = self.valid
         refusal = f'Error(Errc::unsupported_version, "{self.schema.name}")'
         for name, check in (("decode", "finish"), ("decode_prefix", "status")):
-            if name == "decode_prefix" and self.schema.kind == "api":
+            if name == "decode_prefix" and not self.has_prefix(message.root):
                 continue
             code("")
             code(f"Result<{root}> {root}::{name}(Reader& in, Version version) {{")
