@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "wire/api/consumer_subscription.h"
 #include "wire/api/group_metadata_key.h"
 #include "wire/api/group_metadata_value.h"
 #include "wire/api/offset_commit_key.h"
@@ -157,15 +156,6 @@ broker::StateRecord group_tombstone(std::string_view group) {
   broker::StateRecord record;
   record.key = encoded(kGroup, wire::group_metadata_key::Data{.group = group}, 0);
   return record;
-}
-
-std::optional<std::vector<std::string>> subscribed_topics(ByteView metadata) {
-  if (metadata.size() < 2) return std::nullopt;
-  wire::Arena arena;
-  wire::Reader in(metadata.subspan(2), arena);
-  auto data = wire::consumer_subscription::Data::decode_prefix(in, 0);
-  if (!data.ok()) return std::nullopt;
-  return std::vector<std::string>(data->topics.begin(), data->topics.end());
 }
 
 std::int32_t java_hash(std::string_view utf8) {

@@ -68,9 +68,6 @@ broker::StateRecord offset_tombstone(std::string_view group, std::string_view to
 broker::StateRecord group_record(std::string_view group, const GroupRecord& record);
 broker::StateRecord group_tombstone(std::string_view group);
 
-/// Topics that the metadata of a "consumer" group's member asks for; empty when it does not read like that.
-std::optional<std::vector<std::string>> subscribed_topics(ByteView metadata);
-
 /// Java's String.hashCode() and length() of UTF-8 text.
 std::int32_t java_hash(std::string_view utf8);
 std::size_t java_length(std::string_view utf8);

@@ -143,7 +143,6 @@ TEST(GroupRecords, AnyBytesAreReadOrRefused) {
     }
     (void)read_offset(damaged);
     (void)read_key(damaged);
-    (void)subscribed_topics(damaged);
   }
   EXPECT_GT(read, 1000);
 }
@@ -158,13 +157,6 @@ TEST(GroupRecords, HashIsJavas) {
   EXPECT_EQ(java_hash("\xf0\x9f\x98\x80"), 0xd83d * 31 + 0xde00);  // two units
   EXPECT_EQ(java_hash("\xff"), 0xfffd);
   EXPECT_EQ(java_length("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), 5u);
-}
-
-TEST(GroupRecords, SubscriptionsOfConsumers) {
-  auto metadata = bytes({0, 1, 0, 0, 0, 2, 0, 1, 'a', 0, 2, 'b', 'c', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0});
-  EXPECT_EQ(subscribed_topics(metadata), (std::vector<std::string>{"a", "bc"}));
-  EXPECT_FALSE(subscribed_topics(bytes({0})));
-  EXPECT_FALSE(subscribed_topics(bytes({0, 1, 0x7f, 0, 0, 2, 0, 1, 'a'})));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/group_records.h"
+#include "wire/consumer_protocol.h"
 
 namespace mr::coordinator {
 
@@ -125,8 +126,8 @@ void LiveGroup::read_subscriptions() {
   std::set<std::string, std::less<>> topics;
   for (const auto& [id, member] : members_) {
     if (!protocol) return;
-    auto wanted = subscribed_topics(member.metadata(*protocol).view());
-    if (!wanted) return;
+    auto wanted = wire::subscribed_topics(member.metadata(*protocol).view());
+    if (!wanted.ok()) return;
     for (std::string& topic : *wanted) topics.insert(std::move(topic));
   }
   subscribed = std::move(topics);

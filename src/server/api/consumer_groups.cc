@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "wire/api/consumer_assignment.h"
-#include "wire/arena.h"
+#include "wire/consumer_protocol.h"
 
 namespace mr::server::api {
 
@@ -33,26 +32,12 @@ struct PartitionRow {
 /// By topic, then partition.
 using Rows = std::map<std::pair<std::string, PartitionIndex>, PartitionRow>;
 
-struct AssignedTopic {
-  std::string topic;
-  std::vector<PartitionIndex> partitions;
-};
-
-/// Empty when it does not read like a consumer's.
-std::optional<std::vector<AssignedTopic>> assigned(const GroupDescription& group, const DescribedMember& member) {
-  constexpr std::size_t kVersionBytes = 2;
+/// Sorted; empty when it does not read like a consumer's.
+std::optional<std::vector<TopicPartition>> assigned(const GroupDescription& group, const DescribedMember& member) {
   if (group.protocol_type != "consumer") return std::nullopt;
-  ByteView bytes = member.assignment.view();
-  if (bytes.empty()) return std::vector<AssignedTopic>{};
-  if (bytes.size() < kVersionBytes) return std::nullopt;
-  wire::Arena arena;
-  wire::Reader in(bytes.subspan(kVersionBytes), arena);
-  auto data = wire::consumer_assignment::Data::decode_prefix(in, 0);
-  if (!data.ok()) return std::nullopt;
-  std::vector<AssignedTopic> topics;
-  for (const auto& one : data->topics)
-    topics.push_back({std::string(one.topic), {one.partitions.begin(), one.partitions.end()}});
-  return topics;
+  auto partitions = wire::assigned_partitions(member.assignment.view());
+  if (!partitions.ok()) return std::nullopt;
+  return std::move(*partitions);
 }
 
 std::string json_or_null(const std::optional<std::string>& text) { return text ? json_string(*text) : "null"; }
@@ -62,13 +47,17 @@ std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::
 std::string member_json(const GroupDescription& group, const DescribedMember& member) {
   std::string topics;
   if (auto all = assigned(group, member)) {
-    for (const AssignedTopic& one : *all) {
-      std::string partitions;
-      for (PartitionIndex p : one.partitions) partitions += fmt::format("{}{}", partitions.empty() ? "" : ",", p.v);
-      topics += fmt::format(R"({}{{"topic":{},"partitions":[{}]}})", topics.empty() ? "" : ",", json_string(one.topic),
-                            partitions);
+    std::string_view last;
+    for (const TopicPartition& one : *all) {
+      if (topics.empty() || one.topic != last) {
+        topics += fmt::format(R"({}{{"topic":{},"partitions":[{})", topics.empty() ? "" : "]},", json_string(one.topic),
+                              one.partition.v);
+      } else {
+        topics += fmt::format(",{}", one.partition.v);
+      }
+      last = one.topic;
     }
-    topics = "[" + topics + "]";
+    topics = "[" + topics + (topics.empty() ? "]" : "]}]");
   } else {
     topics = "null";
   }
@@ -134,8 +123,8 @@ Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator
     for (const coordinator::FetchedOffset& one : topic.partitions)
       whole->rows[{topic.topic, one.partition}] = {one.offset, one.leader_epoch, one.metadata};
   for (const DescribedMember& member : whole->group.members)
-    for (const AssignedTopic& topic : assigned(whole->group, member).value_or(std::vector<AssignedTopic>{}))
-      for (PartitionIndex p : topic.partitions) whole->rows[{topic.topic, p}].owner = &member;
+    for (const TopicPartition& one : assigned(whole->group, member).value_or(std::vector<TopicPartition>{}))
+      whole->rows[{one.topic, one.partition}].owner = &member;
   for (auto& [at, row] : whole->rows) row.end = co_await end_of(broker, at.first, at.second);
   co_return whole;
 }
