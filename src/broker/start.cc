@@ -166,7 +166,7 @@ Task<Result<void>> Broker::retire_journals(const std::vector<OpenJob>& opened) {
     if (!directories_[d].online()) continue;
     storage::DataDir& data = *directories_[d].data;
     auto retired = co_await offload(env, [&] { return data.retire_journals(keys[d]); });
-    if (retired.code() == Errc::resource_exhausted) co_return std::move(retired).error();
+    if (!retired.ok() && retired.code() == Errc::resource_exhausted) co_return std::move(retired).error();
     if (!retired.ok()) data.files().fail(retired.error());  // without a journal nothing can be promised there
     if (!data.journals().empty()) env.probe.hit("journal_kept_for_offline_partition");
   }
