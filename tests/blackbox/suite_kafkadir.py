@@ -4,6 +4,7 @@ Needs Apache Kafka's published packages (tools/reference-kafka). All comparisons
 librdkafka makes of them (offsets, times, headers, keys) and look-ups by time are compared too.
 """
 import glob
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,8 @@ import subprocess
 import sys
 
 import rawkafka as rk
-from harness import REFERENCE, Millrace, ReferenceKafka, Suite, Unreachable, install_debian, wait_until
+import suite_groups
+from harness import REFERENCE, Context, Millrace, ReferenceKafka, Suite, Unreachable, install_debian, wait_until
 from load import Idempotent, check_idempotent
 
 
@@ -217,6 +219,38 @@ def kafka_loads(ctx):
     finally:
         kafka.close()
         ctx.broker.start()
+
+
+@scenario("committed-offsets-read-by-kafkas-tool")
+def offsets_read(ctx):
+    """__consumer_offsets, by the decoder of Apache Kafka's dump tool: what groups committed, and who was in them."""
+    b = Millrace(ctx.options.binary)
+    try:
+        b.start()
+        own = Context(b, ctx.options)
+        topic = own.topic(2)
+        with b.connect() as c, suite_groups.Member(own, suite_groups.coordinator(own, c, "orders"), instance="i1",
+                                                   topics=[topic]) as m:
+            suite_groups.rounds(m)
+            assert m.commit(topic, 41, metadata="h\u00e9llo") == 0
+            assert suite_groups.simple_commit(c, "simple", topic, 7, 1) == 0
+            member, generation = m.id, m.generation
+        assert b.stop() == 0
+        files = [f for f in glob.glob(f"{b.data}/__consumer_offsets-*/*.log") if os.path.getsize(f)]
+        text = dump("--deep-iteration", "--offsets-decoder", "--files", ",".join(files))
+        found = {}
+        for key, value in re.findall(r"key: (\{.*?\}) payload: (\{.*\})$", text, re.M):
+            key = json.loads(key)
+            found[key["type"], *map(str, key["data"].values())] = json.loads(value)
+        orders, simple = found["1", "orders", topic, "0"], found["1", "simple", topic, "1"]
+        assert (orders["data"]["offset"], orders["data"]["metadata"]) == (41, "h\u00e9llo"), orders
+        assert (simple["data"]["offset"], simple["data"]["leaderEpoch"]) == (7, -1), simple
+        group = found["2", "orders"]["data"]
+        assert (group["protocolType"], group["generation"], group["leader"]) == ("consumer", generation, member), group
+        one = group["members"][0]
+        assert (one["memberId"], one["groupInstanceId"], one["subscription"]["topics"]) == (member, "i1", [topic]), one
+    finally:
+        b.close()
 
 
 # ---- Apache Kafka's, taken over by us -------------------------------------------------------------------------------
