@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "coordinator/group_partition.h"
+#include "runtime/longest_wait.h"
 
 namespace mr::coordinator {
 
@@ -101,8 +102,8 @@ GroupSettings GroupCoordinator::settings() const {
   settings.members_max = static_cast<std::size_t>(config.group_max_size);
   settings.offset_metadata_max = static_cast<std::size_t>(config.offset_metadata_max_bytes);
   settings.offsets_retention = Millis(std::int64_t{config.offsets_retention_minutes} * 60'000);
-  constexpr std::int64_t kCheckMost = 365ll * 86'400'000;
-  settings.retention_check = Millis(std::min(config.offsets_retention_check_interval_ms, kCheckMost));
+  settings.retention_check =
+      std::chrono::duration_cast<Millis>(bounded_wait(config.offsets_retention_check_interval_ms));
   settings.record_bytes_max = static_cast<std::size_t>(std::max(config.message_max_bytes, 4096)) - 512;
   return settings;
 }
