@@ -159,6 +159,22 @@ def rounds(*members):
     return leader
 
 
+def join_beside(first, second):
+    """The second asks to join the first's group; returns once the first has heard of it."""
+    second.begin()
+    wait_until(lambda: first.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
+
+
+def joined_pair(first, second):
+    """A group of the first, into which the second has come. Returns (leader, other), both between join and sync."""
+    rounds(first)
+    join_beside(first, second)
+    first.begin_join()
+    for member in (first, second):
+        expect(0, member.end_join()["ErrorCode"], "join")
+    return (first, second) if first.leads() else (second, first)
+
+
 def committed(c, group, topic, partition=0, version=5, **over):
     """(offset, metadata) as that version tells it."""
     one = {"Name": topic, "PartitionIndexes": [partition]}
@@ -270,8 +286,7 @@ def two(ctx):
         with Member(ctx, group, client_id="one") as a, Member(ctx, group, client_id="two") as b:
             rounds(a)
             expect("Stable", state_of(c, group), "alone")
-            b.begin()
-            wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
+            join_beside(a, b)
             expect("PreparingRebalance", state_of(c, group), "waiting")
             answer = a.sync()
             expect((REBALANCE_IN_PROGRESS, b""), (answer["ErrorCode"], answer["Assignment"]), "sync meanwhile")
@@ -312,12 +327,7 @@ def left_out(ctx):
     with ctx.broker.connect() as c:
         group = coordinator(ctx, c, ctx.name("g"))
         with Member(ctx, group) as a, Member(ctx, group) as b:
-            rounds(a)
-            b.begin()
-            wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
-            a.begin_join()
-            a.end_join(), b.end_join()
-            leader, other = (a, b) if a.leads() else (b, a)
+            leader, other = joined_pair(a, b)
             other.begin_sync({other.id: b"not the leader's to say"})
             got = leader.sync({leader.id: b"L", "nobody": b"N"})
             expect((0, b"L"), (got["ErrorCode"], got["Assignment"]), "leader")
@@ -336,8 +346,7 @@ def common_protocol(ctx):
             expect(0, a.sync({a.id: b"A"})["ErrorCode"], "sync")
             expect(INCONSISTENT_PROTOCOL, stranger.join()["ErrorCode"], "nothing in common")
             expect(INCONSISTENT_PROTOCOL, other.join()["ErrorCode"], "another type")
-            b.begin()
-            wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
+            join_beside(a, b)
             a.begin_join()
             expect("y", a.end_join()["ProtocolName"], "a")
             expect("y", b.end_join()["ProtocolName"], "b")
@@ -352,12 +361,7 @@ def unchanged(ctx):
     with ctx.broker.connect() as c:
         group = coordinator(ctx, c, ctx.name("g"))
         with Member(ctx, group) as a, Member(ctx, group) as b:
-            rounds(a)
-            b.begin()
-            wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
-            a.begin_join()
-            a.end_join(), b.end_join()
-            leader, other = (a, b) if a.leads() else (b, a)
+            leader, other = joined_pair(a, b)
             other.begin_sync()
             leader.sync({leader.id: b"L", other.id: b"O"})
             other.end_sync()
@@ -407,12 +411,7 @@ def expires(ctx):
                 Member(ctx, group, session=5999) as short, Member(ctx, group, session=1800001) as long:
             expect(INVALID_SESSION_TIMEOUT, short.join()["ErrorCode"], "too short")
             expect(INVALID_SESSION_TIMEOUT, long.join()["ErrorCode"], "too long")
-            rounds(a)
-            b.begin()
-            wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
-            a.begin_join()
-            a.end_join(), b.end_join()
-            leader, other = (a, b) if a.leads() else (b, a)
+            leader, other = joined_pair(a, b)
             other.begin_sync()
             leader.sync({leader.id: b"L", other.id: b"O"})
             other.end_sync()
@@ -463,11 +462,7 @@ def static_back(ctx):
             group = coordinator(ctx, c, ctx.name("g"))
             with Member(ctx, group, v, instance="i1") as a, Member(ctx, group, v, instance="i1") as again, \
                     Member(ctx, group, v, instance="i2") as b:
-                rounds(a)
-                b.begin()
-                wait_until(lambda: a.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
-                a.begin_join()
-                a.end_join(), b.end_join()
+                joined_pair(a, b)
                 expect(["i1", "i2"], sorted(m["GroupInstanceId"] for m in a.joined["Members"]), "instances")
                 b.begin_sync()
                 a.sync({a.id: b"A", b.id: b"B"})
