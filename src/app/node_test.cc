@@ -100,7 +100,7 @@ Task<void> consume_all(Env& env, Address broker, int partition) {
       ADD_FAILURE() << fetched.error().message();
       break;
     }
-    auto walked = fetched->for_each(inflater, [&](const client::Fetched::Item& item) {
+    auto walked = fetched->only().for_each(inflater, [&](const client::Fetched::Item& item) {
       EXPECT_EQ(as_text(*item.record->value), text_of(partition, static_cast<int>(item.offset.v)));
       return true;
     });

@@ -140,7 +140,7 @@ Task<Result<void>> Subscriber::read_on(Reading& reading) {
   auto fetched =
       co_await client::fetch(session_.cluster, reading.name, reading.next, std::move(options), session_.deadline());
   if (!fetched.ok()) co_return fetched.error();
-  auto next = fetched->for_each(inflater_, [&](const client::Fetched::Item& item) {
+  auto next = fetched->only().for_each(inflater_, [&](const client::Fetched::Item& item) {
     if (done_ || (reading.stop && item.offset >= *reading.stop)) return false;
     show(reading.name, item);
     if (command_.count > 0 && shown_ == command_.count) finish({});

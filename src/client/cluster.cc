@@ -160,7 +160,7 @@ Task<Result<Cluster::Leader>> Cluster::leader(TopicPartition partition, TimePoin
                                                            partition.partition.v, info.partitions.size() - 1));
     if (at->leader.v >= 0 && brokers_.contains(at->leader)) {
       MR_CO_TRY(auto connection, co_await broker(at->leader, deadline));
-      co_return Leader{std::move(connection), info.id, at->leader_epoch};
+      co_return Leader{at->leader, std::move(connection), info.id, at->leader_epoch};
     }
     forget(partition.topic);
     if (env_.now() + options_.retry_pause >= deadline)

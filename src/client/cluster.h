@@ -67,6 +67,7 @@ class Cluster {
   /// Where to produce to and fetch from. Waits out elections until the deadline. Errors: unknown_topic (or partition),
   /// timed_out, those of a connection.
   struct Leader {
+    BrokerId id{-1};
     std::shared_ptr<Connection> connection;
     TopicId topic;
     LeaderEpoch epoch = kNoLeaderEpoch;
