@@ -40,6 +40,7 @@ struct TopicCreate {
 };
 struct TopicList {
   bool internal = false;
+  bool names = false;  ///< nothing else
 };
 struct TopicDescribe {
   std::string name;
@@ -50,6 +51,7 @@ struct TopicDelete {
 };
 struct GroupList {
   std::vector<std::string> states;  ///< Kafka's names; empty: all
+  bool names = false;               ///< nothing else
 };
 struct GroupDescribe {
   std::string group;
@@ -88,15 +90,19 @@ struct Pub {
   std::uint64_t count = 1;  ///< of the argument: so many copies; of lines: at most so many, 0 all
   bool count_given = false;
   bool tombstone = false;  ///< null value
+  bool json = false;       ///< lines are records as `sub -o ndjson` prints them
+  double rate = 0;         ///< records per second; 0: as fast as it goes
 };
 struct Sub {
-  std::string topic;
+  std::vector<std::string> topics;
   std::vector<std::int32_t> partitions;  ///< empty: all
   std::string from = "end";
   std::uint64_t count = 0;  ///< 0: no end
   bool exit_at_end = false;
   std::string format;
+  std::vector<std::string> where;  ///< see RecordFilter
   bool read_committed = false;
+  bool readable = false;  ///< `tail`: a line with place and time, nothing in it that a terminal would act on
 };
 struct LogVerify {
   std::vector<std::string> paths;

@@ -10,6 +10,7 @@ struct CommandTree {
   std::string name;
   std::string help;
   std::vector<std::string> options;
+  std::string names;  ///< of what its arguments name: "topic", "group" or nothing; the broker is asked for them
   std::vector<CommandTree> commands;
 };
 

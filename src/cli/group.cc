@@ -108,6 +108,12 @@ Task<Result<std::vector<Position>>> positions_of(Session& session, std::map<Topi
 
 Task<Result<int>> list(Session& session, GroupList command) {
   MR_CO_TRY(auto groups, co_await client::list_groups(session.cluster, std::move(command.states), session.deadline()));
+  if (command.names) {
+    std::string names;
+    for (const client::ListedGroup& group : groups) names += printable(group.name) + "\n";
+    print(names);
+    co_return kOk;
+  }
   auto known = [](const std::string& text) { return text.empty() ? Value(nullptr) : Value(text); };
   Value::List rows;
   for (const client::ListedGroup& group : groups)

@@ -11,29 +11,6 @@ namespace mr::cli {
 
 namespace {
 
-constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}, {"w", 604'800'000}};
-
-/// "1h30m" in milliseconds.
-std::optional<std::int64_t> parse_duration(std::string_view text) {
-  std::int64_t total = 0;
-  if (text.empty()) return std::nullopt;
-  while (!text.empty()) {
-    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    auto number = natural_number<std::int64_t>(text.substr(0, digits));
-    text.remove_prefix(digits);
-    const std::size_t letters = std::min(text.find_first_of("0123456789"), text.size());
-    const auto* unit =
-        std::ranges::find(kUnits, text.substr(0, letters), &std::pair<std::string_view, std::int64_t>::first);
-    text.remove_prefix(letters);
-    std::int64_t part = 0;
-    if (!number || unit == std::end(kUnits) || __builtin_mul_overflow(*number, unit->second, &part) ||
-        __builtin_add_overflow(total, part, &total))
-      return std::nullopt;
-  }
-  return total;
-}
-
 /// What follows `prefix`, when `text` begins with it.
 std::optional<std::string_view> behind(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/json.h"
 #include "cli/number.h"
 
 namespace mr::cli {
@@ -78,156 +79,47 @@ Result<Offsets> parse_csv(std::string_view text, std::string_view group) {
   return offsets;
 }
 
-/// As much of JSON as such a file needs: walks values, keeps strings and whole numbers.
-class JsonOffsets {
- public:
-  explicit JsonOffsets(std::string_view text) : text_(text) {}
+/// A whole number from 0 on, or nothing.
+std::optional<std::int64_t> natural(const Value* value) {
+  if (value == nullptr || !value->integer() || *value->integer() < 0) return std::nullopt;
+  return *value->integer();
+}
 
-  Result<Offsets> read() {
-    if (peek() == '[') {
-      rows();
-    } else {
-      bool found = false;
-      object([&](const std::string& name) {
-        if (name != "partitions" || found) return skip(0);
-        found = true;
-        rows();
-      });
-      if (!failed() && !found) fail("the object has no \"partitions\"");
-    }
-    if (!failed() && peek() != 0) fail("something follows the end");
-    if (failed()) return *error_;
-    return std::move(offsets_);
-  }
+/// One row. Says what is wrong, if anything.
+std::optional<std::string> add_row(Offsets& offsets, const Value& row) {
+  const Value* topic = row.find("topic");
+  const auto partition = natural(row.find("partition"));
+  const Value* offset = row.find("offset");
+  if (offset == nullptr || offset->null()) offset = row.find("committed");
+  if (topic == nullptr || !topic->text() || !partition || *partition > INT32_MAX)
+    return "it wants \"topic\", \"partition\" and \"offset\"";
+  if (offset == nullptr || offset->null()) return std::nullopt;  // nothing was committed
+  const auto number = natural(offset);
+  if (!number) return "partition and offset want numbers from 0 on";
+  return add(offsets, {*topic->text(), PartitionIndex{static_cast<std::int32_t>(*partition)}}, Offset{*number});
+}
 
- private:
-  static constexpr int kDepthMax = 64;
-
-  bool failed() const { return error_.has_value(); }
-  void fail(std::string_view why) {
-    if (!failed())
-      error_ = wrong_line(1 + static_cast<std::size_t>(std::ranges::count(text_.substr(0, at_), '\n')), why);
-    at_ = text_.size();
+/// What `group lag -o json` prints: an object with "partitions", or that list.
+Result<Offsets> parse_json_offsets(std::string_view text) {
+  MR_TRY(Value whole, parse_json(text));
+  const Value* rows = whole.object() ? whole.find("partitions") : &whole;
+  if (rows == nullptr || rows->list() == nullptr)
+    return Error(Errc::invalid_argument, "the object has no list \"partitions\"");
+  Offsets offsets;
+  std::size_t number = 0;
+  for (const Value& row : *rows->list()) {
+    ++number;
+    if (auto wrong = add_row(offsets, row))
+      return Error(Errc::invalid_argument, fmt::format("entry {}: {}", number, *wrong));
   }
-  /// The next byte that is no blank; 0 at the end.
-  char peek() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").contains(text_[at_])) ++at_;
-    return at_ < text_.size() ? text_[at_] : '\0';
-  }
-  bool take(char c) {
-    if (peek() != c) return false;
-    ++at_;
-    return true;
-  }
-  void expect(char c) {
-    if (!take(c)) fail(fmt::format("no JSON: '{}' is missing", c));
-  }
-
-  void rows() {
-    expect('[');
-    if (take(']')) return;
-    do row();
-    while (take(','));
-    expect(']');
-  }
-
-  void row() {
-    std::optional<std::string> topic;
-    std::optional<std::int64_t> partition, offset, committed;
-    object([&](const std::string& name) {
-      if (name == "topic" && peek() == '"') {
-        topic = string();
-      } else if (name == "partition") {
-        partition = number();
-      } else if (name == "offset") {
-        offset = number();
-      } else if (name == "committed") {
-        committed = number();
-      } else {
-        skip(0);
-      }
-    });
-    if (failed()) return;
-    if (!topic || !partition || *partition > INT32_MAX)
-      return fail("an entry wants \"topic\", \"partition\" and \"offset\"");
-    if (!offset) offset = committed;
-    if (!offset) return;  // null: nothing was committed
-    TopicPartition name{*topic, PartitionIndex{static_cast<std::int32_t>(*partition)}};
-    if (auto wrong = add(offsets_, std::move(name), Offset{*offset})) fail(*wrong);
-  }
-
-  template <class Member>
-  void object(Member member) {
-    expect('{');
-    if (failed() || take('}')) return;
-    do {
-      std::string name = string();
-      expect(':');
-      if (!failed()) member(name);
-    } while (!failed() && take(','));
-    expect('}');
-  }
-
-  /// A number from 0 on; null has no value.
-  std::optional<std::int64_t> number() {
-    (void)peek();
-    const std::size_t end = std::min(text_.find_first_of(" \t\r\n,]}", at_), text_.size());
-    const std::string_view word = text_.substr(at_, end - at_);
-    if (word != "null" && !natural_number<std::int64_t>(word)) {
-      fail("partition and offset want numbers from 0 on");
-      return std::nullopt;
-    }
-    at_ = end;
-    return natural_number<std::int64_t>(word);
-  }
-
-  /// Names of topics need no escapes: what they stand for is not looked at.
-  std::string string() {
-    expect('"');
-    std::string out;
-    while (at_ < text_.size() && text_[at_] != '"') {
-      if (text_[at_] == '\\') out += text_[at_++];
-      if (at_ < text_.size()) out += text_[at_++];
-    }
-    if (at_ >= text_.size()) {
-      fail("no JSON: a text does not end");
-    } else {
-      ++at_;
-    }
-    return out;
-  }
-
-  void skip(int depth) {
-    if (depth > kDepthMax) return fail("too deep");
-    const char c = peek();
-    if (c == '"') {
-      (void)string();
-    } else if (c == '{') {
-      object([&](const std::string&) { skip(depth + 1); });
-    } else if (c == '[') {
-      ++at_;
-      if (take(']')) return;
-      do skip(depth + 1);
-      while (!failed() && take(','));
-      expect(']');
-    } else {
-      const std::size_t end = std::min(text_.find_first_of(" \t\r\n,]}", at_), text_.size());
-      if (end == at_) return fail("no JSON: a value is missing");
-      at_ = end;
-    }
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::optional<Error> error_;
-  Offsets offsets_;
-};
+  return offsets;
+}
 
 }  // namespace
 
 Result<Offsets> parse_offsets_file(std::string_view text, std::string_view group) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && (text[first] == '[' || text[first] == '{')) return JsonOffsets(text).read();
+  if (first != std::string_view::npos && (text[first] == '[' || text[first] == '{')) return parse_json_offsets(text);
   return parse_csv(text, group);
 }
 

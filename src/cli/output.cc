@@ -54,14 +54,13 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
-/// What a terminal must not act on.
+}  // namespace
+
 std::string printable(std::string text) {
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '.';
   return text;
 }
-
-}  // namespace
 
 bool valid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
@@ -113,6 +112,12 @@ std::string base64(ByteView bytes) {
     for (std::size_t j = 0; j < 4; ++j) out += j <= n ? kAlphabet[word >> (18 - 6 * j) & 63] : '=';
   }
   return out;
+}
+
+const Value* Value::find(std::string_view name) const {
+  if (object() == nullptr) return nullptr;
+  auto at = std::ranges::find(*object(), name, &std::pair<std::string, Value>::first);
+  return at == object()->end() ? nullptr : &at->second;
 }
 
 std::string Value::plain() const {

@@ -33,6 +33,11 @@ class Value {
   const List* list() const { return std::get_if<List>(&data_); }
   const Object* object() const { return std::get_if<Object>(&data_); }
   bool scalar() const { return list() == nullptr && object() == nullptr; }
+  bool null() const { return std::holds_alternative<std::monostate>(data_); }
+  const std::string* text() const { return std::get_if<std::string>(&data_); }
+  /// The member of an object, or null.
+  const Value* find(std::string_view name) const;
+  const std::int64_t* integer() const { return std::get_if<std::int64_t>(&data_); }
   /// A scalar as people read it; "-" for null.
   std::string plain() const;
   void json(std::string& out) const;
@@ -45,6 +50,8 @@ class Value {
 
 /// `text` in quotes with everything escaped that JSON wants; bytes that are no UTF-8 become U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
+/// What a terminal must not act on as dots.
+std::string printable(std::string text);
 bool valid_utf8(std::string_view text);
 std::string base64(ByteView bytes);
 

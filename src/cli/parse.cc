@@ -79,7 +79,7 @@ struct Parser {
   GroupDelete group_delete;
   GroupDeleteOffsets group_delete_offsets;
   Pub pub;
-  Sub sub;
+  Sub sub, tail;
   LogVerify verify;
   LogRepair repair;
   LogDump dump;
@@ -166,14 +166,15 @@ struct Parser {
     runs(c, create);
     auto* l = connected(topic->add_subcommand("list", "List topics."));
     l->add_flag("--internal", list.internal, "Internal ones too.");
+    l->add_flag("--names", list.names, "Only the names, one per line.");
     l->footer("Examples:\n  millrace topic list\n  millrace topic list -o json");
     runs(l, list);
     auto* d = connected(topic->add_subcommand("describe", "Partitions, offsets and settings of a topic."));
-    d->add_option("NAME", describe.name, "The topic.")->required();
+    d->add_option("TOPIC", describe.name, "The topic.")->required();
     d->footer("Examples:\n  millrace topic describe orders\n  millrace topic describe orders -o yaml");
     runs(d, describe);
     auto* r = connected(topic->add_subcommand("delete", "Delete a topic and its data."));
-    r->add_option("NAME", remove.name, "The topic.")->required();
+    r->add_option("TOPIC", remove.name, "The topic.")->required();
     r->add_flag("--if-exists", remove.if_exists, "A missing topic is no error.");
     dry(r);
     r->footer("Examples:\n  millrace topic delete orders\n  millrace topic delete orders --dry-run");
@@ -204,6 +205,7 @@ struct Parser {
          "Only groups in this state (Stable, Empty, ...); may be repeated.")
         ->type_name("STATE")
         ->allow_extra_args(false);
+    l->add_flag("--names", group_list.names, "Only the names, one per line.");
     l->footer("Examples:\n  millrace group list\n  millrace group list --state Stable -o json");
     runs(l, group_list);
     auto* d = connected(group->add_subcommand("describe", "State, offsets, lag and owners of a group's partitions."));
@@ -273,6 +275,13 @@ struct Parser {
     p->add_option("-p,--partition", pub.partition, "Straight to this partition.")
         ->check(CLI::Range(0, 1'000'000))
         ->type_name("N");
+    auto* json = p->add_flag(
+        "-J,--json", pub.json,
+        "Lines are JSON objects with value, key, headers, partition, timestamp, as sub -o ndjson prints them.");
+    json->excludes(p->get_option("--key-separator"))->excludes(p->get_option("VALUE"));
+    p->add_option("--rate", pub.rate, "At most so many records per second.")
+        ->check(CLI::Range(0.001, 1e9))
+        ->type_name("N");
     choice(p, "-z,--compression", pub.codec, kCodecs, "none, gzip, snappy, lz4 or zstd.")->type_name("CODEC");
     choice(p, "-a,--acks", pub.acks, kAcks, "all: on disk (default); 1: appended; 0: no answer.")->type_name("ACKS");
     auto* n = p->add_option("-n,--count", pub.count, "Of VALUE: so many copies. Of lines: at most so many.");
@@ -280,7 +289,8 @@ struct Parser {
     dry(p);
     p->footer(
         "Examples:\n  millrace pub hello \"first message\"\n  seq 1000000 | millrace pub numbers -z lz4\n"
-        "  millrace pub orders -K : -f orders.txt\n  millrace pub load \"$(head -c 1024 /dev/zero | tr '\\0' x)\" -n "
+        "  millrace pub orders -K : -f orders.txt\n  millrace sub orders --from start -e -o ndjson | millrace pub copy "
+        "--json\n  millrace pub load \"$(head -c 1024 /dev/zero | tr '\\0' x)\" -n "
         "100000");
     p->callback([this, n] {
       pub.count_given = n->count() > 0;
@@ -289,24 +299,51 @@ struct Parser {
   }
 
   void add_sub() {
-    auto* s = connected(app.add_subcommand("sub", "Print records of a topic and follow it."));
-    s->add_option("TOPIC", sub.topic, "The topic.")->required();
-    s->add_option("-p,--partition", sub.partitions, "Only these partitions; may be repeated.")->type_name("N");
+    auto* s = connected(app.add_subcommand("sub", "Print records of topics and follow them."));
+    s->add_option("TOPIC", sub.topics, "The topic, or several.")->required();
+    s->add_option("-p,--partition", sub.partitions, "Only these partitions; may be repeated.")
+        ->type_name("N")
+        ->allow_extra_args(false);
     s->add_option("-s,--from", sub.from,
-                  "start, end, an OFFSET, -N for the last N, or @TIME (ms since 1970 or ISO 8601).")
+                  "start, end, an OFFSET, -N for the last N, -5m (ago), or @TIME (ms since 1970 or ISO 8601).")
         ->capture_default_str()
         ->type_name("WHERE");
     s->add_option("-n,--count", sub.count, "Stop after this many records.");
-    s->add_flag("-e,--exit", sub.exit_at_end, "Stop at what is the end now, instead of following.");
     s->add_option(
          "--format", sub.format,
          "printf-like: %t topic %p partition %o offset %k key %s value %S size %T time (ms) %h headers %% \\n \\t.")
         ->type_name("TEXT");
-    s->add_flag("--read-committed", sub.read_committed, "Only records of committed transactions.");
+    choose_records(s, sub);
     s->footer(
         "Examples:\n  millrace sub hello --from start\n  millrace sub orders -n 10 -o ndjson\n"
+        "  millrace sub orders --from -1h -e --where 'key=order-7'\n"
         "  millrace sub orders --from @2026-01-01T00:00:00Z -e --format '%o %k: %s\\n'");
     runs(s, sub);
+    tail.readable = true;
+    auto* t = connected(app.add_subcommand("tail", "Follow topics, a readable line per record."));
+    t->add_option("TOPIC", tail.topics, "The topic, or several.")->required();
+    t->add_option_function<std::uint64_t>(
+         "-n,--lines", [this](std::uint64_t n) { tail.from = n == 0 ? "end" : "-" + std::to_string(n); },
+         "Begin with the last N records of each partition.")
+        ->type_name("N")
+        ->default_str("10");
+    tail.from = "-10";
+    choose_records(t, tail);
+    t->footer(
+        "Examples:\n  millrace tail orders payments\n  millrace tail orders -n 0 --where 'value~\"failed\"'\n"
+        "  millrace tail orders -n 100 -e");
+    runs(t, tail);
+  }
+
+  static void choose_records(CLI::App* app, Sub& command) {
+    app->add_flag("-e,--exit", command.exit_at_end, "Stop at what is the end now, instead of following.");
+    app->add_option(
+           "-w,--where", command.where,
+           "Only records whose key, value or header.NAME is (=), is not (!=), contains (~) or does not contain "
+           "(!~) TEXT; may be repeated: all must hold.")
+        ->type_name("FIELD=TEXT")
+        ->allow_extra_args(false);
+    app->add_flag("--read-committed", command.read_committed, "Only records of committed transactions.");
   }
 
   void add_log_commands() {
@@ -366,9 +403,12 @@ struct Parser {
 
   static CommandTree tree(const CLI::App& at) {
     CommandTree node{.name = at.get_name(), .help = at.get_description()};
-    for (const CLI::Option* option : at.get_options())
+    for (const CLI::Option* option : at.get_options()) {
+      if (option->get_name() == "TOPIC") node.names = "topic";
+      if (option->get_name() == "GROUP") node.names = "group";
       for (const std::string& name : option->get_lnames())
         if (!option->get_group().empty()) node.options.push_back("--" + name);
+    }
     for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; }))
       node.commands.push_back(tree(*sub));
     return node;

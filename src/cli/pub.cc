@@ -4,6 +4,7 @@
 
 #include "cli/do.h"
 #include "cli/output.h"
+#include "cli/record_line.h"
 #include "cli/session.h"
 #include "client/partitioner.h"
 #include "client/produce.h"
@@ -18,12 +19,9 @@ constexpr std::size_t kBatchBytes = 512 << 10;
 constexpr std::size_t kBatchRecords = 20'000;
 constexpr std::size_t kReadBytes = 1 << 20;
 constexpr std::size_t kLineBytesMax = 64 << 20;
-
-/// Records as text; views are made when a batch is sent.
-struct Outgoing {
-  std::optional<std::string> key;
-  std::optional<std::string> value;
-};
+/// With --rate, fast streams pause in steps of this, not before each record.
+constexpr Duration kPaceStep = std::chrono::milliseconds(10);
+constexpr double kStepsPerSecond = 100;
 
 /// What went to one partition.
 struct Tally {
@@ -48,6 +46,7 @@ class Publisher {
   Task<Result<void>> publish_lines();
   Result<Outgoing> to_record(std::string_view line) const;
   Task<Result<void>> add(Outgoing record);
+  Task<Result<void>> keep_to_rate();
   Task<Result<void>> flush();
   static Task<void> send(Publisher& self, std::int32_t partition, std::span<const Outgoing> records,
                          Result<void>& outcome);
@@ -65,6 +64,8 @@ class Publisher {
   std::size_t waiting_records_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;
+  TimePoint started_{};  ///< with --rate
+  std::uint64_t paced_ = 0;
   std::map<std::int32_t, Tally> tallies_;
 };
 
@@ -139,12 +140,21 @@ Task<Result<void>> Publisher::publish_copies() {
 }
 
 Result<Outgoing> Publisher::to_record(std::string_view line) const {
+  if (command_.json) {
+    MR_TRY(Outgoing record, parse_record_line(line));
+    if (!record.key) record.key = command_.key;
+    if (record.partition >= partitions_ && command_.partition < 0)
+      return Error(Errc::unknown_partition,
+                   fmt::format("topic '{}' has no partition {}; it has 0 to {} (--partition N sends all to one)",
+                               command_.topic, *record.partition, partitions_ - 1));
+    return record;
+  }
   Outgoing record{.key = command_.key};
   if (!command_.key_separator.empty()) {
     std::size_t split = line.find(command_.key_separator);
     if (split == std::string_view::npos)
-      return Error(Errc::invalid_argument, fmt::format("a line has no '{}' between key and value: {}",
-                                                       command_.key_separator, line.substr(0, 60)));
+      return Error(Errc::invalid_argument,
+                   fmt::format("no '{}' between key and value: {}", command_.key_separator, line.substr(0, 60)));
     record.key = std::string(line.substr(0, split));
     line.remove_prefix(split + command_.key_separator.size());
   }
@@ -183,9 +193,10 @@ Task<Result<void>> Publisher::publish_lines() {
       if (newline == std::string::npos && !(end && from < text.size())) break;
       if (command_.count_given && command_.count > 0 && lines == command_.count) co_return Result<void>{};
       std::size_t to = std::min(newline, text.size());
-      MR_CO_TRY(Outgoing record, to_record(std::string_view(text).substr(from, to - from)));
       ++lines;
-      MR_CO_TRY_VOID(co_await add(std::move(record)));
+      auto record = to_record(std::string_view(text).substr(from, to - from));
+      if (!record.ok()) co_return Error(record.code(), fmt::format("line {}: {}", lines, record.error().detail()));
+      MR_CO_TRY_VOID(co_await add(std::move(*record)));
       from = std::min(to + 1, text.size());
     }
     text.erase(0, from);
@@ -196,12 +207,28 @@ Task<Result<void>> Publisher::publish_lines() {
 }
 
 Task<Result<void>> Publisher::add(Outgoing record) {
-  std::int32_t partition = command_.partition;
+  MR_CO_TRY_VOID(co_await keep_to_rate());
+  std::int32_t partition = command_.partition >= 0 ? command_.partition : record.partition.value_or(-1);
   if (partition < 0) partition = record.key ? client::partition_for_key(as_bytes(*record.key), partitions_).v : sticky_;
   waiting_bytes_ += (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0) + 32;
+  for (const auto& [name, value] : record.headers) waiting_bytes_ += name.size() + (value ? value->size() : 0) + 8;
   ++waiting_records_;
   waiting_[partition].push_back(std::move(record));
   if (waiting_bytes_ >= kBatchBytes || waiting_records_ >= kBatchRecords) co_return co_await flush();
+  co_return Result<void>{};
+}
+
+/// Waits until the next record is due. What is waiting goes out first: at a low rate each record has its own time.
+Task<Result<void>> Publisher::keep_to_rate() {
+  if (command_.rate <= 0) co_return Result<void>{};
+  Env& env = session_.env;
+  if (paced_ == 0) started_ = env.now();
+  const TimePoint due = started_ + std::chrono::duration_cast<Duration>(
+                                       std::chrono::duration<double>(static_cast<double>(paced_) / command_.rate));
+  ++paced_;
+  if (due - env.now() < kPaceStep && paced_ > 1 && command_.rate > kStepsPerSecond) co_return Result<void>{};
+  MR_CO_TRY_VOID(co_await flush());
+  if (due > env.now()) MR_CO_TRY_VOID(co_await sleep_until(due));
   co_return Result<void>{};
 }
 
@@ -224,17 +251,31 @@ Task<Result<void>> Publisher::flush() {
 
 Task<void> Publisher::send(Publisher& self, std::int32_t partition, std::span<const Outgoing> records,
                            Result<void>& outcome) {
-  std::vector<RecordHeader> headers;
-  for (const auto& [name, value] : self.headers_) headers.push_back({name, as_bytes(value)});
+  std::vector<RecordHeader> headers;  // of all records, then of one after the other
+  std::size_t headers_count = self.headers_.size();
+  for (const Outgoing& record : records)
+    headers_count += record.headers.empty() ? 0 : self.headers_.size() + record.headers.size();
+  headers.reserve(headers_count);
+  auto add_common = [&] {
+    for (const auto& [name, value] : self.headers_) headers.push_back({name, as_bytes(value)});
+  };
+  add_common();
+  const std::span<const RecordHeader> common(headers);
   std::vector<NewRecord> batch;
   batch.reserve(records.size());
   const WallMillis now = self.session_.env.clock.wall();
   for (const Outgoing& record : records) {
     NewRecord& out = batch.emplace_back();
-    out.timestamp = now;
+    out.timestamp = record.timestamp.value_or(now);
     if (record.key) out.key = as_bytes(*record.key);
     if (record.value) out.value = as_bytes(*record.value);
-    out.headers = headers;
+    out.headers = common;
+    if (record.headers.empty()) continue;
+    const std::size_t first = headers.size();
+    add_common();
+    for (const auto& [name, value] : record.headers)
+      headers.push_back({name, value ? std::optional(as_bytes(*value)) : std::nullopt});
+    out.headers = std::span(headers).subspan(first);
   }
   auto produced =
       co_await self.producer_.send({self.command_.topic, PartitionIndex{partition}}, batch, self.session_.deadline());

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "cli/output.h"
 
 namespace mr::cli {
@@ -126,6 +128,80 @@ void append_record_json(std::string& out, std::string_view topic, PartitionIndex
     out += ']';
   }
   out += "}\n";
+}
+
+namespace {
+
+/// As ISO 8601 in UTC; what no calendar has (producers may stamp anything) as the number it is.
+void append_time(std::string& out, WallMillis timestamp) {
+  constexpr WallMillis kYear10000 = 253'402'300'800'000;
+  if (timestamp < 0 || timestamp >= kYear10000) {
+    out += std::to_string(timestamp);
+    return;
+  }
+  const std::chrono::sys_time<Millis> when{Millis(timestamp)};
+  const auto day = std::chrono::floor<std::chrono::days>(when);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{when - day};
+  out += fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+}
+
+/// Text as it is, what a terminal would act on or could not show as \n, \t or \x1b.
+void append_shown(std::string& out, std::string_view text) {
+  const bool utf8 = valid_utf8(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const auto byte = static_cast<unsigned char>(c);
+    // The second set of controls, of two bytes in UTF-8.
+    const bool control = byte == 0xc2 && utf8 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (control) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    } else if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8)) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+}
+
+void append_shown(std::string& out, const std::optional<ByteView>& bytes, std::string_view null) {
+  if (!bytes) {
+    out += null;
+  } else {
+    append_shown(out, as_text(*bytes));
+  }
+}
+
+}  // namespace
+
+void append_record_line(std::string& out, std::string_view topic, PartitionIndex partition,
+                        const client::Fetched::Item& item) {
+  append_time(out, item.timestamp);
+  out += fmt::format(" {}-{}@{} ", topic, partition.v, item.offset.v);
+  if (item.record->key) {
+    append_shown(out, *item.record->key, "");
+    out += ": ";
+  }
+  append_shown(out, item.record->value, "(null)");
+  if (item.record->headers_count > 0) {
+    out += " [";
+    HeaderReader headers(*item.record);
+    bool first = true;
+    for (RecordHeader header; headers.next(header); first = false) {
+      if (!first) out += ", ";
+      append_shown(out, header.key);
+      out += '=';
+      append_shown(out, header.value, "(null)");
+    }
+    out += ']';
+  }
+  out += '\n';
 }
 
 }  // namespace mr::cli

@@ -28,4 +28,8 @@ class RecordFormat {
 void append_record_json(std::string& out, std::string_view topic, PartitionIndex partition,
                         const client::Fetched::Item& item);
 
+/// One record as a line for people: when, where, key and value; control characters are escaped.
+void append_record_line(std::string& out, std::string_view topic, PartitionIndex partition,
+                        const client::Fetched::Item& item);
+
 }  // namespace mr::cli

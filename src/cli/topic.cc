@@ -45,13 +45,22 @@ Task<Result<int>> create(Session& session, TopicCreate command) {
 Task<Result<int>> list(Session& session, TopicList command) {
   MR_CO_TRY(client::ClusterInfo info, co_await session.cluster.describe(session.deadline()));
   Value::List rows;
+  std::string names;
   for (const client::TopicInfo& topic : info.topics) {
     if (topic.internal && !command.internal) continue;
+    if (command.names) {
+      names += topic.name + "\n";
+      continue;
+    }
     std::size_t replicas = topic.partitions.empty() ? 0 : topic.partitions.front().replicas.size();
     rows.push_back(Value::Object{{"name", topic.name},
                                  {"partitions", topic.partitions.size()},
                                  {"replicas", replicas},
                                  {"id", topic.id.v.to_string()}});
+  }
+  if (command.names) {
+    print(names);
+    co_return kOk;
   }
   if (rows.empty() && !session.common.quiet && session.common.output == OutputFormat::table)
     say("no topics; create one with: millrace topic create NAME");

@@ -21,7 +21,29 @@ std::optional<int> take(std::string_view& text, char separator) {
   return static_cast<int>(*value);
 }
 
+constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}, {"w", 604'800'000}};
+
 }  // namespace
+
+std::optional<std::int64_t> parse_duration(std::string_view text) {
+  std::int64_t total = 0;
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    auto number = natural_number<std::int64_t>(text.substr(0, digits));
+    text.remove_prefix(digits);
+    const std::size_t letters = std::min(text.find_first_of("0123456789"), text.size());
+    const auto* unit =
+        std::ranges::find(kUnits, text.substr(0, letters), &std::pair<std::string_view, std::int64_t>::first);
+    text.remove_prefix(letters);
+    std::int64_t part = 0;
+    if (!number || unit == std::end(kUnits) || __builtin_mul_overflow(*number, unit->second, &part) ||
+        __builtin_add_overflow(total, part, &total))
+      return std::nullopt;
+  }
+  return total;
+}
 
 std::optional<WallMillis> parse_time(std::string_view text) {
   if (auto millis = whole_number<std::int64_t>(text)) return *millis >= 0 ? millis : std::nullopt;
@@ -62,10 +84,12 @@ Result<Where> parse_where(std::string_view text) {
     if (auto time = parse_time(text.substr(1))) return Where{Where::Kind::time, *time};
   } else if (auto number = whole_number<std::int64_t>(text)) {
     return *number < 0 ? Where{Where::Kind::before_end, -*number} : Where{Where::Kind::offset, *number};
+  } else if (text.starts_with('-')) {
+    if (auto millis = parse_duration(text.substr(1))) return Where{Where::Kind::ago, *millis};
   }
   return Error(Errc::invalid_argument,
-               fmt::format("--from wants start, end, an offset, -N, or @TIME in milliseconds or as "
-                           "2026-01-31T08:30:00Z, not '{}'",
+               fmt::format("--from wants start, end, an offset, -N records, -5m (units ms s m h d w), or @TIME in "
+                           "milliseconds or as 2026-01-31T08:30:00Z, not '{}'",
                            text));
 }
 

@@ -27,6 +27,12 @@ TEST(Where, Offsets) {
   expect("-10", Kind::before_end, 10);
 }
 
+TEST(Where, Ago) {
+  expect("-5m", Kind::ago, 300'000);
+  expect("-1h30m", Kind::ago, 5'400'000);
+  expect("-250ms", Kind::ago, 250);
+}
+
 TEST(Where, Times) {
   expect("@1700000000000", Kind::time, 1'700'000'000'000);
   expect("@1970-01-01", Kind::time, 0);
@@ -36,8 +42,9 @@ TEST(Where, Times) {
 }
 
 TEST(Where, RefusesTheRest) {
-  for (const char* text : {"", "x", "1x", "@", "@-5", "@2000-13-01", "@2000-02-30", "@2000-01-01T25:00",
-                           "@2000-01-01T1", "99999999999999999999", "@2000-01-01T00:00:00.1"})
+  for (const char* text :
+       {"", "x", "1x", "@", "@-5", "@2000-13-01", "@2000-02-30", "@2000-01-01T25:00", "@2000-01-01T1",
+        "99999999999999999999", "-5x", "-m", "-99999999999999w", "@2000-01-01T00:00:00.1"})
     EXPECT_EQ(parse_where(text).code(), Errc::invalid_argument) << text;
 }
 

@@ -5,6 +5,8 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
+import threading
 import time
 
 import rawkafka as rk
@@ -220,14 +222,142 @@ def config_explain(ctx):
     cli(ctx, "config", "explain", "--set", "log.segment.bytes=soon", bootstrap=False, expect=USAGE)
 
 
+@scenario("pub-json")
+def pub_json(ctx):
+    name, copy = ctx.topic(3), ctx.topic(3)
+    lines = [{"value": f"v{i}", "key": f"k{i % 4}", "headers": {"n": str(i)}, "timestamp": 1_700_000_000_000 + i, "partition": i % 3}
+             for i in range(30)]
+    cli(ctx, "pub", name, "--json", "-H", "all=1", stdin="".join(json.dumps(line) + "\n" for line in lines))
+    cli(ctx, "pub", name, "-J", stdin='{"value_base64":"AP/+","key":null}\n{"value":null,"key":"gone"}\n')
+    printed, _ = cli(ctx, "sub", name, "--from", "start", "-e", "-o", "ndjson")
+    got = rows(printed)
+    for line in lines:
+        found = [r for r in got if r.get("value") == line["value"]]
+        assert len(found) == 1 and all(found[0][f] == line[f] for f in ("key", "timestamp", "partition")), (line, found)
+        assert found[0]["headers"] == [{"name": "all", "value": "1"}, {"name": "n", "value": line["headers"]["n"]}], found
+    assert any(r.get("value_base64") == "AP/+" for r in got) and any(r["key"] == "gone" and r.get("value", "") is None for r in got)
+    cli(ctx, "pub", copy, "--json", stdin=printed)
+    again = rows(cli(ctx, "sub", copy, "--from", "start", "-e", "-o", "ndjson")[0])
+
+    def same(records):
+        return sorted(json.dumps({k: v for k, v in r.items() if k not in ("topic", "offset")}) for r in records)
+    assert same(again) == same(got), "a topic copied through a pipe"
+    for line, why in (('{"value":"v","partition":3}', "partition 3"), ('{"valeu":"v"}', "valeu"), ("plain", "no JSON")):
+        _, err = cli(ctx, "pub", name, "--json", stdin='{"value":"fine"}\n' + line, expect=FAILED if "partition" in why else USAGE)
+        assert "line 2" in err and why in err, err
+    cli(ctx, "pub", ctx.topic(1), "--json", "-p", "0", stdin=printed)
+    cli(ctx, "pub", name, "v", "--json", expect=USAGE)
+
+
+@scenario("pub-rate")
+def pub_rate(ctx):
+    started = time.monotonic()
+    cli(ctx, "pub", ctx.topic(1), "v", "-n", "20", "--rate", "20")
+    assert 0.9 < time.monotonic() - started, "twenty records at 20/s last a second, less the first one's share"
+    name, started = ctx.topic(1), time.monotonic()
+    cli(ctx, "pub", name, "--rate", "5000", stdin="x\n" * 5000)
+    assert 0.9 < time.monotonic() - started
+    with ctx.broker.connect() as c:
+        assert c.list_offset(name, -1)["Offset"] == 5000
+    cli(ctx, "pub", name, "v", "--rate", "0", expect=USAGE)
+
+
+@scenario("sub-where-and-topics")
+def sub_where(ctx):
+    one, two = ctx.topic(2), ctx.topic(1)
+    for i in range(6):
+        cli(ctx, "pub", one if i % 2 else two, f"order {i}", "-k", f"k{i}", "-H", f"even={i % 2 == 0}")
+
+    def values(*args):
+        return sorted(cli(ctx, "sub", one, two, "--from", "start", "-e", *args)[0].splitlines())
+    assert values() == [f"order {i}" for i in range(6)]
+    assert values("--where", "key=k3") == ["order 3"]
+    assert values("-w", "header.even=True", "-w", "value~order", "-w", "key!=k0") == ["order 2", "order 4"]
+    assert values("-w", "value!~order") == []
+    assert len(values("-n", "2", "-w", "header.even=False")) == 2, "only what is shown counts"
+    assert cli(ctx, "sub", one, "--from", "-1h", "-e")[0].count("order") == 3
+    cli(ctx, "sub", one, "-w", "colour=red", expect=USAGE)
+    cli(ctx, "sub", one, two, "-p", "0", expect=USAGE)
+
+
+@scenario("tail")
+def tail(ctx):
+    name = ctx.topic(1)
+    cli(ctx, "pub", name, stdin="".join(f"line {i}\n" for i in range(15)))
+    cli(ctx, "pub", name, "a\x1b[31mred\x07", "-k", "k\tey", "-H", "h=1")
+    shown = cli(ctx, "tail", name, "-e")[0].splitlines()
+    assert len(shown) == 10 and shown[0].endswith(f"Z {name}-0@6 line 6"), shown
+    assert shown[-1].endswith(f"{name}-0@15 k\\tey: a\\x1b[31mred\\x07 [h=1]"), shown
+    assert len(cli(ctx, "tail", name, "-n", "3", "-e")[0].splitlines()) == 3
+    assert cli(ctx, "tail", name, "-n", "0", "-e")[0] == ""
+    assert json.loads(cli(ctx, "tail", name, "-n", "1", "-e", "-o", "json")[0])["offset"] == 15
+    cli(ctx, "tail", ctx.name("none"), expect=FAILED)
+
+
+@scenario("many-partitions-are-followed-at-once")
+def follow_many(ctx):
+    """A quiet partition's long poll keeps no other partition waiting."""
+    name = ctx.topic(40)
+    child = subprocess.Popen([ctx.options.binary, "sub", name, "-n", "3", "--format", "%p\\n", "-b", ctx.broker.address],
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        seen = []
+        reader = threading.Thread(target=lambda: seen.extend(int(line) for line in child.stdout), daemon=True)
+        reader.start()
+        # It begins at the end, whenever that was: until the first one is seen, more are sent.
+        wait_until(lambda: cli(ctx, "pub", name, "x", "-p", "39") and seen, 10, "a first record")
+        wait_until(lambda: len(seen) == 3 or cli(ctx, "pub", name, "x", "-p", "20") is None, 5, "three records, and soon")
+        assert child.wait(10) == 0
+    finally:
+        child.kill()
+        child.wait()
+
+
 @scenario("completion")
 def completion(ctx):
     for shell in ("bash", "zsh", "fish"):
         out, _ = cli(ctx, "completion", shell, bootstrap=False)
         assert "topic" in out and "serve" in out, shell
-    script, _ = cli(ctx, "completion", "bash", bootstrap=False)
-    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    topic, group = ctx.topic(1), ctx.name("group")
+    with ctx.broker.connect() as c:
+        wait_until(lambda: c.call("FindCoordinator", 1, {"Key": group, "KeyType": 0})["ErrorCode"] == 0, 20, "coordinator")
+        wait_until(lambda: c.call("OffsetCommit", 5, {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "Topics": [
+            {"Name": topic, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0}]}]})["Topics"][0]["Partitions"][0]["ErrorCode"] == 0,
+            20, "a group")
+    asked = [(["topic", "describe", ""], topic), (["topic", "describe", topic[:-1]], topic), (["sub", ""], topic),
+             (["group", "describe", ""], group), (["group", "lag", group, "-t", ""], topic), (["topic", "desc"], "describe"),
+             (["pub", "--comp"], "--compression")]
+    with tempfile.TemporaryDirectory() as home:
+        os.symlink(os.path.abspath(ctx.options.binary), os.path.join(home, "millrace"))
+        env = {"PATH": home + ":" + os.environ["PATH"], "HOME": home, "TERM": "dumb"}
+        for shell in ("bash", "zsh", "fish"):
+            script, _ = cli(ctx, "completion", shell, bootstrap=False)
+            for words, wanted in asked:
+                offered = ask_shell(shell, script, ["millrace", *words], {**env, "MILLRACE_BOOTSTRAP_SERVER": ctx.broker.address})
+                assert wanted in offered, (shell, words, offered)
+            # The server that the line names, and silence when it cannot be asked.
+            far = ["millrace", "sub", "-b", ctx.broker.address, ""]
+            assert topic in ask_shell(shell, script, far, {**env, "MILLRACE_BOOTSTRAP_SERVER": "127.0.0.1:1"}), shell
+            assert topic not in ask_shell(shell, script, ["millrace", "sub", ""], {**env, "MILLRACE_BOOTSTRAP_SERVER": "127.0.0.1:1"})
+
+
+def ask_shell(shell, script, words, env):
+    """What the shell's completion offers for the last word."""
+    if shell == "bash":
+        quoted = " ".join(f"'{w}'" for w in words)
+        ask = f"{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMP_LINE='{' '.join(words)}'\n" \
+              "_millrace; printf '%s\\n' \"${COMPREPLY[@]}\""
+        command = ["bash", "-c", ask]
+    elif shell == "zsh":
+        quoted = " ".join(f"'{w}'" for w in words)
+        ask = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#${words[CURRENT]}*} }\n" \
+              f"{script}\nwords=({quoted}); CURRENT={len(words)}; _millrace"
+        command = ["zsh", "-f", "-c", ask]
+    else:
+        command = ["fish", "--no-config", "-c", f"{script}\ncomplete -C '{' '.join(words)}'"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=env)
+    assert done.returncode in (0, 1) and not done.stderr.strip(), (shell, words, done.stderr)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
 @scenario("log-verify-and-dump")
