@@ -33,6 +33,7 @@ def main():
     parser.add_argument("--json", help="results file")
     parser.add_argument("--keep", action="store_true", help="keep directories of failed suites")
     parser.add_argument("--rounds", type=int, help="of the scenarios that crash again and again")
+    parser.add_argument("--seconds", type=int, help="churn goes on for so long")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance there")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--list", action="store_true")
