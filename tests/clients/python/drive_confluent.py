@@ -86,6 +86,7 @@ class Member(line.Thread):
     def leave(self):
         self.closed = True
         self.consumer.close()
+        del self.consumer  # each holds one of the process's 1024 thread keys, and its callbacks hold this member
         line.event("left", self.member)
 
 
