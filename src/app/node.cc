@@ -142,6 +142,8 @@ Task<Result<void>> Node::start_kafka() {
   const std::uint64_t in_flight = config.queued_max_request_bytes > 0
                                       ? static_cast<std::uint64_t>(config.queued_max_request_bytes)
                                       : memory_budget(config) / 4;
+  // Connections leave a quarter of the file limit to the logs: refused at the door is better than half served.
+  const std::uint64_t descriptors = raise_descriptor_limit() / 4 * 3;
   for (const config::ListenerAddress& listener : listeners) {
     server::kafka::KafkaServerOptions options;
     options.listener_name = listener.name;
@@ -149,7 +151,8 @@ Task<Result<void>> Node::start_kafka() {
     for (const config::ListenerAddress& one : advertised)
       if (one.name == listener.name) options.advertised = Address{one.host, one.port};
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
-    options.connections_max = static_cast<std::uint32_t>(config.max_connections);
+    options.connections_max = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(static_cast<std::uint64_t>(config.max_connections), descriptors / listeners.size()));
     options.idle_max = config.connections_max_idle_ms < 0 ? kLongestWait : bounded_wait(config.connections_max_idle_ms);
     // One whole request must fit, whatever the budget.
     options.receive_bytes_max =

@@ -43,7 +43,7 @@ namespace mr::config {
   NUMBER(socket_request_max_bytes, "socket.request.max.bytes", int32, 104857600, 1, kInt32Max, restart, "",            \
     "Largest request; a longer one closes its connection.")                                                            \
   NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \
-    "Client connections at a time, of each listener; more are refused.")                                               \
+    "Client connections at a time, of each listener; more are refused. At most 3/4 of the file limit for all.")                                               \
   NUMBER(connections_max_idle_ms, "connections.max.idle.ms", int64, 600000, -1, kInt64Max, restart, "",                \
     "Close a connection after this long without a request; -1 never.")                                                 \
   NUMBER(queued_max_request_bytes, "queued.max.request.bytes", int64, -1, -1, kInt64Max, restart, "",                  \

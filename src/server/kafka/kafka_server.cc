@@ -55,15 +55,17 @@ Task<void> KafkaServer::stop() {
 Task<void> KafkaServer::accept_loop(ShardId shard) {
   PerShard& mine = *per_shard_[shard.v];
   Env& env = shards_.env(shard);
+  std::uint64_t failed = 0;  // in a row
   for (;;) {
     auto stream = co_await mine.listener->accept();
     if (!stream.ok()) {
       if (mine.scope.stopping() || stream.code() == Errc::cancelled || stream.code() == Errc::connection_closed)
         co_return;
-      log_warn("server", "accept failed", {{"error", stream.error().message()}});
+      if (failed++ == 0) log_warn("server", "no connections are accepted", {{"error", stream.error().message()}});
       if (!(co_await sleep_until(env.now() + Millis(100))).ok()) co_return;
       continue;
     }
+    if (failed > 0) log_info("server", "connections are accepted again", {{"tries", std::exchange(failed, 0)}});
     if (open_.fetch_add(1, std::memory_order_relaxed) >= options_.connections_max) {
       open_.fetch_sub(1, std::memory_order_relaxed);
       mine.counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
