@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <mutex>
+
+#include "base/text.h"
 
 namespace mr {
 
@@ -15,27 +18,41 @@ namespace {
 std::mutex g_mutex;
 std::shared_ptr<LogSink> g_sink;
 
+/// What a terminal or a reader of lines would act on, and bytes that are no text, as \xNN: peers choose ids and names.
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte == '"' || byte == '\\') {
+      out += '\\';
+      out += text[at];
+    } else if (byte == '\n') {
+      out += "\\n";
+    } else if (length == 0 || byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += text.substr(at, length);
+    }
+    at += length == 0 ? 1 : length;
+  }
+  out += '"';
+}
+
+bool plain(std::string_view text) {
+  auto harmless = [](char c) { return c > ' ' && c != '=' && c != '"' && c != 0x7f; };
+  return !text.empty() && std::ranges::all_of(text, harmless);
+}
+
 void append_value(std::string& out, const LogField& field) {
   std::visit(
       [&](const auto& v) {
-        using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, std::string_view>) {
-          if (!v.empty() && v.find_first_of(" =\"\n\t") == std::string_view::npos) {
-            out += v;
-            return;
-          }
-          out += '"';
-          for (char c : v) {
-            if (c == '"' || c == '\\') out += '\\';
-            if (c == '\n') {
-              out += "\\n";
-            } else {
-              out += c;
-            }
-          }
-          out += '"';
-        } else {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(v)>, std::string_view>) {
           out += fmt::format("{}", v);
+        } else if (plain(v)) {
+          out += v;
+        } else {
+          append_quoted(out, v);
         }
       },
       field.value);

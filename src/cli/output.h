@@ -48,11 +48,8 @@ class Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Object> data_;
 };
 
-/// `text` in quotes with everything escaped that JSON wants; bytes that are no UTF-8 become U+FFFD.
-void append_json_string(std::string& out, std::string_view text);
 /// What a terminal must not act on as dots.
 std::string printable(std::string text);
-bool valid_utf8(std::string_view text);
 std::string base64(ByteView bytes);
 
 /// Rows of the same shape, as the format has them: a table with a header, a JSON array, a YAML list, or one JSON object

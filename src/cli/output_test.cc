@@ -1,5 +1,5 @@
-// Aim: every format can be read back by what it is for: JSON escapes, YAML and tables keep their shape, bytes that are
-// no text do no harm to a terminal or a parser. Method: values and the text they must become.
+// Aim: every format can be read back by what it is for: YAML and tables keep their shape, bytes that are no text do no
+// harm to a terminal or a parser. Method: values and the text they must become.
 #include "cli/output.h"
 
 #include <gtest/gtest.h>
@@ -8,25 +8,6 @@
 
 namespace mr::cli {
 namespace {
-
-std::string json(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
-TEST(Output, JsonStringsAreEscaped) {
-  EXPECT_EQ(json("plain"), "\"plain\"");
-  EXPECT_EQ(json("a\"b\\c\n\t\r\x01"), "\"a\\\"b\\\\c\\n\\t\\r\\u0001\"");
-  EXPECT_EQ(json("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"), "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\"");
-  EXPECT_EQ(json("\xff"), "\"\xef\xbf\xbd\"");
-}
-
-TEST(Output, Utf8IsCheckedAsTheStandardWants) {
-  EXPECT_TRUE(valid_utf8("\xe2\x82\xac"));
-  for (const char* bad : {"\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\x80"})
-    EXPECT_FALSE(valid_utf8(bad));
-}
 
 TEST(Output, Base64) {
   EXPECT_EQ(base64(as_bytes("")), "");

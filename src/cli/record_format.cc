@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "base/text.h"
 #include "cli/output.h"
 
 namespace mr::cli {

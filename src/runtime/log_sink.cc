@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "runtime/real_host.h"
 #include "runtime/real_pool.h"
 
@@ -28,21 +29,6 @@ void append_time(std::string& out) {
   ::gmtime_r(&seconds, &parts);
   fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now % 1000);
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
 }
 
 std::string json_line(LogLevel level, std::string_view room, std::string_view message, LogFields fields) {

@@ -51,7 +51,7 @@ TEST(LogSink, Json) {
   EXPECT_TRUE(out.starts_with("{\"time\":\"20")) << out;
   EXPECT_TRUE(
       out.ends_with("\"level\":\"error\",\"room\":\"runtime\",\"message\":\"quoted \\\"x\\\"\","
-                    "\"line\":\"a\\u000ab\",\"n\":-1,\"on\":true,\"r\":0.5}\n"))
+                    "\"line\":\"a\\nb\",\"n\":-1,\"on\":true,\"r\":0.5}\n"))
       << out;
 }
 

@@ -199,7 +199,7 @@ def metrics(ctx):
         return out
     with Fresh(ctx) as b:
         before = read(b)
-        assert len(before) > 10 and all(n.startswith(("millrace_", "process_")) for n in before), sorted(before)[:20]
+        assert len(before) > 10 and all(n.startswith(("millrace_", "process_", "queue_")) for n in before), sorted(before)[:20]
         with b.connect() as c:
             c.create_topic("counted")
             for _ in range(25):
@@ -207,6 +207,46 @@ def metrics(ctx):
             c.fetch("counted", 0)
         after = read(b)
         assert any(after[n] - before.get(n, 0) >= 25 for n in after), "something counted 25 produce requests"
+
+
+@scenario("log-lines")
+def log_lines(ctx):
+    """JSON lines when asked for, text else; one for each event of a life, none for requests, and no line that a client could forge."""
+    def live(*args):
+        b = Millrace(ctx.options.binary, args=args)
+        try:
+            b.start()
+            with b.connect() as c:
+                c.create_topic("t")
+                c.produce("t", rk.batch([b"x"]))
+                before = open(b.log).read()
+                for _ in range(100):
+                    c.produce("t", rk.batch([b"x"]))
+                    c.fetch("t", 0)
+                    c.metadata(["no-such-topic\n\x1b[2J"])
+                    http(b, "/health")
+                with b.connect() as other:
+                    other.send_bytes(b"GET / HTTP/1.1\r\n\r\n")
+                    assert other.is_closed_within(10)
+                assert open(b.log).read() == before, "requests leave no lines"
+            b.stop()
+            return open(b.log).read().splitlines()
+        finally:
+            b.close()
+
+    lines = [json.loads(line) for line in live("--log-format", "json")]
+    for line in lines:
+        assert list(line)[:4] == ["time", "level", "room", "message"], line
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) and line["level"] in ("info", "warn", "error"), line
+    said = [line["message"] for line in lines]
+    for event in ("ready", "topic created", "stopping", "stopped"):
+        assert said.count(event) == 1, (event, said)
+    ready = lines[said.index("ready")]
+    assert ready["shards"] >= 1 and ready["version"] and ready["kafka"].startswith("127.0.0.1:"), ready
+    text = live()
+    for line in text:
+        assert re.fullmatch(r"\S+Z (info |warn |error) [a-z]+: [ -~]+", line), line
+    assert sum(" broker: topic created topic=t " in line for line in text) == 1, text
 
 
 @scenario("http-garbage")

@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "base/text.h"
+
 namespace mr::http {
 
 namespace {
@@ -32,18 +34,8 @@ std::string_view HttpRequest::path_value(std::string_view name) const {
 }
 
 std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
+  std::string out;
+  append_json_string(out, text);
   return out;
 }
 
