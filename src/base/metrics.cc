@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace mr {
 
@@ -27,6 +28,7 @@ struct MetricFamily {
   MetricKind kind;
   std::string help;
   std::vector<double> bounds;
+  double per_unit;
   std::map<std::string, MetricSeries> series;
 
   std::size_t slots() const { return kind == MetricKind::histogram ? bounds.size() + 2 : 1; }
@@ -54,8 +56,8 @@ struct MetricsCore {
 
   std::pair<MetricCell*, std::atomic<std::uint64_t>*> make(MetricKind kind, std::string_view name,
                                                            std::string_view help, std::span<const double> bounds,
-                                                           MetricLabels labels);
-  void drop(MetricCell* cell);
+                                                           MetricLabels labels, double per_unit = 1);
+  void drop(MetricCell* cell, bool keep_counts);
 };
 
 }  // namespace detail
@@ -75,16 +77,22 @@ bool valid_name(std::string_view name, bool label) {
   return std::ranges::all_of(name, [&](char c) { return first(c) || (c >= '0' && c <= '9'); });
 }
 
+/// Prometheus takes nothing of a page with a byte that is no UTF-8, and peers choose names of groups: U+FFFD instead.
 void append_escaped(std::string& out, std::string_view text, bool quotes) {
-  for (char c : text) {
-    if (c == '\\' || (quotes && c == '"')) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    const char c = text[at];
+    if (length == 0) {
+      out += "\xef\xbf\xbd";
+    } else if (c == '\\' || (quotes && c == '"')) {
       out += '\\';
       out += c;
     } else if (c == '\n') {
       out += "\\n";
     } else {
-      out += c;
+      out += text.substr(at, length);
     }
+    at += length == 0 ? 1 : length;
   }
 }
 
@@ -122,7 +130,11 @@ void append_series(std::string& out, const std::string& name, const MetricFamily
   auto back = std::back_inserter(out);
   if (family.kind != MetricKind::histogram) {
     std::string braced = labels.empty() ? "" : "{" + labels + "}";
-    if (family.kind == MetricKind::gauge) {
+    if (family.per_unit != 1) {
+      auto value = family.kind == MetricKind::gauge ? static_cast<double>(static_cast<std::int64_t>(values[0]))
+                                                    : static_cast<double>(values[0]);
+      fmt::format_to(back, "{}{} {}\n", name, braced, value / family.per_unit);
+    } else if (family.kind == MetricKind::gauge) {
       fmt::format_to(back, "{}{} {}\n", name, braced, static_cast<std::int64_t>(values[0]));
     } else {
       fmt::format_to(back, "{}{} {}\n", name, braced, values[0]);
@@ -159,7 +171,7 @@ std::string_view kind_name(MetricKind kind) {
 std::pair<MetricCell*, std::atomic<std::uint64_t>*> detail::MetricsCore::make(MetricKind kind, std::string_view name,
                                                                               std::string_view help,
                                                                               std::span<const double> bounds,
-                                                                              MetricLabels labels) {
+                                                                              MetricLabels labels, double per_unit) {
   MR_CHECK(valid_name(name, false));
   MR_CHECK((kind == MetricKind::counter) == name.ends_with("_total"));
   MR_CHECK(std::ranges::is_sorted(bounds));
@@ -170,12 +182,15 @@ std::pair<MetricCell*, std::atomic<std::uint64_t>*> detail::MetricsCore::make(Me
   std::lock_guard lock(mutex);
   auto found = families.find(name);
   if (found == families.end()) {
-    MetricFamily family{
-        .kind = kind, .help = std::string(help), .bounds = {bounds.begin(), bounds.end()}, .series = {}};
+    MetricFamily family{.kind = kind,
+                        .help = std::string(help),
+                        .bounds = {bounds.begin(), bounds.end()},
+                        .per_unit = per_unit,
+                        .series = {}};
     found = families.emplace(std::string(name), std::move(family)).first;
   }
   MetricFamily& family = found->second;
-  MR_CHECK(family.kind == kind && std::ranges::equal(family.bounds, bounds));
+  MR_CHECK(family.kind == kind && std::ranges::equal(family.bounds, bounds) && family.per_unit == per_unit);
   std::string key = render_labels(labels, false);
   if (!family.series.contains(key) && family.series.size() >= MetricsRegistry::kSeriesMax) {
     ++overflowed;
@@ -192,11 +207,11 @@ std::pair<MetricCell*, std::atomic<std::uint64_t>*> detail::MetricsCore::make(Me
   return {cell, &cell->slot(0)};
 }
 
-void detail::MetricsCore::drop(MetricCell* cell) {
+void detail::MetricsCore::drop(MetricCell* cell, bool keep_counts) {
   std::lock_guard lock(mutex);
   MetricSeries& series = *cell->series;
   std::erase(series.cells, cell);
-  if (cell->family->kind == MetricKind::gauge) {
+  if (cell->family->kind == MetricKind::gauge || (!keep_counts && series.cells.empty())) {
     // A gauge of something that is gone leaves the page with it.
     if (series.cells.empty()) cell->family->series.erase(std::string(series.labels));
   } else {
@@ -211,19 +226,21 @@ MetricHandle::MetricHandle(std::shared_ptr<detail::MetricsCore> core, detail::Me
                            std::atomic<std::uint64_t>* slots)
     : core_(std::move(core)), cell_(cell), slots_(slots) {}
 
-MetricHandle::~MetricHandle() { release(); }
+MetricHandle::~MetricHandle() { release(true); }
+
+void MetricHandle::forget() { release(false); }
 
 MetricHandle& MetricHandle::operator=(MetricHandle&& other) noexcept {
   if (this == &other) return *this;
-  release();
+  release(true);
   core_ = std::move(other.core_);
   cell_ = std::exchange(other.cell_, nullptr);
   slots_ = std::exchange(other.slots_, nullptr);
   return *this;
 }
 
-void MetricHandle::release() {
-  if (core_) core_->drop(std::exchange(cell_, nullptr));
+void MetricHandle::release(bool keep_counts) {
+  if (core_) core_->drop(std::exchange(cell_, nullptr), keep_counts);
   core_ = nullptr;
   slots_ = nullptr;
 }
@@ -238,6 +255,15 @@ void Histogram::observe(double value) {
   sum.store(std::bit_cast<std::uint64_t>(now), std::memory_order_relaxed);
 }
 
+void Histogram::add(std::span<const std::uint64_t> by_bucket, double sum) {
+  if (slots_ == nullptr) return;
+  MR_CHECK(by_bucket.size() == cell_->family->bounds.size() + 1);
+  for (std::size_t i = 0; i < by_bucket.size(); ++i) bump(slots_[i], by_bucket[i]);
+  std::atomic<std::uint64_t>& total = slots_[by_bucket.size()];
+  double now = std::bit_cast<double>(total.load(std::memory_order_relaxed)) + sum;
+  total.store(std::bit_cast<std::uint64_t>(now), std::memory_order_relaxed);
+}
+
 MetricsRegistry::MetricsRegistry() : core_(std::make_shared<detail::MetricsCore>()) {}
 MetricsRegistry::~MetricsRegistry() {
   // They may hold handles, which hold the core.
@@ -246,18 +272,12 @@ MetricsRegistry::~MetricsRegistry() {
   before.swap(core_->before);
 }
 
-const std::vector<double>& MetricsRegistry::latency_bounds() {
-  static const std::vector<double> bounds{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                          0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
-  return bounds;
-}
-
-Counter MetricsRegistry::counter(std::string_view name, std::string_view help, MetricLabels labels) {
-  auto [cell, slots] = core_->make(MetricKind::counter, name, help, {}, labels);
+Counter MetricsRegistry::counter(std::string_view name, std::string_view help, MetricLabels labels, double per_unit) {
+  auto [cell, slots] = core_->make(MetricKind::counter, name, help, {}, labels, per_unit);
   return {core_, cell, slots};
 }
-Gauge MetricsRegistry::gauge(std::string_view name, std::string_view help, MetricLabels labels) {
-  auto [cell, slots] = core_->make(MetricKind::gauge, name, help, {}, labels);
+Gauge MetricsRegistry::gauge(std::string_view name, std::string_view help, MetricLabels labels, double per_unit) {
+  auto [cell, slots] = core_->make(MetricKind::gauge, name, help, {}, labels, per_unit);
   return {core_, cell, slots};
 }
 Histogram MetricsRegistry::histogram(std::string_view name, std::string_view help, std::span<const double> bounds,

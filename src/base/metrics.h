@@ -31,11 +31,14 @@ class MetricHandle {
   MetricHandle(MetricHandle&& other) noexcept { *this = std::move(other); }
   MetricHandle& operator=(MetricHandle&& other) noexcept;
   ~MetricHandle();
+  /// Drops the handle, and when it was the series' last one the series leaves the page with all that it counted: what
+  /// its labels name is gone.
+  void forget();
 
  protected:
   friend class MetricsRegistry;
   MetricHandle(std::shared_ptr<detail::MetricsCore> core, detail::MetricCell* cell, std::atomic<std::uint64_t>* slots);
-  void release();
+  void release(bool keep_counts);
   /// One writer: a load and a store, no locked instruction.
   static void bump(std::atomic<std::uint64_t>& slot, std::uint64_t by) {
     slot.store(slot.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
@@ -71,6 +74,8 @@ class Histogram : public MetricHandle {
  public:
   using MetricHandle::MetricHandle;
   void observe(double value);
+  /// What somebody else has counted: `by_bucket` as the bounds say, one more at the end for what is above them all.
+  void add(std::span<const std::uint64_t> by_bucket, double sum);
 };
 
 /// All metrics of one broker, in Prometheus' text form. Each call of counter(), gauge(), histogram() gives a handle of
@@ -82,8 +87,6 @@ class MetricsRegistry {
   /// A family (one name) holds at most this many label sets; what comes later shares one series whose label values are
   /// "overflow", so that hostile names cannot grow memory. millrace_metrics_overflow_total counts those.
   static constexpr std::size_t kSeriesMax = 2000;
-  /// 50 us to 10 s, for latencies in seconds.
-  static const std::vector<double>& latency_bounds();
 
   MetricsRegistry();
   ~MetricsRegistry();
@@ -91,9 +94,10 @@ class MetricsRegistry {
   MetricsRegistry& operator=(const MetricsRegistry&) = delete;
 
   /// `name` as Prometheus has them ("millrace_fetch_bytes_total"), counters ending in _total; a bad or differently used
-  /// name is a bug and aborts. Label values are free text.
-  Counter counter(std::string_view name, std::string_view help, MetricLabels labels = {});
-  Gauge gauge(std::string_view name, std::string_view help, MetricLabels labels = {});
+  /// name is a bug and aborts. Label values are free text. The page shows counts divided by `per_unit`: 1e9 for what is
+  /// counted in nanoseconds and called "_seconds".
+  Counter counter(std::string_view name, std::string_view help, MetricLabels labels = {}, double per_unit = 1);
+  Gauge gauge(std::string_view name, std::string_view help, MetricLabels labels = {}, double per_unit = 1);
   Histogram histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
                       MetricLabels labels = {});
 

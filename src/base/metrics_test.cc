@@ -30,6 +30,12 @@ TEST(Metrics, PageInPrometheusForm) {
   EXPECT_TRUE(has_line(page, "millrace_level{a=\"1\",b=\"\"} -2")) << page;
 }
 
+TEST(Metrics, LabelsAreTextWhateverPeersCallThemselves) {
+  MetricsRegistry registry;
+  Counter c = registry.counter("x_total", "x", {{"group", "gr\xc3\xbc \xff\xfe"}});
+  EXPECT_TRUE(has_line(registry.text(), "x_total{group=\"gr\xc3\xbc \xef\xbf\xbd\xef\xbf\xbd\"} 0")) << registry.text();
+}
+
 TEST(Metrics, HandlesOfOneSeriesAreSummedAndKeepWhatTheyCounted) {
   MetricsRegistry registry;
   Counter one = registry.counter("x_total", "x", {{"l", "v"}});
@@ -65,6 +71,48 @@ TEST(Metrics, Histogram) {
                       "h_seconds_bucket{le=\"+Inf\"} 4\nh_seconds_sum 102.75\nh_seconds_count 4\n"),
             std::string::npos)
       << page;
+}
+
+TEST(Metrics, WhatOthersCountedComesInWholeBuckets) {
+  MetricsRegistry registry;
+  std::vector<double> bounds{0.5, 1};
+  Histogram h = registry.histogram("h_seconds", "h", bounds);
+  h.observe(0.25);
+  h.add(std::vector<std::uint64_t>{1, 2, 3}, 12.5);
+  std::string page = registry.text();
+  EXPECT_NE(page.find("h_seconds_bucket{le=\"0.5\"} 2\nh_seconds_bucket{le=\"1\"} 4\nh_seconds_bucket{le=\"+Inf\"} 7\n"
+                      "h_seconds_sum 12.75\nh_seconds_count 7\n"),
+            std::string::npos)
+      << page;
+}
+
+TEST(Metrics, TheFirstHandleToBeForgottenLeavesTheSeriesToTheOthers) {
+  MetricsRegistry registry;
+  std::vector<double> bounds{1};
+  Counter one = registry.counter("x_total", "x", {{"topic", "t"}});
+  Counter two = registry.counter("x_total", "x", {{"topic", "t"}});
+  Histogram h = registry.histogram("h_seconds", "h", bounds, {{"topic", "t"}});
+  one.add(1);
+  two.add(2);
+  h.observe(3);
+  one.forget();
+  EXPECT_TRUE(has_line(registry.text(), "x_total{topic=\"t\"} 3")) << registry.text();
+  two.forget();
+  h.forget();
+  one.add(5);  // forgotten: counts nothing
+  EXPECT_EQ(registry.text().find("topic=\"t\""), std::string::npos) << registry.text();
+  Counter anew = registry.counter("x_total", "x", {{"topic", "t"}});
+  EXPECT_TRUE(has_line(registry.text(), "x_total{topic=\"t\"} 0")) << "a topic made anew begins at 0";
+}
+
+TEST(Metrics, SmallUnitsAreShownInBaseUnits) {
+  MetricsRegistry registry;
+  Counter busy = registry.counter("busy_seconds_total", "x", {}, 1e9);
+  Gauge share = registry.gauge("share_ratio", "x", {}, 100);
+  busy.add(1'500'000'000);
+  share.set(-25);
+  EXPECT_TRUE(has_line(registry.text(), "busy_seconds_total 1.5")) << registry.text();
+  EXPECT_TRUE(has_line(registry.text(), "share_ratio -0.25")) << registry.text();
 }
 
 TEST(Metrics, HandlesMayOutliveTheRegistry) {
