@@ -1,20 +1,36 @@
 #include "app/broker_metrics.h"
 
 #include <map>
+#include <optional>
 
 #include "app/shard_metrics.h"
+#include "app/topic_metrics.h"
 #include "base/version.h"
 #include "runtime/machine.h"
 #include "wire/api_info.h"
+#include "wire/kafka_error.h"
 
 namespace mr::app {
 
 struct BrokerMetrics::Process {
+  struct Api {
+    std::string_view name;
+    Followed requests;
+    std::optional<FollowedDurations<kLatencyBounds>> durations = {};
+  };
+  struct Held {
+    std::uint64_t used = 0, limit = 0, refused = 0;
+  };
+  struct Account {
+    Gauge used, limit;
+    Followed refused;
+  };
   explicit Process(MetricsRegistry& r, std::uint32_t shards)
-      : info(r.gauge("millrace_build_info", "Always 1; the version is the label.", {{"version", kVersion}})),
+      : registry(r),
+        info(r.gauge("millrace_build_info", "Always 1; the version is the label.", {{"version", kVersion}})),
         uptime(r.gauge("millrace_uptime_seconds", "Seconds since the broker started.")),
         resident(r.gauge("process_resident_memory_bytes", "Resident memory.")),
-        cpu_ms(r.counter("millrace_cpu_milliseconds_total", "CPU time used, user and system.")),
+        cpu_ms(r.counter("process_cpu_seconds_total", "CPU time used, user and system.", {}, 1000)),
         shard_count(r.gauge("millrace_shards", "Shards, one thread each.")),
         connections(r.gauge("millrace_kafka_connections", "Open Kafka connections.")),
         opened{r.counter("millrace_kafka_connections_opened_total", "Kafka connections accepted.")},
@@ -25,9 +41,6 @@ struct BrokerMetrics::Process {
                        {{"reason", "idle"}})},
         bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
         bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
-        memory_used(r.gauge("millrace_request_memory_bytes", "Memory held by requests in flight.")),
-        memory_limit(r.gauge("millrace_request_memory_limit_bytes", "Most memory that requests may hold.")),
-        memory_refused{r.counter("millrace_request_memory_refused_total", "Times that reading waited for memory.")},
         journal_damage{r.counter("millrace_commit_journal_damaged_blocks_total",
                                  "Blocks of the commit journal that had been on disk and were lost at the start.")} {
     info.set(1);
@@ -39,32 +52,70 @@ struct BrokerMetrics::Process {
       socket_calls.push_back(
           {r.counter("millrace_shard_socket_calls_total", "Socket system calls.", {{"shard", label}})});
     }
-    for (const wire::ApiInfo& api : wire::apis())
-      requests.emplace(static_cast<std::size_t>(api.key),
-                       Followed{r.counter("millrace_kafka_requests_total", "Requests by API.", {{"api", api.name}})});
+    for (const server::kafka::ApiEntry& entry : server::kafka::handler_table()) {
+      const wire::ApiInfo& api = *entry.api;
+      Api one{.name = api.name,
+              .requests = {r.counter("millrace_kafka_requests_total", "Requests by API.", {{"api", api.name}})}};
+      apis.emplace(static_cast<std::size_t>(api.key), std::move(one));
+    }
+  }
+  /// A histogram has many lines: only for what somebody has asked.
+  void follow(Api& api, const DurationCounts<kLatencyBounds>& now) {
+    if (now.nanoseconds == 0) return;
+    if (!api.durations)
+      api.durations.emplace(registry.histogram("millrace_kafka_request_duration_seconds",
+                                               "From the whole request to its answer going out; long polls wait.",
+                                               kLatencyBounds.seconds(), {{"api", api.name}}));
+    api.durations->follow(now);
+  }
+  void follow_error(std::size_t at, std::uint64_t now) {
+    auto found = errors.find(at);
+    if (found == errors.end()) {
+      auto code = static_cast<wire::KafkaError>(static_cast<int>(at) - 1);
+      found = errors
+                  .emplace(at, Followed{registry.counter("millrace_kafka_errors_total", "Error codes in answers.",
+                                                         {{"code", wire::to_string(code)}})})
+                  .first;
+    }
+    found->second.follow(now);
+  }
+  void follow(const std::string& account, const Held& now) {
+    auto at = accounts.find(account);
+    if (at == accounts.end()) {
+      MetricLabels labels = {{"account", account}};
+      Account one{
+          registry.gauge("millrace_memory_used_bytes", "Memory charged to an account.", labels),
+          registry.gauge("millrace_memory_limit_bytes", "Most that may be charged to it.", labels),
+          {registry.counter("millrace_memory_refused_total", "Times that somebody had to wait for it.", labels)}};
+      at = accounts.emplace(account, std::move(one)).first;
+    }
+    at->second.used.set(static_cast<std::int64_t>(now.used));
+    at->second.limit.set(static_cast<std::int64_t>(now.limit));
+    at->second.refused.follow(now.refused);
   }
 
+  MetricsRegistry& registry;
   Gauge info, uptime, resident;
   Followed cpu_ms;
   Gauge shard_count, connections;
   Followed opened, refused, bad_input, idle, bytes_in, bytes_out;
-  Gauge memory_used, memory_limit;
-  Followed memory_refused;
   Followed journal_damage;
   std::vector<Followed> stalls, turns, socket_calls;
-  std::map<std::size_t, Followed> requests;
+  std::map<std::size_t, Api> apis;         ///< by key
+  std::map<std::size_t, Followed> errors;  ///< by place in ErrorCodeCounts, once there was one
+  std::map<std::string, Account> accounts;
 };
 
-struct BrokerMetrics::Partitions {
-  struct One {
-    Gauge log_start, log_end, high_watermark, bytes;
-    std::uint64_t round = 0;
-  };
-  explicit Partitions(MetricsRegistry& r)
+struct BrokerMetrics::Logs {
+  explicit Logs(MetricsRegistry& r)
       : registry(r),
+        named(r),
         count(r.gauge("millrace_partitions", "Partitions on this broker.")),
         topics(r.gauge("millrace_topics", "Topics.")),
         bytes(r.gauge("millrace_log_bytes", "Bytes of all segment files.")),
+        syncs{r.histogram("millrace_fsync_duration_seconds", "System calls that sync a file or a directory.",
+                          kLatencyBounds.seconds())},
+        sync_failures{r.counter("millrace_fsync_failures_total", "Such calls that failed.")},
         scrub_bytes{r.counter("millrace_scrub_bytes_total", "Bytes that the scrub has read.")},
         scrub_segments{r.counter("millrace_scrub_segments_total", "Segments that it has read to their end.")},
         scrub_ranges{r.counter("millrace_corrupt_ranges_total",
@@ -74,30 +125,6 @@ struct BrokerMetrics::Partitions {
             r.counter("millrace_scrub_unreadable_total", "Segments that the device did not read to their end.")},
         scrub_finished(r.gauge("millrace_scrub_finished_seconds",
                                "When the scrub last got round a log directory, in seconds since 1970; 0: not yet.")) {}
-
-  void take(const ShardNumbers& shard, std::uint64_t round) {
-    for (const PartitionNumbers& p : shard.partitions) {
-      std::string index = std::to_string(p.partition);
-      auto at = series.find({p.topic, p.partition});
-      if (at == series.end()) {
-        if (series.size() >= kPartitionSeriesMax) continue;
-        auto gauge = [&](std::string_view name, std::string_view help) {
-          return registry.gauge(name, help, {{"topic", p.topic}, {"partition", index}});
-        };
-        One one{gauge("millrace_partition_log_start_offset", "First readable offset."),
-                gauge("millrace_partition_log_end_offset", "Next offset."),
-                gauge("millrace_partition_high_watermark", "Consumers read below this."),
-                gauge("millrace_partition_bytes", "Bytes of the partition's segment files.")};
-        at = series.emplace(std::pair(p.topic, p.partition), std::move(one)).first;
-      }
-      One& one = at->second;
-      one.log_start.set(p.log_start.v);
-      one.log_end.set(p.log_end.v);
-      one.high_watermark.set(p.high_watermark.v);
-      one.bytes.set(static_cast<std::int64_t>(p.bytes));
-      one.round = round;
-    }
-  }
 
   void take(const std::vector<broker::LogDirectory>& all) {
     for (const broker::LogDirectory& directory : all) {
@@ -117,18 +144,26 @@ struct BrokerMetrics::Partitions {
       at->second.full.set(directory.low ? 1 : 0);
     }
   }
+  void take(const broker::ScrubStats& scrubbed) {
+    scrub_bytes.follow(scrubbed.bytes);
+    scrub_segments.follow(scrubbed.segments);
+    scrub_ranges.follow(scrubbed.damaged_ranges);
+    scrub_unreadable.follow(scrubbed.unreadable);
+    scrub_finished.set(scrubbed.last_finished / 1000);
+  }
 
   struct Directory {
     Gauge online, free, reserve, full;
   };
   MetricsRegistry& registry;
+  TopicMetrics named;
   std::map<std::string, Directory> directories;
   std::vector<ShardMetrics> shards;
   Gauge count, topics, bytes;
+  FollowedDurations<kLatencyBounds> syncs;
+  Followed sync_failures;
   Followed scrub_bytes, scrub_segments, scrub_ranges, scrub_unreadable;
   Gauge scrub_finished;
-  std::map<std::pair<std::string, std::int32_t>, One> series;
-  std::uint64_t round = 0;
 };
 
 BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::Broker& broker, const Doors& doors)
@@ -137,9 +172,8 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
       doors_(doors),
       started_(host.env(ShardId{0}).now()),
       process_(std::make_unique<Process>(registry, host.shards().count())),
-      partitions_(std::make_unique<Partitions>(registry)) {
-  for (std::uint32_t s = 0; s < host.shards().count(); ++s)
-    partitions_->shards.emplace_back(registry, std::to_string(s));
+      logs_(std::make_unique<Logs>(registry)) {
+  for (std::uint32_t s = 0; s < host.shards().count(); ++s) logs_->shards.emplace_back(registry, std::to_string(s));
 }
 
 BrokerMetrics::~BrokerMetrics() = default;
@@ -153,8 +187,9 @@ void BrokerMetrics::read_doors_and_shards() {
 
   const std::uint32_t shards = host_.shards().count();
   std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, in = 0, out = 0;
-  std::uint64_t memory = 0, memory_limit = 0, memory_refused = 0;
-  std::map<std::size_t, std::uint64_t> requests;
+  std::map<std::size_t, std::uint64_t> requests, errors;
+  std::map<std::size_t, DurationCounts<kLatencyBounds>> durations;
+  std::map<std::string, Process::Held> accounts;
   for (const auto& door : doors_) {
     for (std::uint32_t s = 0; s < shards; ++s) {
       const server::kafka::ServerCounters& c = door->counters(ShardId{s});
@@ -165,11 +200,17 @@ void BrokerMetrics::read_doors_and_shards() {
       idle += c.closed_idle.load(std::memory_order_relaxed);
       in += c.bytes_received.load(std::memory_order_relaxed);
       out += c.bytes_sent.load(std::memory_order_relaxed);
-      for (auto& [key, followed] : p.requests) requests[key] += c.requests_by_api[key].load(std::memory_order_relaxed);
+      for (auto& [key, api] : p.apis) {
+        requests[key] += c.requests_by_api[key].load(std::memory_order_relaxed);
+        durations[key] += c.durations_by_api[key].read();
+      }
+      for (std::size_t i = 0; i < c.errors.size(); ++i)
+        if (std::uint64_t count = c.errors[i].load(std::memory_order_relaxed)) errors[i] += count;
     }
-    memory += door->memory().used();
-    memory_limit += door->memory().limit();
-    memory_refused += door->memory().refused();
+    Process::Held& held = accounts[door->memory().name()];
+    held.used += door->memory().used();
+    held.limit += door->memory().limit();
+    held.refused += door->memory().refused();
   }
   p.connections.set(static_cast<std::int64_t>(open));
   p.opened.follow(opened);
@@ -178,10 +219,12 @@ void BrokerMetrics::read_doors_and_shards() {
   p.idle.follow(idle);
   p.bytes_in.follow(in);
   p.bytes_out.follow(out);
-  p.memory_used.set(static_cast<std::int64_t>(memory));
-  p.memory_limit.set(static_cast<std::int64_t>(memory_limit));
-  p.memory_refused.follow(memory_refused);
-  for (auto& [key, followed] : p.requests) followed.follow(requests[key]);
+  for (auto& [key, api] : p.apis) {
+    api.requests.follow(requests[key]);
+    p.follow(api, durations[key]);
+  }
+  for (auto& [at, count] : errors) p.follow_error(at, count);
+  for (auto& [account, held] : accounts) p.follow(account, held);
   for (std::uint32_t s = 0; s < shards; ++s) {
     ShardCounters c = host_.counters(ShardId{s});
     p.stalls[s].follow(c.stalls);
@@ -193,29 +236,30 @@ void BrokerMetrics::read_doors_and_shards() {
 Task<void> BrokerMetrics::refresh() {
   read_doors_and_shards();
   process_->journal_damage.follow(broker_.damaged_journal_blocks());
-  Partitions& p = *partitions_;
-  const std::uint64_t round = ++p.round;
+  Logs& logs = *logs_;
+  const FileSyncs syncs = file_syncs();
+  logs.syncs.follow(syncs.durations);
+  logs.sync_failures.follow(syncs.failures);
+  auto table = broker_.topics(ShardId{0});
+  logs.named.begin(*table);
   std::size_t count = 0;
   std::uint64_t bytes = 0;
   for (std::uint32_t s = 0; s < host_.shards().count(); ++s) {
-    ShardNumbers numbers =
-        co_await host_.shards().call(ShardId{s}, [this, s] { return numbers_of(broker_.shard(ShardId{s})); });
-    p.take(numbers, round);
-    p.shards[s].follow(numbers);
+    auto ask = [this, s, wanted = logs.named.wanted(ShardId{s})] {
+      return numbers_of(broker_.shard(ShardId{s}), wanted);
+    };
+    ShardNumbers numbers = co_await host_.shards().call(ShardId{s}, std::move(ask));
+    logs.named.take(numbers);
+    logs.shards[s].follow(numbers);
     count += numbers.count;
     bytes += numbers.bytes;
   }
-  std::erase_if(p.series, [&](const auto& entry) { return entry.second.round < round; });
-  p.take(broker_.log_directories());
-  const broker::ScrubStats& scrubbed = broker_.scrubbed();
-  p.scrub_bytes.follow(scrubbed.bytes);
-  p.scrub_segments.follow(scrubbed.segments);
-  p.scrub_ranges.follow(scrubbed.damaged_ranges);
-  p.scrub_unreadable.follow(scrubbed.unreadable);
-  p.scrub_finished.set(scrubbed.last_finished / 1000);
-  p.count.set(static_cast<std::int64_t>(count));
-  p.bytes.set(static_cast<std::int64_t>(bytes));
-  p.topics.set(static_cast<std::int64_t>(broker_.topics(ShardId{0})->topics().size()));
+  logs.named.end();
+  logs.take(broker_.log_directories());
+  logs.take(broker_.scrubbed());
+  logs.count.set(static_cast<std::int64_t>(count));
+  logs.bytes.set(static_cast<std::int64_t>(bytes));
+  logs.topics.set(static_cast<std::int64_t>(table->topics().size()));
 }
 
 }  // namespace mr::app

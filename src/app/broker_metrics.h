@@ -29,7 +29,7 @@ class BrokerMetrics {
 
  private:
   struct Process;
-  struct Partitions;
+  struct Logs;
   void read_doors_and_shards();
 
   RealHost& host_;
@@ -37,7 +37,7 @@ class BrokerMetrics {
   const Doors& doors_;
   const TimePoint started_;
   std::unique_ptr<Process> process_;
-  std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<Logs> logs_;
 };
 
 }  // namespace mr::app

@@ -15,6 +15,7 @@ struct GroupCounter {
   std::string_view help;
   std::uint64_t (*of)(S);
   std::string_view cause = {};  ///< the label's value; empty: no label
+  double per_unit = 1;          ///< how many of what it counts make one on the page
 };
 constexpr std::string_view kRebalancesHelp = "Rebalances begun, by what caused them.";
 
@@ -31,8 +32,11 @@ constexpr GroupCounter kCounters[] = {
     {"millrace_group_rebalances_total", kRebalancesHelp, begun<RebalanceCause::not_synced>, "not_synced"},
     {"millrace_group_rebalances_completed_total", "Rebalances whose members have all joined.",
      [](S s) { return s.rebalances_completed; }},
-    {"millrace_group_rebalance_milliseconds_total", "Time from the begin of completed rebalances to their last join.",
-     [](S s) { return s.rebalance_ns / 1'000'000; }},
+    {"millrace_group_rebalance_seconds_total",
+     "Time from the begin of completed rebalances to their last join.",
+     [](S s) { return s.rebalance_ns; },
+     {},
+     1e9},
     {"millrace_group_offset_commits_total", "Offsets committed, one per partition.",
      [](S s) { return s.offset_commits; }},
     {"millrace_group_offsets_expired_total", "Offsets removed by retention.", [](S s) { return s.offsets_expired; }},
@@ -63,7 +67,8 @@ GroupMetrics::GroupMetrics(MetricsRegistry& registry, broker::Broker& broker, co
     : registry_(registry), broker_(broker), groups_(groups) {
   for (const GroupCounter& c : kCounters)
     counters_.push_back(
-        {c.cause.empty() ? registry.counter(c.name, c.help) : registry.counter(c.name, c.help, {{"cause", c.cause}})});
+        {c.cause.empty() ? registry.counter(c.name, c.help, {}, c.per_unit)
+                         : registry.counter(c.name, c.help, {{"cause", c.cause}}, c.per_unit)});
   for (const GroupGauge& g : kGauges) gauges_.push_back(registry.gauge(g.name, g.help));
 }
 

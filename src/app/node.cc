@@ -39,12 +39,9 @@ Error door_error(const Error& error, std::string_view option, const Address& add
   }
 }
 
-/// `broker` and `groups` are null while they start.
-Task<http::HttpResponse> metrics_page(BrokerMetrics* broker, GroupMetrics* groups, const MetricsRegistry& registry) {
-  if (broker != nullptr) co_await broker->refresh();
-  if (groups != nullptr) co_await groups->refresh();
-  http::HttpResponse page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = registry.text()};
-  co_return page;
+Task<http::HttpResponse> version_page() {
+  co_return http::HttpResponse::json(fmt::format(R"({{"name":"millrace","version":{}}})", http::json_string(kVersion)) +
+                                     "\n");
 }
 
 void warn_when_open(std::string_view option, const Address& address) {
@@ -171,14 +168,13 @@ Task<Result<void>> Node::start_kafka() {
 }
 
 Task<Result<void>> Node::start_http() {
-  router_.add("GET", "/metrics", [this](http::HttpRequest&) {
-    return metrics_page(broker_metrics_.get(), group_metrics_.get(), metrics_);
-  });
+  router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(); });
   for (std::string_view path : {"/health", "/readyz"})
     http::add_health_route(router_, path, [this] { return health(); });
   server::api::add_consumer_group_routes(router_, {.broker = [this] { return broker_.get(); },
                                                    .groups = [this] { return open_ ? groups_.get() : nullptr; }});
   http::add_health_route(router_, "/livez", [] { return http::Health{}; });
+  router_.add("GET", "/version", [](http::HttpRequest&) { return version_page(); });
   for (const std::string& entry : settings_.config.http_listeners) {
     MR_CO_TRY(auto wanted, config::parse_listener(entry));
     const Address address{wanted.host, wanted.port};
@@ -191,6 +187,20 @@ Task<Result<void>> Node::start_http() {
     if (http_address_.port == 0) http_address_ = reachable(door.local());
   }
   co_return Result<void>{};
+}
+
+Task<http::HttpResponse> Node::metrics_page() {
+  // One scrape at a time: it brings counters up to date in several steps.
+  while (scraping_) {
+    if (!(co_await scraped_.wait()).ok()) co_return http::HttpResponse::error(503, "stopping", "the broker stops");
+  }
+  scraping_ = true;
+  if (broker_metrics_) co_await broker_metrics_->refresh();
+  if (group_metrics_) co_await group_metrics_->refresh();
+  scraping_ = false;
+  scraped_.notify_all();
+  http::HttpResponse page{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.text()};
+  co_return page;
 }
 
 namespace {
@@ -217,8 +227,11 @@ std::string progress_json(const broker::StartProgress& progress) {
 }  // namespace
 
 http::Health Node::health() const {
-  http::Health health{.ok = open_, .status = open_ ? "ok" : "starting", .members = {}};
+  http::Health health{.ok = open_, .status = open_ ? "ok" : "starting"};
   health.members.emplace_back("version", http::json_string(kVersion));
+  health.checks = {{.name = "metadata", .ok = metadata_ != nullptr},
+                   {.name = "logs", .ok = broker_ != nullptr && broker_->progress().ready},
+                   {.name = "kafka", .ok = open_, .detail = open_ ? kafka_addresses_.front().to_string() : ""}};
   if (!broker_) return health;
   const broker::StartProgress progress = broker_->progress();
   if (!progress.ready) {
@@ -230,6 +243,12 @@ http::Health Node::health() const {
   health.members.emplace_back("cluster_id", http::json_string(broker_->cluster_id()));
   health.members.emplace_back("node_id", std::to_string(broker_->self().v));
   health.members.emplace_back("log_dirs", directories_json(directories));
+  for (const broker::LogDirectory& directory : directories)
+    health.checks.push_back({.name = "log_dir " + directory.path,
+                             .ok = directory.online() && !directory.low,
+                             .detail = !directory.online() ? directory.offline->message()
+                                       : directory.low     ? "below disk.reserve.bytes: appends are refused"
+                                                           : ""});
   return health;
 }
 

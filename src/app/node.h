@@ -53,6 +53,7 @@ class Node {
   Task<Result<void>> start_http();
   /// Of /health and /readyz: may this broker be used?
   http::Health health() const;
+  Task<http::HttpResponse> metrics_page();
   Task<Result<void>> write_ready_file();
   Task<void> write_ready_file_later();
   Task<void> remove_ready_file();
@@ -77,6 +78,8 @@ class Node {
   Address http_address_;
   bool open_ = false;  ///< all doors are
   bool ready_written_ = false;
+  bool scraping_ = false;
+  Event scraped_;
   bool interrupted_ = false;
   std::optional<Error> fatal_;
 };

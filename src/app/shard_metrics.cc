@@ -9,6 +9,7 @@ struct ShardCounter {
   std::string_view help;
   std::uint64_t (*of)(const ShardNumbers&);
   MetricLabel label = {};  ///< beside `shard`; no name: none
+  double per_unit = 1;     ///< how many of what it counts make one on the page
 };
 
 using Commit = replication::CommitStats;
@@ -28,8 +29,11 @@ constexpr ShardCounter kCounters[] = {
 
     {"millrace_commit_blocks_total", "Blocks written to the commit journal.", [](N n) { return n.commit.blocks; }},
     {"millrace_commit_syncs_total", "Syncs of the commit journal.", [](N n) { return n.commit.syncs; }},
-    {"millrace_commit_sync_microseconds_total", "Time that synced blocks took, queue of the pool included.",
-     [](N n) { return n.commit.sync_nanoseconds / 1000; }},
+    {"millrace_commit_sync_seconds_total",
+     "Time that synced blocks took, queue of the pool included.",
+     [](N n) { return n.commit.sync_nanoseconds; },
+     {},
+     1e9},
     {"millrace_commit_carried_batches_total", "Batches made durable by the commit journal.",
      [](N n) { return n.commit.carried_batches; }},
     {"millrace_commit_carried_bytes_total", "Their bytes.", [](N n) { return n.commit.carried_bytes; }},
@@ -96,13 +100,16 @@ constexpr ShardCounter kCounters[] = {
      [](N n) { return n.compaction.records_removed; }},
     {"millrace_cleaner_damaged_segments_total", "Segments that compaction found damaged and leaves alone.",
      [](N n) { return n.compaction.segments_left_alone; }},
-    {"millrace_cleaner_busy_milliseconds_total", "Time spent in compaction's I/O.",
-     [](N n) { return n.compaction.busy_ms; }},
+    {"millrace_cleaner_busy_seconds_total",
+     "Time spent in compaction's I/O.",
+     [](N n) { return n.compaction.busy_ms; },
+     {},
+     1e3},
 };
 
 }  // namespace
 
-ShardNumbers numbers_of(const broker::ShardState& shard) {
+ShardNumbers numbers_of(const broker::ShardState& shard, const std::vector<broker::PartitionKey>& wanted) {
   ShardNumbers found;
   found.count = shard.partitions.size();
   found.checks = shard.read_checks.stats();
@@ -113,32 +120,45 @@ ShardNumbers numbers_of(const broker::ShardState& shard) {
   found.refused = shard.refused;
   found.compaction = shard.compaction;
   for (const auto& [key, partition] : shard.partitions) {
-    const std::uint64_t size = partition->log().bytes();
-    found.bytes += size;
+    found.bytes += partition->log().bytes();
+    found.segments += partition->log().segments();
     const replication::PartitionStats& stats = partition->stats();
     found.stats.syncs += stats.syncs;
     found.stats.sync_failures += stats.sync_failures;
     found.stats.appended_batches += stats.appended_batches;
     found.stats.appended_bytes += stats.appended_bytes;
-    if (found.partitions.size() < kPartitionSeriesMax)
-      found.partitions.push_back({partition->name().topic, partition->name().partition.v, partition->log_start(),
-                                  partition->log_end(), partition->high_watermark(), size});
+    found.stats.unsynced_bytes += stats.unsynced_bytes;
+    TopicNumbers& topic = found.topics[key.topic];
+    topic.appended_records += stats.appended_records;
+    topic.produce_durations += stats.produce_durations;
+  }
+  for (const broker::PartitionKey& key : wanted) {
+    auto partition = shard.find(key.topic, key.partition);
+    if (partition == nullptr) continue;
+    found.partitions.push_back(
+        {key, partition->log_start(), partition->log_end(), partition->high_watermark(), partition->log().bytes()});
   }
   return found;
 }
 
 ShardMetrics::ShardMetrics(MetricsRegistry& registry, const std::string& shard)
-    : cleaner_dirty_(registry.gauge("millrace_cleaner_dirty_percent_max",
-                                    "Largest share of uncompacted bytes of a partition, last look.",
-                                    {{"shard", shard}})) {
+    : cleaner_dirty_(registry.gauge("millrace_cleaner_dirty_ratio_max",
+                                    "Largest share of uncompacted bytes of a partition, last look.", {{"shard", shard}},
+                                    100)),
+      segments_(registry.gauge("millrace_log_segments", "Segments of all logs.", {{"shard", shard}})),
+      unsynced_(
+          registry.gauge("millrace_log_unsynced_bytes", "Bytes appended and not yet on disk.", {{"shard", shard}})) {
   for (const ShardCounter& c : kCounters)
-    counters_.push_back({c.label.name.empty() ? registry.counter(c.name, c.help, {{"shard", shard}})
-                                              : registry.counter(c.name, c.help, {{"shard", shard}, c.label})});
+    counters_.push_back({c.label.name.empty()
+                             ? registry.counter(c.name, c.help, {{"shard", shard}}, c.per_unit)
+                             : registry.counter(c.name, c.help, {{"shard", shard}, c.label}, c.per_unit)});
 }
 
 void ShardMetrics::follow(const ShardNumbers& now) {
   for (std::size_t i = 0; i < counters_.size(); ++i) counters_[i].follow(kCounters[i].of(now));
   cleaner_dirty_.set(now.compaction.dirty_percent_max);
+  segments_.set(static_cast<std::int64_t>(now.segments));
+  unsynced_.set(static_cast<std::int64_t>(now.stats.unsynced_bytes + now.commit.waiting_bytes));
 }
 
 }  // namespace mr::app

@@ -41,7 +41,10 @@ void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
   } else {
     item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);
   }
-  if (item.outcome) return;
+  if (item.outcome) {
+    if (acks_ != Acks::all) note_time(*partition);
+    return;
+  }
   switch (item.outcome.error().error.code()) {
     case Errc::disk_full:
       if (shard.gates[shard.directory_of.at({item.topic, item.partition})].closed) {
@@ -61,7 +64,11 @@ void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
 
 Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {
   Result<void> waited = co_await partition->wait_committed(item.outcome->end, deadline_);
-  if (!waited.ok()) item.outcome = std::unexpected(AppendFailure{waited.error()});
+  if (!waited.ok()) {
+    item.outcome = std::unexpected(AppendFailure{waited.error()});
+  } else {
+    note_time(*partition);
+  }
 }
 
 /// On the home shard. Posts back twice: when all have their places, and when all are committed.

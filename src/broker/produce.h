@@ -30,8 +30,9 @@ struct ProduceItem {
 /// `items` and this object stay until committed() has returned.
 class Produce {
  public:
-  Produce(Broker& broker, replication::Acks acks, bool zstd_allowed, TimePoint deadline)
-      : broker_(broker), acks_(acks), zstd_allowed_(zstd_allowed), deadline_(deadline) {}
+  /// `received`: when the request was there, for the partitions' produce_durations; without it they are not counted.
+  Produce(Broker& broker, replication::Acks acks, bool zstd_allowed, TimePoint deadline, TimePoint received = kUntimed)
+      : broker_(broker), acks_(acks), zstd_allowed_(zstd_allowed), deadline_(deadline), received_(received) {}
   Produce(const Produce&) = delete;
   /// Both stages awaited, or never started.
   ~Produce() { MR_CHECK(appends_pending_ == 0 && commits_pending_ == 0); }
@@ -43,6 +44,10 @@ class Produce {
   Task<void> committed();
 
  private:
+  static constexpr TimePoint kUntimed = TimePoint::min();
+  void note_time(replication::Partition& partition) const {
+    if (received_ != kUntimed) partition.note_produced(received_);
+  }
   void append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition);
   Task<void> commit_one(ProduceItem& item, PartitionRef partition);
   Task<void> run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back);
@@ -51,6 +56,7 @@ class Produce {
   replication::Acks acks_;
   bool zstd_allowed_;
   TimePoint deadline_;
+  TimePoint received_;
   std::vector<std::pair<ProduceItem*, PartitionRef>> local_;
   std::size_t appends_pending_ = 0;
   std::size_t commits_pending_ = 0;

@@ -23,6 +23,7 @@ CommitStats& CommitStats::operator+=(const CommitStats& other) {
   carried_bytes += other.carried_bytes;
   statements += other.statements;
   destages += other.destages;
+  waiting_bytes += other.waiting_bytes;
   for (std::size_t i = 0; i < kRefusals; ++i) refused[i] += other.refused[i];
   return *this;
 }
@@ -72,6 +73,7 @@ bool GroupCommit::carry(CommitMember& member, const storage::JournalRun& run, By
   }
   ++stats_.carried_batches;
   stats_.carried_bytes += batch.size();
+  stats_.waiting_bytes += batch.size();
   if (member.part_ == CommitMember::kNowhere) {
     member.part_ = next_.size();
     next_.push_back({&member, run.base, run.next});
@@ -119,6 +121,7 @@ Task<void> GroupCommit::write_blocks() {
     std::swap(next_, in_flight_);
     for (Part& part : in_flight_)
       if (part.member != nullptr) part.member->part_ = CommitMember::kNowhere;
+    const std::uint64_t taken_bytes = stats_.waiting_bytes;
     TimePoint before = env_.now();
     bool sync = block->needs_sync() || before - synced_at_ >= kSyncEvery;
     Result<void> outcome = co_await offload(env_, [&]() -> Result<void> {
@@ -133,6 +136,7 @@ Task<void> GroupCommit::write_blocks() {
     }
     journal_->block_done(std::move(block), outcome);
     block_written(outcome, sync);
+    stats_.waiting_bytes = outcome.ok() ? stats_.waiting_bytes - taken_bytes : 0;
   } while (journal_->carries() && !stopped_);
   writing_ = false;
   write_lazily();

@@ -55,7 +55,8 @@ struct CommitStats {
   std::uint64_t carried_batches = 0;
   std::uint64_t carried_bytes = 0;
   std::uint64_t statements = 0;
-  std::uint64_t destages = 0;  ///< halves whose bytes have reached their own files
+  std::uint64_t destages = 0;       ///< halves whose bytes have reached their own files
+  std::uint64_t waiting_bytes = 0;  ///< gauge: handed over, on disk neither in the journal nor elsewhere
   std::array<std::uint64_t, kRefusals> refused{};
 
   CommitStats& operator+=(const CommitStats& other);

@@ -104,9 +104,11 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
     return std::unexpected(AppendFailure{stored.error()});
   }
   ++stats_.appended_batches;
+  stats_.appended_records += static_cast<std::uint64_t>(header.records_count);
   stats_.appended_bytes += batch.size();
   if (!carry(stored->run, batch)) {
     own_file_end_ = stored->next_offset;
+    stats_.unsynced_bytes += batch.size();
     unsynced_messages_ += header.last_offset_delta + 1;
     after_append();
   }
@@ -204,6 +206,7 @@ Task<void> Partition::sync_rounds() {
       break;
     }
     std::int64_t covered = unsynced_messages_;
+    const std::uint64_t covered_bytes = stats_.unsynced_bytes;
     Result<void> outcome = co_await offload(env_, [&]() -> Result<void> {
       for (auto& file : ticket->files) MR_TRY_VOID(file->sync());
       return {};
@@ -223,6 +226,7 @@ Task<void> Partition::sync_rounds() {
     }
     put_off_.reset();
     unsynced_messages_ -= covered;
+    stats_.unsynced_bytes -= covered_bytes;
     if (ticket->run && group_) {
       statement_ = ticket->run;
       group_->synced(*ticket->run);

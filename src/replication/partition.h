@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/duration_counts.h"
 #include "model/ids.h"
 #include "replication/group_commit.h"
 #include "runtime/env.h"
@@ -64,11 +65,18 @@ class WatermarkWatcher {
   WatermarkWatcher* next_ = nullptr;
 };
 
+/// Of queue_produce_duration_seconds.
+inline constexpr DurationBounds<6> kProduceBounds{
+    {1'000'000, 5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000}};
+
 struct PartitionStats {
   std::uint64_t syncs = 0;  ///< of its own files
   std::uint64_t sync_failures = 0;
   std::uint64_t appended_batches = 0;
+  std::uint64_t appended_records = 0;
   std::uint64_t appended_bytes = 0;
+  std::uint64_t unsynced_bytes = 0;                  ///< gauge: wait for a sync of its own file
+  DurationCounts<kProduceBounds> produce_durations;  ///< from the arrival of a client's batch to its commit
 };
 
 /// Whether a log directory takes appends: one for all partitions that a shard has there. On that shard.
@@ -100,6 +108,8 @@ class Partition final : public CommitMember {
   const PartitionConfig& config() const { return config_; }
   void set_config(const PartitionConfig& config) { config_ = config; }
   const PartitionStats& stats() const { return stats_; }
+  /// What a client sent at `received` may be answered.
+  void note_produced(TimePoint received) { stats_.produce_durations.add(env_.now() - received); }
 
   /// Validates and appends one batch as a client sent it; patches offset and epoch (and, for LogAppendTime, time and
   /// CRC) in place. `batch` must stay until return only. Schedules the sync that the flush policy asks for.

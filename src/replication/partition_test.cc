@@ -74,6 +74,22 @@ TEST(Partition, WantOfDescriptorsDelaysACommit) {
   EXPECT_TRUE(f.append());
 }
 
+TEST(Partition, CountsWhatWasProducedAndWhatIsNotSynced) {
+  Fixture f;
+  f.no_descriptors();
+  const std::vector<std::byte> bytes = Fixture::batch();
+  auto appended = f.append(bytes);
+  ASSERT_TRUE(appended);
+  ASSERT_TRUE(f.append(bytes));
+  EXPECT_EQ(f.partition->stats().appended_records, 2u);
+  EXPECT_EQ(f.partition->stats().unsynced_bytes, 2 * bytes.size()) << "no descriptor, no sync";
+  f.machine.disk().heal();
+  ASSERT_TRUE(f.run(f.partition->wait_committed(Offset{2}, f.world.now() + 30s)).ok());
+  EXPECT_EQ(f.partition->stats().unsynced_bytes, 0u);
+  f.partition->note_produced(f.world.now() - 7ms);
+  EXPECT_EQ(f.partition->stats().produce_durations.by_bucket[2], 1u) << "5 to 10 ms";
+}
+
 TEST(Partition, WaitersHearOfAFailedAppendAtOnce) {
   Fixture f;
   f.no_descriptors();

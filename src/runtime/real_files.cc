@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
+#include "runtime/real_clock.h"
 #include "runtime/real_errno.h"
 #include "runtime/real_host.h"
 
@@ -40,6 +42,18 @@ Result<Descriptor> open_path(const std::string& path, int flags) {
     if (fd >= 0) return Descriptor(fd);
     if (errno != EINTR) return errno_error(errno, path);
   }
+}
+
+LiveDurationCounts<kLatencyBounds> sync_durations;
+std::atomic<std::uint64_t> sync_failures{0};
+
+/// fsync(2) or fdatasync(2), counted. Brings errno, 0 for success.
+int timed_sync(int (*sync)(int), int descriptor) {
+  const TimePoint before = mono_now();
+  const int number = sync(descriptor) == 0 ? 0 : errno;
+  sync_durations.add(mono_now() - before);
+  if (number != 0) sync_failures.fetch_add(1, std::memory_order_relaxed);
+  return number;
 }
 
 class RealFile final : public File {
@@ -91,9 +105,9 @@ class RealFile final : public File {
   }
 
   Result<void> sync() override {
-    if (::fdatasync(fd()) == 0) return {};
+    const int number = timed_sync(::fdatasync, fd());
+    if (number == 0) return {};
     // Whatever it says, what was dirty may be gone from the cache: final, so one code for all of them.
-    int number = errno;
     return Error(Errc::disk_failed, errno_error(number, path_ + ": sync").detail());
   }
   Result<void> truncate(std::uint64_t size) override {
@@ -215,10 +229,8 @@ class RealFileSystem final : public FileSystem {
 
   Result<void> sync_directory(const std::string& path) override {
     MR_TRY(Descriptor descriptor, open_path(path, O_RDONLY | O_DIRECTORY));
-    if (::fsync(descriptor.get()) != 0) {
-      int number = errno;
-      return Error(Errc::disk_failed, errno_error(number, path + ": sync").detail());
-    }
+    const int number = timed_sync(::fsync, descriptor.get());
+    if (number != 0) return Error(Errc::disk_failed, errno_error(number, path + ": sync").detail());
     return {};
   }
 
@@ -257,6 +269,10 @@ class RealFileSystem final : public FileSystem {
 FileSystem& real_files() {
   static RealFileSystem files;
   return files;
+}
+
+FileSyncs file_syncs() {
+  return {.durations = sync_durations.read(), .failures = sync_failures.load(std::memory_order_relaxed)};
 }
 
 }  // namespace mr

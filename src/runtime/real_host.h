@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/duration_counts.h"
 #include "runtime/env.h"
 #include "runtime/shards.h"
 
@@ -75,8 +76,15 @@ class RealHost {
 };
 
 /// For programs without shards (the CLI's `log dump`): the same file system and clock that shards see. Process-wide,
-/// stateless.
+/// stateless but for file_syncs().
 FileSystem& real_files();
+/// Syncs of files and directories through real_files() in this process: how long each system call took, and how many
+/// failed (these have their time, too).
+struct FileSyncs {
+  DurationCounts<kLatencyBounds> durations;
+  std::uint64_t failures = 0;
+};
+FileSyncs file_syncs();
 Clock& real_clock();
 /// Seeded from the kernel; one per user.
 std::unique_ptr<Rng> make_real_rng();

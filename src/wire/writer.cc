@@ -18,6 +18,13 @@ std::size_t put_uvarint(std::byte* to, std::uint32_t v) {
 
 }  // namespace
 
+void Writer::count_error(std::int16_t code) {
+  const auto at = static_cast<std::size_t>(code + 1);
+  MR_CHECK(at < errors_->size());
+  auto& count = (*errors_)[at];
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 void Writer::grow(std::size_t n) {
   std::size_t bigger = std::max({capacity_ * 2, used_ + n, std::size_t{1024}});
   auto buffer = std::make_unique_for_overwrite<std::byte[]>(bigger);

@@ -1,4 +1,6 @@
 #pragma once
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -21,6 +23,9 @@ struct Piece {
   std::uint32_t token = 0;
   bool is_external = false;
 };
+
+/// How often each error code was written: at code + 1, since -1 is one. Any thread may read, one writes.
+using ErrorCodeCounts = std::array<std::atomic<std::uint64_t>, 160>;
 
 /// Encodes primitive wire types into a buffer that grows once and is recycled by reset(). Errors are sticky: encode()
 /// of a message reports them at its end. Record bytes are not copied: the frame is a list of pieces.
@@ -46,6 +51,9 @@ class Writer {
   /// Forgets what was written, keeps the memory unless it is over `kept_bytes_max`.
   void reset(std::size_t kept_bytes_max = 1 << 20);
 
+  /// reset() keeps it. `counts` outlives the writer.
+  void count_errors_in(ErrorCodeCounts* counts) { errors_ = counts; }
+
   void begin_frame();
   void end_frame();
 
@@ -69,6 +77,12 @@ class Writer {
   void i8(std::int8_t v) { fixed(v); }
   void i16(std::int16_t v) { fixed(v); }
   void u16(std::uint16_t v) { fixed(v); }
+  /// Counted when it is an error and somebody counts.
+  void error_code(std::int16_t code) {
+    if (code != 0 && errors_ != nullptr) [[unlikely]]
+      count_error(code);
+    fixed(code);
+  }
   void i32(std::int32_t v) { fixed(v); }
   void u32(std::uint32_t v) { fixed(v); }
   void i64(std::int64_t v) { fixed(v); }
@@ -114,6 +128,7 @@ class Writer {
     return buffer_.get() + used_;
   }
   void grow(std::size_t n);
+  void count_error(std::int16_t code);
   void length(std::uint64_t n, bool flexible);
   void fail(Outcome outcome, const char* field) {
     if (error_ != Outcome::fine) return;
@@ -131,6 +146,7 @@ class Writer {
   std::uint64_t frame_from_ = 0;
   Outcome error_ = Outcome::fine;
   const char* error_field_ = "";
+  ErrorCodeCounts* errors_ = nullptr;
 };
 
 }  // namespace mr::wire

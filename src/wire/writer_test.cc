@@ -26,6 +26,22 @@ TEST(Writer, FrameSizeCountsExternalBytes) {
   EXPECT_EQ(out.size(), 1011u);
 }
 
+TEST(Writer, ErrorCodesAreCountedWhereTheyAreWritten) {
+  ErrorCodeCounts counts{};
+  Writer out;
+  out.error_code(3);  // nobody counts
+  out.count_errors_in(&counts);
+  out.error_code(0);
+  out.error_code(3);
+  out.reset();
+  out.error_code(3);
+  out.error_code(-1);
+  EXPECT_EQ(as_text(out.flat()), "\0\3\xff\xff"sv);
+  EXPECT_EQ(counts[4], 2u);
+  EXPECT_EQ(counts[1], 0u) << "success is no error";
+  EXPECT_EQ(counts[0], 1u);
+}
+
 TEST(Writer, LargeInlineRecordsAreViewsAndSmallOnesCopies) {
   std::string large(Writer::kCopyBytesMax + 1, 'x');
   Writer out;

@@ -494,7 +494,7 @@ class Generator:
         if field.held == "id":
             return f"out.{call}({value}.v);"
         if field.held == "enum":
-            return f"out.{call}(static_cast<std::int16_t>({value}));"
+            return f"out.error_code(static_cast<std::int16_t>({value}));"
         return f"out.{call}({value});"
 
     def write_lines(self, field, versions):

@@ -308,11 +308,21 @@ void add_metrics_route(HttpRouter& router, const MetricsRegistry& registry) {
 }
 
 void add_health_route(HttpRouter& router, std::string_view path, std::function<Health()> report) {
-  router.add("GET", path, [report = std::move(report)](HttpRequest&) {
+  router.add("GET", path, [report = std::move(report)](HttpRequest& request) {
     Health health = report();
     if (health.status.empty()) health.status = health.ok ? "ok" : "unavailable";
     std::string body = "{\"status\":" + json_string(health.status);
     for (const auto& [name, value] : health.members) body += "," + json_string(name) + ":" + value;
+    if (request.query_value("verbose")) {
+      std::string checks;
+      for (const Health::Check& check : health.checks) {
+        checks += checks.empty() ? "{" : ",{";
+        checks += "\"name\":" + json_string(check.name) + ",\"ok\":" + (check.ok ? "true" : "false");
+        if (!check.detail.empty()) checks += ",\"detail\":" + json_string(check.detail);
+        checks += "}";
+      }
+      body += ",\"checks\":[" + checks + "]";
+    }
     body += "}\n";
     return ready(HttpResponse{.status = health.ok ? 200 : 503, .body = std::move(body)});
   });

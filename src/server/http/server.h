@@ -65,9 +65,17 @@ struct Health {
   bool ok = true;
   std::string status = {};  ///< in place of "ok" or "unavailable"
   /// More members of the JSON object: name and JSON value, e.g. {"version", "\"0.1\""}.
-  std::vector<std::pair<std::string, std::string>> members;
+  std::vector<std::pair<std::string, std::string>> members = {};
+  struct Check {
+    std::string name;
+    bool ok = true;
+    std::string detail = {};
+  };
+  /// What `ok` was made of, or may be soon: shown when the query has "verbose".
+  std::vector<Check> checks = {};
 };
-/// GET `path`: 200 {"status":"ok",...} or 503 {"status":"unavailable",...}. `report` runs on the connection's shard.
+/// GET `path`: 200 {"status":"ok",...} or 503 {"status":"unavailable",...}; with ?verbose also "checks". `report` runs
+/// on the connection's shard.
 void add_health_route(HttpRouter& router, std::string_view path, std::function<Health()> report);
 
 }  // namespace mr::http

@@ -129,7 +129,10 @@ class Server : public testing::Test {
     router.add("GET", "/query", [](HttpRequest& r) -> Task<HttpResponse> {
       co_return HttpResponse::json(std::string(r.query_value("a b").value_or("none")));
     });
-    add_health_route(router, "/health", [] { return Health{.members = {{"version", "\"1\""}}}; });
+    add_health_route(router, "/health", [] {
+      return Health{.members = {{"version", "\"1\""}},
+                    .checks = {{.name = "logs"}, {.name = "disk", .ok = false, .detail = "\"full\""}}};
+    });
     add_metrics_route(router, metrics);
   }
   void TearDown() override {
@@ -162,6 +165,13 @@ TEST_F(Server, HealthAndMetrics) {
   EXPECT_NE(page.find("Content-Type: text/plain; version=0.0.4"), std::string::npos);
   EXPECT_NE(page.find("\nmillrace_http_requests_total{code=\"2xx\"} 1\n"), std::string::npos) << page;
   EXPECT_NE(page.find("\nmillrace_http_connections 1\n"), std::string::npos) << page;
+}
+
+TEST_F(Server, ChecksAreShownToWhoAsks) {
+  connect();
+  EXPECT_EQ(body(ask("GET /health?verbose HTTP/1.1\r\nHost: h\r\n\r\n")),
+            "{\"status\":\"ok\",\"version\":\"1\",\"checks\":[{\"name\":\"logs\",\"ok\":true},"
+            "{\"name\":\"disk\",\"ok\":false,\"detail\":\"\\\"full\\\"\"}]}\n");
 }
 
 TEST_F(Server, KeepsAliveAndAnswersInOrder) {

@@ -91,8 +91,7 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
                        .remote = &stream_->remote(),
                        .received = env_.now(),
                        .memory = &server_.memory()};
-  server_.counters(env_.shard)
-      .bytes_received.fetch_add(frame.size() + wire::kFrameSizeBytes, std::memory_order_relaxed);
+  ServerCounters::bump(server_.counters(env_.shard).bytes_received, frame.size() + wire::kFrameSizeBytes);
   Result<void> handled = co_await server_.dispatch(*exchange, frame);
   if (!handled.ok()) {
     give_back(std::move(exchange));
@@ -143,14 +142,17 @@ Task<void> Connection::write_answers() {
 }
 
 Task<Result<void>> Connection::send(Exchange& exchange) {
+  const TimePoint now = env_.now();
+  ServerCounters& counters = server_.counters(env_.shard);
+  counters.durations_by_api[static_cast<std::size_t>(exchange.head.api->key)].add_alone(now -
+                                                                                        exchange.context.received);
   if (exchange.no_answer) co_return Result<void>{};
-  MR_CO_TRY_VOID(co_await send_pieces(exchange));
-  server_.counters(env_.shard).bytes_sent.fetch_add(exchange.writer.size(), std::memory_order_relaxed);
+  MR_CO_TRY_VOID(co_await send_pieces(exchange, now + server_.options().idle_max));
+  ServerCounters::bump(counters.bytes_sent, exchange.writer.size());
   co_return Result<void>{};
 }
 
-Task<Result<void>> Connection::send_pieces(Exchange& exchange) {
-  TimePoint deadline = env_.now() + server_.options().idle_max;
+Task<Result<void>> Connection::send_pieces(Exchange& exchange, TimePoint deadline) {
   gather_.clear();
   for (const wire::Piece& piece : exchange.writer.pieces()) {
     if (!piece.is_external) {
@@ -174,7 +176,11 @@ Task<Result<void>> Connection::send_pieces(Exchange& exchange) {
 }
 
 std::unique_ptr<Exchange> Connection::take_exchange() {
-  if (spare_.empty()) return std::make_unique<Exchange>();
+  if (spare_.empty()) {
+    auto fresh = std::make_unique<Exchange>();
+    fresh->writer.count_errors_in(&server_.counters(env_.shard).errors);
+    return fresh;
+  }
   std::unique_ptr<Exchange> exchange = std::move(spare_.back());
   spare_.pop_back();
   return exchange;

@@ -33,7 +33,7 @@ class Connection {
   Task<Result<void>> handle_frame(MutableBytes frame);
   Task<void> write_answers();
   Task<Result<void>> send(Exchange& exchange);
-  Task<Result<void>> send_pieces(Exchange& exchange);
+  Task<Result<void>> send_pieces(Exchange& exchange, TimePoint deadline);
   std::unique_ptr<Exchange> take_exchange();
   void give_back(std::unique_ptr<Exchange> exchange);
   void note_end(const Result<void>& outcome);

@@ -22,7 +22,7 @@ Task<Result<void>> KafkaServer::dispatch(Exchange& exchange, MutableBytes frame)
   Handler handler = find_handler(key);
   if (handler == nullptr)
     co_return Error(Errc::unsupported_version, fmt::format("{} is not served", exchange.head.api->name));
-  counters(exchange.shard).requests_by_api[static_cast<std::size_t>(key)].fetch_add(1, std::memory_order_relaxed);
+  ServerCounters::bump(counters(exchange.shard).requests_by_api[static_cast<std::size_t>(key)]);
   co_return co_await handler(exchange);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/duration_counts.h"
 #include "base/memory_account.h"
 #include "runtime/shards.h"
 #include "server/kafka/buffer_pool.h"
@@ -56,7 +57,15 @@ struct ServerCounters {
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::uint64_t> bytes_sent{0};
   std::array<std::atomic<std::uint64_t>, 128> requests_by_api{};
+  /// From the whole request being there to its answer going out.
+  std::array<LiveDurationCounts<kLatencyBounds>, 128> durations_by_api;
+  wire::ErrorCodeCounts errors{};
   ServerCounters() = default;
+
+  /// On the shard that writes: no locked instruction.
+  static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
 };
 
 /// The Kafka door of one broker: one listening socket per shard on the same port, connections stay on the shard that

@@ -13,8 +13,8 @@ using replication::AppendFailure;
 
 /// Everything the second stage needs; nothing of the frame.
 struct State {
-  State(broker::Broker& broker, Acks acks, bool zstd_allowed, TimePoint deadline)
-      : produce(broker, acks, zstd_allowed, deadline) {}
+  State(broker::Broker& broker, Acks acks, bool zstd_allowed, TimePoint deadline, TimePoint received)
+      : produce(broker, acks, zstd_allowed, deadline, received) {}
   wire::produce::Response response;
   std::vector<broker::ProduceItem> items;
   broker::Produce produce;
@@ -84,7 +84,7 @@ Task<Result<void>> handle_produce(Exchange& x) {
   bool acks_known = request.acks >= -1 && request.acks <= 1;
   Acks acks = acks_known ? static_cast<Acks>(request.acks) : Acks::leader;
   TimePoint deadline = x.context.received + Millis(std::max(request.timeout_ms, 0));
-  auto state = std::make_shared<State>(*x.broker, acks, x.head.version >= 7, deadline);
+  auto state = std::make_shared<State>(*x.broker, acks, x.head.version >= 7, deadline, x.context.received);
   bool by_id = x.head.version >= 13;
 
   auto table = x.broker->topics(x.shard);
