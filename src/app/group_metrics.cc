@@ -64,11 +64,15 @@ constexpr GroupGauge kGauges[] = {
 }  // namespace
 
 GroupMetrics::GroupMetrics(MetricsRegistry& registry, broker::Broker& broker, coordinator::GroupCoordinator& groups)
-    : registry_(registry), broker_(broker), groups_(groups) {
+    : registry_(registry),
+      broker_(broker),
+      groups_(groups),
+      left_out_(registry.gauge("millrace_metrics_left_out",
+                               "How many have no series of their own because there are too many.",
+                               {{"what", "group_partitions"}})) {
   for (const GroupCounter& c : kCounters)
-    counters_.push_back(
-        {c.cause.empty() ? registry.counter(c.name, c.help, {}, c.per_unit)
-                         : registry.counter(c.name, c.help, {{"cause", c.cause}}, c.per_unit)});
+    counters_.push_back({c.cause.empty() ? registry.counter(c.name, c.help, {}, c.per_unit)
+                                         : registry.counter(c.name, c.help, {{"cause", c.cause}}, c.per_unit)});
   for (const GroupGauge& g : kGauges) gauges_.push_back(registry.gauge(g.name, g.help));
 }
 
@@ -80,41 +84,49 @@ void GroupMetrics::follow(const GroupStats& now) {
 Task<void> GroupMetrics::refresh() {
   follow(co_await groups_.stats());
   const std::uint64_t round = ++round_;
-  auto listing = co_await groups_.list();
-  std::size_t left = kGroupSeriesMax;
-  for (const coordinator::ListedGroup& group : listing.groups) {
-    if (left-- == 0) break;
-    co_await follow_group(group.group);
+  auto stand = co_await groups_.positions(kGroupSeriesMax);
+  const std::vector<Offset> ends = co_await ends_of(stand.positions);
+  std::size_t left_out = stand.left_out;
+  for (std::size_t i = 0; i < stand.positions.size(); ++i) {
+    const coordinator::GroupPosition& at = stand.positions[i];
+    if (ends[i] >= Offset{0} && !take(at, ends[i])) ++left_out;
   }
+  left_out_.set(static_cast<std::int64_t>(left_out));
   // What could not be asked just now keeps its series.
-  if (listing.error) co_return;
+  if (!stand.whole) co_return;
   std::erase_if(lags_, [&](const auto& entry) { return entry.second.round < round; });
+  for (auto& [of, consumed] : consumed_)
+    if (consumed.round < round) consumed.counter.forget();
   std::erase_if(consumed_, [&](const auto& entry) { return entry.second.round < round; });
 }
 
-Task<void> GroupMetrics::follow_group(const std::string& group) {
-  auto fetched = co_await groups_.fetch_offsets({.group = group, .topics = std::nullopt});
+Task<std::vector<Offset>> GroupMetrics::ends_of(const std::vector<coordinator::GroupPosition>& positions) {
+  std::vector<Offset> ends(positions.size(), Offset{-1});
+  const std::uint32_t shards = broker_.shards().count();
+  std::vector<std::vector<std::pair<std::size_t, broker::PartitionKey>>> by_shard(shards);
   auto table = broker_.topics(ShardId{0});
-  for (const coordinator::FetchedTopic& topic : fetched.topics) {
-    auto found = table->find(topic.topic);
-    if (found == nullptr) continue;
-    for (const coordinator::FetchedOffset& one : topic.partitions) {
-      if (one.partition.v < 0 || static_cast<std::size_t>(one.partition.v) >= found->partitions.size()) continue;
-      constexpr std::int64_t kLatest = -1;
-      auto end = co_await broker_.list_offset({.topic = found->id,
-                                               .partition = one.partition,
-                                               .home = found->partition(one.partition)->home,
-                                               .timestamp = kLatest});
-      if (end.ok()) take(group, topic.topic, one.partition, one.offset, end->offset);
-    }
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    auto topic = table->find(positions[i].topic);
+    const broker::PartitionPlace* place = topic == nullptr ? nullptr : topic->partition(positions[i].partition);
+    if (place != nullptr) by_shard[place->home.v].push_back({i, {topic->id, positions[i].partition}});
   }
+  for (std::uint32_t s = 0; s < shards; ++s) {
+    if (by_shard[s].empty()) continue;
+    // `ends` and `by_shard` wait here until the shard has answered.
+    co_await broker_.shards().call(ShardId{s}, [this, s, &ends, &asked = by_shard[s]] {
+      for (const auto& [at, key] : asked)
+        if (auto partition = broker_.shard(ShardId{s}).find(key.topic, key.partition))
+          ends[at] = partition->high_watermark();
+    });
+  }
+  co_return ends;
 }
 
-void GroupMetrics::take(const std::string& group, const std::string& topic, PartitionIndex partition, Offset committed,
-                        Offset end) {
+bool GroupMetrics::take(const coordinator::GroupPosition& position, Offset end) {
+  const auto& [group, topic, partition, committed] = position;
   auto at = lags_.find({group, topic, partition});
   if (at == lags_.end()) {
-    if (lags_.size() >= kGroupSeriesMax) return;
+    if (lags_.size() >= kGroupSeriesMax) return false;
     std::string index = std::to_string(partition.v);
     Lag fresh{.gauge = registry_.gauge("queue_consumer_lag", "Records between a group's commit and the log's end.",
                                        {{"topic", topic}, {"partition", index}, {"consumer_group", group}}),
@@ -134,6 +146,7 @@ void GroupMetrics::take(const std::string& group, const std::string& topic, Part
   lag.committed = committed;
   lag.gauge.set(std::max<std::int64_t>(0, end.v - committed.v));
   lag.round = counted->second.round = round_;
+  return true;
 }
 
 }  // namespace mr::app

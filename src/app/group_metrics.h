@@ -13,11 +13,11 @@
 namespace mr::app {
 
 /// Puts into the registry what consumer groups do: the coordinator's counters, and per group how far its commits have
-/// come. Groups are asked one after the other at each scrape; kGroupSeriesMax bounds both series and time.
+/// come. Two messages per shard and scrape; kGroupSeriesMax bounds both series and time.
 /// Shard 0; lives while broker and groups do.
 class GroupMetrics {
  public:
-  /// Partitions with a lag of their own; more groups than that are not looked at.
+  /// Partitions with a lag of their own; how many have none is millrace_metrics_left_out.
   static constexpr std::size_t kGroupSeriesMax = 2000;
 
   GroupMetrics(MetricsRegistry& registry, broker::Broker& broker, coordinator::GroupCoordinator& groups);
@@ -37,14 +37,17 @@ class GroupMetrics {
     std::uint64_t round = 0;
   };
   void follow(const coordinator::GroupStats& now);
-  Task<void> follow_group(const std::string& group);
-  void take(const std::string& group, const std::string& topic, PartitionIndex partition, Offset committed, Offset end);
+  /// Of each of them, -1 where there is no such partition any more; one message per shard.
+  Task<std::vector<Offset>> ends_of(const std::vector<coordinator::GroupPosition>& positions);
+  /// False: there is no room for its series.
+  bool take(const coordinator::GroupPosition& position, Offset end);
 
   MetricsRegistry& registry_;
   broker::Broker& broker_;
   coordinator::GroupCoordinator& groups_;
   std::vector<Followed> counters_;  ///< in the order of the table in the source
   std::vector<Gauge> gauges_;
+  Gauge left_out_;
   std::map<std::tuple<std::string, std::string, PartitionIndex>, Lag> lags_;  ///< group, topic, partition
   std::map<std::pair<std::string, std::string>, Consumed> consumed_;          ///< group, topic
   std::uint64_t round_ = 0;

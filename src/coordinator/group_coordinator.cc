@@ -66,6 +66,8 @@ struct GroupCoordinator::Shard {
     co_return Result<void>{};
   }
 
+  Positions positions(std::size_t most) const;
+
   void call(const broker::PartitionKey& key, decltype(GroupEvent::what) what, GroupReplyTo reply) {
     if (stopped) return reply(Error(Errc::not_coordinator));
     auto at = partitions.find(key);
@@ -84,6 +86,32 @@ struct GroupCoordinator::Shard {
   Scope scope;
   bool stopped = false;
 };
+
+/// With too many, those whose hashes are smallest: what is added or goes moves few others in or out.
+GroupCoordinator::Positions GroupCoordinator::Shard::positions(std::size_t most) const {
+  struct Held {
+    std::size_t hash;
+    std::string_view group, topic;
+    PartitionIndex partition;
+    Offset offset;
+  };
+  std::vector<Held> held;
+  Positions found;
+  for (const auto& [key, partition] : partitions)
+    found.whole &= partition->for_each_offset(
+        [&](std::string_view group, std::string_view topic, PartitionIndex index, const StoredOffset& stored) {
+          const std::size_t hash = TextHash{}(group) * 31 + TextHash{}(topic) + static_cast<std::size_t>(index.v);
+          held.push_back({hash, group, topic, index, stored.offset});
+        });
+  if (held.size() > most) {
+    found.left_out = held.size() - most;
+    std::ranges::nth_element(held, held.begin() + static_cast<std::ptrdiff_t>(most), {}, &Held::hash);
+    held.resize(most);
+  }
+  for (const Held& one : held)
+    found.positions.push_back({std::string(one.group), std::string(one.topic), one.partition, one.offset});
+  return found;
+}
 
 GroupCoordinator::GroupCoordinator(broker::Broker& broker) : broker_(broker) {
   for (std::uint32_t s = 0; s < broker_.shards().count(); ++s)
@@ -357,6 +385,18 @@ Task<GroupStats> GroupCoordinator::stats() {
     });
   }
   co_return sum;
+}
+
+Task<GroupCoordinator::Positions> GroupCoordinator::positions(std::size_t most) {
+  Positions all;
+  for (std::uint32_t s = 0; s < per_shard_.size(); ++s) {
+    Positions some =
+        co_await broker_.shards().call(ShardId{s}, [this, s, most] { return per_shard_[s]->positions(most); });
+    std::ranges::move(some.positions, std::back_inserter(all.positions));
+    all.left_out += some.left_out;
+    all.whole &= some.whole;
+  }
+  co_return all;
 }
 
 }  // namespace mr::coordinator

@@ -67,6 +67,14 @@ class GroupCoordinator {
 
   /// Sums over all shards, for metrics.
   Task<GroupStats> stats();
+  /// Where groups stand, one message per shard; for metrics, since it does not wait until what was committed just now
+  /// is on disk. Of more than `most` offsets on a shard, always the same ones as far as they are still there.
+  struct Positions {
+    std::vector<GroupPosition> positions;
+    std::size_t left_out = 0;
+    bool whole = true;  ///< false: some partitions are not loaded
+  };
+  Task<Positions> positions(std::size_t most);
 
  private:
   struct Shard;

@@ -2,6 +2,9 @@
 // append; calls from every shard, answers even when the coordinator stops. Method: simulated world, real broker.
 #include "coordinator/group_coordinator.h"
 
+#include <map>
+#include <set>
+
 #include "coordinator/cluster_fixture.h"
 
 namespace mr::coordinator {
@@ -215,6 +218,37 @@ TEST(GroupCoordinator, GroupsAreDeletedWhereTheyLive) {
 }
 
 // The topic qualifies for the cleaner as it is made: commits of the same offsets over and over do not add up.
+TEST(GroupCoordinator, PositionsOfAllGroupsComeAtOnce) {
+  Cluster c(20);
+  c.find();
+  std::map<std::string, std::int64_t> expected;
+  for (int i = 0; i < 20; ++i) {
+    const std::string group = "g" + std::to_string(i);
+    expected[group] = i;
+    ASSERT_FALSE(c.run(c.groups->commit_offsets(Cluster::commit_request(i, group))).error);
+  }
+  auto all = c.run(c.groups->positions(1000));
+  EXPECT_TRUE(all.whole);
+  EXPECT_EQ(all.left_out, 0u);
+  std::map<std::string, std::int64_t> found;
+  for (const GroupPosition& one : all.positions) {
+    EXPECT_EQ(one.topic, "t");
+    found[one.group] = one.offset.v;
+  }
+  EXPECT_EQ(found, expected);
+
+  auto names = [](const GroupCoordinator::Positions& some) {
+    std::set<std::string> groups;
+    for (const GroupPosition& one : some.positions) groups.insert(one.group);
+    return groups;
+  };
+  auto few = c.run(c.groups->positions(2));
+  EXPECT_EQ(few.positions.size() + few.left_out, 20u);
+  EXPECT_LE(few.positions.size(), 6u) << "two of each shard";
+  ASSERT_FALSE(c.run(c.groups->commit_offsets(Cluster::commit_request(77, "g3"))).error);
+  EXPECT_EQ(names(c.run(c.groups->positions(2))), names(few)) << "the same ones again";
+}
+
 TEST(GroupCoordinator, TheTopicDoesNotGrowWithoutBound) {
   Cluster c(22, 2, {{"offsets.topic.segment.bytes", "1"}, {"log.cleaner.backoff.ms", "200"}});
   c.find();

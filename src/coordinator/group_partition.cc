@@ -223,4 +223,13 @@ GroupStats GroupPartition::stats() const {
   return sum;
 }
 
+bool GroupPartition::for_each_offset(
+    const std::function<void(std::string_view, std::string_view, PartitionIndex, const StoredOffset&)>& look) const {
+  if (!host_ || !host_->loaded()) return false;
+  for (const auto& [group, durable] : host_->state().groups)
+    for (const auto& [topic, partitions] : durable.offsets)
+      for (const auto& [partition, stored] : partitions) look(group, topic, PartitionIndex{partition}, stored);
+  return true;
+}
+
 }  // namespace mr::coordinator

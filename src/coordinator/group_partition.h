@@ -36,6 +36,9 @@ class GroupPartition {
   Task<Result<void>> settled(TimePoint deadline);
   bool gone() const { return gone_; }
   GroupStats stats() const;
+  /// Of every offset that is held. False: not loaded, nothing was looked at.
+  bool for_each_offset(const std::function<void(std::string_view group, std::string_view topic, PartitionIndex,
+                                                const StoredOffset&)>& look) const;
 
  private:
   using Host = broker::StateMachineHost<GroupMachine>;

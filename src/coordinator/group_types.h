@@ -212,6 +212,14 @@ struct DeleteOffsetsAnswer {
 
 // Looking in.
 
+/// How far a group has come in one partition.
+struct GroupPosition {
+  std::string group;
+  std::string topic;
+  PartitionIndex partition;
+  Offset offset{-1};
+};
+
 struct DescribedMember {
   std::string member;
   std::optional<std::string> instance;
