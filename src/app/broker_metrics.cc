@@ -39,6 +39,8 @@ struct BrokerMetrics::Process {
                             {{"reason", "bad_input"}})},
         idle{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
                        {{"reason", "idle"}})},
+        no_memory{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
+                            {{"reason", "memory"}})},
         bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
         bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
         journal_damage{r.counter("millrace_commit_journal_damaged_blocks_total",
@@ -98,7 +100,7 @@ struct BrokerMetrics::Process {
   Gauge info, uptime, resident;
   Followed cpu_ms;
   Gauge shard_count, connections;
-  Followed opened, refused, bad_input, idle, bytes_in, bytes_out;
+  Followed opened, refused, bad_input, idle, no_memory, bytes_in, bytes_out;
   Followed journal_damage;
   std::vector<Followed> stalls, turns, socket_calls;
   std::map<std::size_t, Api> apis;         ///< by key
@@ -186,7 +188,7 @@ void BrokerMetrics::read_doors_and_shards() {
   p.cpu_ms.follow(static_cast<std::uint64_t>(used_cpu_seconds() * 1000));
 
   const std::uint32_t shards = host_.shards().count();
-  std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, in = 0, out = 0;
+  std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, no_memory = 0, in = 0, out = 0;
   std::map<std::size_t, std::uint64_t> requests, errors;
   std::map<std::size_t, DurationCounts<kLatencyBounds>> durations;
   std::map<std::string, Process::Held> accounts;
@@ -198,6 +200,7 @@ void BrokerMetrics::read_doors_and_shards() {
       refused += c.connections_refused.load(std::memory_order_relaxed);
       bad += c.closed_bad_input.load(std::memory_order_relaxed);
       idle += c.closed_idle.load(std::memory_order_relaxed);
+      no_memory += c.closed_memory.load(std::memory_order_relaxed);
       in += c.bytes_received.load(std::memory_order_relaxed);
       out += c.bytes_sent.load(std::memory_order_relaxed);
       for (auto& [key, api] : p.apis) {
@@ -217,6 +220,7 @@ void BrokerMetrics::read_doors_and_shards() {
   p.refused.follow(refused);
   p.bad_input.follow(bad);
   p.idle.follow(idle);
+  p.no_memory.follow(no_memory);
   p.bytes_in.follow(in);
   p.bytes_out.follow(out);
   for (auto& [key, api] : p.apis) {

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import traceback
+import urllib.request
 
 import rawkafka
 
@@ -56,6 +57,14 @@ def wait_until(test, seconds, what):
             return got
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.01)
+
+
+def metric(broker, series):
+    """What /metrics says of one series, labels and all."""
+    with urllib.request.urlopen(f"http://{broker.http}/metrics", timeout=10) as r:
+        lines = [line for line in r.read().decode().splitlines() if line.startswith(series + " ")]
+    assert len(lines) == 1, f"{series}: {lines}"
+    return float(lines[0].split()[-1])
 
 
 def free_port():

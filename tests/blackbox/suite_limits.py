@@ -4,10 +4,11 @@
 """
 import resource
 import socket
+import struct
 import time
 
 import rawkafka as rk
-from harness import Millrace, Suite, wait_until
+from harness import Millrace, Suite, metric, wait_until
 
 SUITE = Suite("limits", "raw frames")
 
@@ -58,9 +59,28 @@ def silent(ctx):
         begun.sendall(b"\0\0")
         for one in (quiet, begun):
             assert one.recv(1) == b"", "closed, without a word"
+        assert metric(broker, 'millrace_kafka_connections_closed_total{reason="idle"}') == 2
         with broker.connect() as busy:
             until = time.monotonic() + 1
             wait_until(lambda: busy.api_versions() and time.monotonic() > until, 10, "whoever asks in time stays")
+
+
+@scenario("slow-senders-give-way")
+def slow_senders(ctx):
+    """Somebody announces all the memory there is for requests and stalls. Who has a real request gets his turn; the staller is dropped."""
+    dropped = 'millrace_kafka_connections_closed_total{reason="memory"}'
+    with Limited(ctx, "socket.request.max.bytes=8MiB", "queued.max.request.bytes=1MiB", "message.max.bytes=4MiB") as b:
+        with b.connect() as c, b.connect() as staller, b.connect() as trickle:
+            c.create_topic("t")
+            assert metric(b, dropped) == 0
+            frame = struct.pack(">i", 8 << 20)
+            staller.send_bytes(frame + bytes(5000))
+            trickle.send_bytes(frame[:3])  # not even a size: holds nothing, so it may stay
+            assert c.produce("t", rk.batch([b"x" * (3 << 20)]))["ErrorCode"] == 0, "the real request"
+            assert staller.is_closed_within(10), "the staller stays"
+            assert metric(b, dropped) == 1
+            trickle.send_bytes(frame[3:] + bytes(5000))
+            assert c.produce("t", rk.batch([b"y" * (3 << 20)]))["ErrorCode"] == 0, "again"
 
 
 @scenario("file-limit")

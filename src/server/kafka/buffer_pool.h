@@ -21,6 +21,9 @@ class BufferPool {
     for (auto& shelf : shelves_) shelf.clear();
   }
 
+  /// How often somebody, on any shard, got nothing.
+  std::uint64_t refused() const { return account_.refused(); }
+
   /// A buffer that goes back to its pool when destroyed.
   class Buffer {
    public:

@@ -62,6 +62,9 @@ void Connection::note_end(const Result<void>& outcome) {
     case Errc::timed_out:
       server_.counters(env_.shard).closed_idle.fetch_add(1, std::memory_order_relaxed);
       return;
+    case Errc::resource_exhausted:
+      server_.counters(env_.shard).closed_memory.fetch_add(1, std::memory_order_relaxed);
+      return;
     default:
       server_.counters(env_.shard).closed_bad_input.fetch_add(1, std::memory_order_relaxed);
       log_debug("server", "connection closed",

@@ -24,6 +24,35 @@ Task<Result<BufferPool::Buffer>> FrameReader::borrow(std::size_t bytes, Duration
   }
 }
 
+Task<Result<std::size_t>> FrameReader::receive_rest(std::size_t have, std::size_t bytes, Duration idle) {
+  const TimePoint began = env_.now();
+  TimePoint heard = began;
+  TimePoint look = began + kSlowLook;
+  std::uint64_t refused = pool_.refused();
+  while (have < bytes) {
+    TimePoint until = std::min(look, heard + idle);
+    auto received = co_await stream_.read_some(MutableBytes(lent_.data() + have, bytes + kLookahead - have), until);
+    if (received.ok()) {
+      if (*received == 0) co_return Error(Errc::connection_closed, "peer closed within a frame");
+      have += *received;
+      bytes_received_ += *received;
+      heard = until = env_.now();
+    } else if (received.code() != Errc::timed_out || until >= heard + idle) {
+      co_return received.error();
+    }
+    if (until < look) continue;
+    const auto seconds =
+        static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(until - began).count());
+    if (pool_.refused() != refused && have < bytes && have < seconds * kSlowBytes) {
+      env_.probe.hit("slow_sender_dropped");
+      co_return Error(Errc::resource_exhausted, "a slow request, and others wait for memory");
+    }
+    refused = pool_.refused();
+    look = until + kSlowLook;
+  }
+  co_return have;
+}
+
 /// What the last read brought beyond the lent frame moves to the head; the buffer goes back.
 void FrameReader::put_away_lent() {
   if (!lent_) return;
@@ -67,14 +96,8 @@ Task<Result<std::optional<MutableBytes>>> FrameReader::next(Duration idle) {
   MR_CO_TRY(lent_, co_await borrow(frame_bytes + kLookahead, idle));
   std::memcpy(lent_.data(), head_.data() + head_from_ + 4, have);
   head_from_ = head_to_ = 0;
-  while (have < frame_bytes) {
-    MR_CO_TRY(std::size_t n, co_await receive(lent_.data() + have, frame_bytes + kLookahead - have, idle));
-    if (n == 0) {
-      lent_extra_from_ = lent_extra_to_ = 0;
-      co_return Error(Errc::connection_closed, "peer closed within a frame");
-    }
-    have += n;
-  }
+  lent_extra_from_ = lent_extra_to_ = 0;  // should the rest not come
+  MR_CO_TRY(have, co_await receive_rest(have, frame_bytes, idle));
   lent_extra_from_ = frame_bytes;
   lent_extra_to_ = have;
   co_return Frame(MutableBytes(lent_.data(), frame_bytes));

@@ -18,7 +18,7 @@ class FrameReader {
   /// The next frame without its size. Empty when the peer closed between frames. `idle`: how long the peer may stay
   /// silent. Errors: too_large and malformed (size beyond the limit or negative: the connection must be closed,
   /// traps.md 1), connection_closed (in the middle of a frame), timed_out, cancelled, resource_exhausted (over the
-  /// memory budget for the whole of `idle`).
+  /// memory budget for the whole of `idle`, or slower than kSlowBytes a second while others wait for memory).
   Task<Result<std::optional<MutableBytes>>> next(Duration idle);
 
   std::uint64_t bytes_received() const { return bytes_received_; }
@@ -27,10 +27,15 @@ class FrameReader {
   static constexpr std::size_t kHeadBytes = 2048;
   /// Bytes beyond the frame that one read may bring along: saves a call for the next size, costs a small copy.
   static constexpr std::size_t kLookahead = kHeadBytes;
+  /// A peer that announces much and sends little holds memory that others may need.
+  static constexpr std::size_t kSlowBytes = 64 << 10;
+  static constexpr Duration kSlowLook = std::chrono::seconds(1);
 
   Task<Result<std::size_t>> receive(std::byte* into, std::size_t bytes, Duration idle);
   Task<Result<BufferPool::Buffer>> borrow(std::size_t bytes, Duration idle);
   void put_away_lent();
+  /// Into lent_, which has `have` bytes of a frame of `bytes`. Brings how many there are then.
+  Task<Result<std::size_t>> receive_rest(std::size_t have, std::size_t bytes, Duration idle);
 
   Stream& stream_;
   BufferPool& pool_;

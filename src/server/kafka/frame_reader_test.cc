@@ -11,7 +11,22 @@
 namespace mr::server::kafka {
 namespace {
 
-class ScriptedStream final : public Stream {
+/// A peer that only sends.
+class SendingPeer : public Stream {
+ public:
+  Task<Result<void>> write(std::span<const ByteView>, TimePoint) override { co_return Errc::connection_closed; }
+  Task<Result<void>> send_file(File&, std::uint64_t, std::uint64_t, TimePoint) override {
+    co_return Errc::connection_closed;
+  }
+  void close() override {}
+  const Address& local() const override { return address_; }
+  const Address& remote() const override { return address_; }
+
+ private:
+  Address address_;
+};
+
+class ScriptedStream final : public SendingPeer {
  public:
   ScriptedStream(std::string bytes, std::uint64_t seed, std::size_t piece_max)
       : bytes_(std::move(bytes)), rng_(seed), piece_max_(piece_max) {}
@@ -22,13 +37,6 @@ class ScriptedStream final : public Stream {
     largest_read_ = std::max(largest_read_, into.size());
     co_return n;
   }
-  Task<Result<void>> write(std::span<const ByteView>, TimePoint) override { co_return Errc::connection_closed; }
-  Task<Result<void>> send_file(File&, std::uint64_t, std::uint64_t, TimePoint) override {
-    co_return Errc::connection_closed;
-  }
-  void close() override {}
-  const Address& local() const override { return address_; }
-  const Address& remote() const override { return address_; }
   std::size_t largest_read() const { return largest_read_; }
 
  private:
@@ -37,7 +45,6 @@ class ScriptedStream final : public Stream {
   std::mt19937_64 rng_;
   std::size_t piece_max_;
   std::size_t largest_read_ = 0;
-  Address address_;
 };
 
 std::string framed(std::string_view body) {
@@ -124,6 +131,50 @@ TEST(FrameReader, OverTheBudgetWaitsAndThenSaysSo) {
   ASSERT_FALSE(frame.ok());
   EXPECT_EQ(frame.code(), Errc::resource_exhausted);
   EXPECT_GT(f.world.probes().count("receive_budget_full"), 1u);
+}
+
+/// Announces a frame, sends a little of it, and then nothing; somebody else asks for memory meanwhile.
+class StallingStream final : public SendingPeer {
+ public:
+  StallingStream(std::string bytes, BufferPool& pool, std::size_t others_want)
+      : bytes_(std::move(bytes)), pool_(pool), others_want_(others_want) {}
+  Task<Result<std::size_t>> read_some(MutableBytes into, TimePoint deadline) override {
+    if (others_want_ > 0) (void)pool_.take(others_want_);
+    const std::size_t n = std::min(into.size(), bytes_.size());
+    if (n > 0) {
+      std::memcpy(into.data(), bytes_.data(), n);
+      bytes_.erase(0, n);
+      co_return n;
+    }
+    (void)co_await sleep_until(deadline);
+    co_return Errc::timed_out;
+  }
+
+ private:
+  std::string bytes_;
+  BufferPool& pool_;
+  std::size_t others_want_;
+};
+
+TEST(FrameReader, ASlowSenderGivesWayToThoseWhoWaitForMemory) {
+  struct Case {
+    std::size_t sent, others_want;
+    Errc expected;
+    int seconds;
+  };
+  const std::size_t size = 6 << 20;
+  // Much sent is no excuse to be held for ever, but is as good as its rate: 300 KiB last four seconds.
+  for (const Case& c : {Case{5'000, 4 << 20, Errc::resource_exhausted, 1}, Case{300 << 10, 4 << 20, Errc::timed_out, 5},
+                        Case{5'000, 1 << 20, Errc::timed_out, 5}, Case{5'000, 0, Errc::timed_out, 5}}) {
+    Fixture f;
+    StallingStream stream(framed(std::string(size, 'x')).substr(0, c.sent), f.pool, c.others_want);
+    FrameReader reader(stream, f.pool, f.env(), 8 << 20);
+    const TimePoint before = f.world.now();
+    auto frame = f.next(reader);
+    ASSERT_FALSE(frame.ok());
+    EXPECT_EQ(frame.code(), c.expected) << c.sent << " sent, others want " << c.others_want;
+    EXPECT_EQ(std::chrono::duration_cast<std::chrono::seconds>(f.world.now() - before).count(), c.seconds);
+  }
 }
 
 TEST(BufferPool, KeepsAndGivesBack) {

@@ -54,6 +54,7 @@ struct ServerCounters {
   std::atomic<std::uint64_t> connections_refused{0};
   std::atomic<std::uint64_t> closed_idle{0};
   std::atomic<std::uint64_t> closed_bad_input{0};
+  std::atomic<std::uint64_t> closed_memory{0};  ///< none for its request, or it held some too slowly
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::uint64_t> bytes_sent{0};
   std::array<std::atomic<std::uint64_t>, 128> requests_by_api{};
