@@ -117,7 +117,7 @@ BLACKBOX = [("millrace", ["raw", "groups"]), ("millrace", ["robust", "limits", "
 # Longest first, each on its own, so that two at a time end together.
 CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
-    ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["churn"], ["console"], ["liar"])]
+    ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["churn"], ["console"], ["liar"], ["prometheus"])]
 REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("kafka", ["java"]),
              ("kafka", ["raw", "groups", "python"]), ("kafka", ["kcat", "cli_groups"]),
              ("kafka", ["matrix-java"]), ("kafka", ["matrix-confluent"]), ("kafka", ["console"])]
