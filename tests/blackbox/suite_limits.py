@@ -83,6 +83,26 @@ def slow_senders(ctx):
             assert c.produce("t", rk.batch([b"y" * (3 << 20)]))["ErrorCode"] == 0, "again"
 
 
+@scenario("max-connections")
+def max_connections(ctx):
+    """Those above are closed and counted; those that are there are served, and who leaves makes room."""
+    with Limited(ctx, "max.connections=20") as b:
+        held = [b.connect() for _ in range(20)]
+        for c in held:
+            c.metadata([])
+        for _ in range(5):
+            with b.connect() as c:
+                assert c.is_closed_within(10), "one too many"
+        assert metric(b, "millrace_kafka_connections_refused_total") == 5
+        assert metric(b, "millrace_kafka_connections") == 20
+        held.pop().close()
+        wait_until(lambda: metric(b, "millrace_kafka_connections") == 19, 10, "the broker sees it go")
+        held.append(b.connect())
+        for c in held:
+            c.metadata([])
+            c.close()
+
+
 @scenario("file-limit")
 def file_limit(ctx):
     """More clients than descriptors: the log keeps its share, the rest are refused at the door."""

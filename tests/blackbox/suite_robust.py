@@ -6,7 +6,7 @@ import struct
 import time
 
 import rawkafka as rk
-from harness import Suite
+from harness import Suite, metric
 
 SUITE = Suite("robust", "raw frames")
 scenario = SUITE.scenario
@@ -214,6 +214,32 @@ def many(ctx):
         while len(os.listdir(f"/proc/{ctx.broker.process.pid}/fd")) > 200:
             assert time.monotonic() < deadline, "descriptors of closed connections are kept"
             time.sleep(0.05)
+
+
+@scenario("topic-names-are-no-paths", only="millrace")
+def names(ctx):
+    """Names with slashes, dots, NUL, or too many characters: refused by each API, counted, nothing is made on disk."""
+    bad = ["/", "..", ".", "../../evil", "a/b", "a\\b", "a\0b", "\0", "x" * 250, "x" * 30000, "a:b", "gr\u00fc\u00df", "", " "]
+    home = ctx.broker.home
+
+    def files():
+        return sorted(os.path.join(d, x) for d, below, found in os.walk(home) for x in below + found if not x.startswith("commit-journal"))
+    topic = ctx.topic()
+    before = files()
+    with ctx.broker.connect() as c:
+        answer = c.call("CreateTopics", 4, {"Topics": [{"Name": n, "NumPartitions": 1, "ReplicationFactor": 1} for n in bad], "timeoutMs": 5000})
+        errors = [t["ErrorCode"] for t in answer["Topics"]]
+        assert errors == [rk.INVALID_TOPIC_EXCEPTION] * len(bad), errors
+        for name in bad:
+            asked = c.metadata([name], auto=True)["Topics"][0]["ErrorCode"]
+            assert asked == rk.INVALID_TOPIC_EXCEPTION, (name, asked)
+            for got in (c.produce(name, rk.batch([b"x"]))["ErrorCode"], c.fetch(name, 0)["ErrorCode"],
+                        c.call("DeleteTopics", 1, {"TopicNames": [name], "TimeoutMs": 5000})["Responses"][0]["ErrorCode"]):
+                assert got in (rk.UNKNOWN_TOPIC_OR_PARTITION, rk.INVALID_TOPIC_EXCEPTION), (name, got)
+    still_serves(ctx, topic)
+    assert files() == before, set(files()) ^ set(before)
+    counted = metric(ctx.broker, 'millrace_kafka_errors_total{code="INVALID_TOPIC_EXCEPTION"}')
+    assert counted >= 2 * len(bad), counted
 
 
 @scenario("reader-that-does-not-read")
