@@ -180,6 +180,11 @@ def health(ctx):
             json.loads(body)
         assert http(b, "/no-such-page")[0] == 404
         assert http(b, "/health", "DELETE")[0] in (404, 405)
+        assert json.loads(http(b, "/version")[2]) == {"name": "millrace", "version": json.loads(body)["version"]}
+        assert json.loads(http(b, "/livez")[2]) == {"status": "ok"}
+        assert "checks" not in json.loads(http(b, "/readyz")[2])
+        checks = json.loads(http(b, "/readyz?verbose")[2])["checks"]
+        assert {c["name"]: c["ok"] for c in checks} == {"metadata": True, "logs": True, "kafka": True, f"log_dir {b.data}": True}, checks
 
 
 @scenario("metrics")
