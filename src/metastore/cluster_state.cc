@@ -175,6 +175,59 @@ Task<Result<void>> ClusterState::delete_topic(const std::string& name, TopicId i
   co_return Error(Errc::unknown_outcome, "deleting " + name + " may or may not have happened");
 }
 
+/// What is under `key` becomes what `change` makes of it.
+Task<Result<ClusterState::Configs>> ClusterState::alter_configs(std::string key, const ConfigsIn& in,
+                                                                const ConfigChange& change) {
+  for (int attempt = 1; attempt <= kAttemptsMax; ++attempt) {
+    RangeRequest read{.key = key};
+    MR_CO_TRY(RangeResult present, co_await store_.range(std::move(read)));
+    const KeyValue* kv = present.items.empty() ? nullptr : &present.items.front();
+    MR_CO_TRY(Configs stored, in.read(kv));
+    MR_CO_TRY(Configs after, change(stored));
+    if (after == stored) co_return std::move(after);
+    MR_CO_TRY(std::string value, in.write(kv, after));
+    Transaction step;
+    step.compares = {kv != nullptr ? Compare::unchanged(*kv) : Compare::absent(key)};
+    step.success = {Put{key, std::move(value)}};
+    Result<TransactionResult> result = co_await store_.transact(std::move(step));
+    if (result.ok() && result->succeeded) co_return std::move(after);
+    if (!result.ok() && result.code() != Errc::unknown_outcome) co_return std::move(result).error();
+  }
+  co_return Error(Errc::unknown_outcome, "altering settings may or may not have happened");
+}
+
+Task<Result<ClusterState::Configs>> ClusterState::alter_topic_configs(const std::string& name, TopicId id,
+                                                                      const ConfigChange& change) {
+  ConfigsIn topic{
+      .read = [&](const KeyValue* kv) -> Result<Configs> {
+        MR_TRY(auto there, id_of(kv));
+        if (there != id) return Error(Errc::unknown_topic, "no topic " + name + " with that id");
+        MR_TRY(auto head, records::decode_topic(kv->value));
+        return std::move(head.topic.configs);
+      },
+      .write = [](const KeyValue* kv, const Configs& after) { return records::with_configs(kv->value, after); }};
+  co_return co_await alter_configs(records::topic_key(name), topic, change);
+}
+
+Task<Result<ClusterState::Configs>> ClusterState::load_broker_configs(std::optional<BrokerId> broker) {
+  RangeRequest read{.key = records::broker_configs_key(broker)};
+  MR_CO_TRY(RangeResult present, co_await store_.range(std::move(read)));
+  if (present.items.empty()) co_return Configs{};
+  co_return records::decode_fields(present.items.front().value);
+}
+
+Task<Result<ClusterState::Configs>> ClusterState::alter_broker_configs(std::optional<BrokerId> broker,
+                                                                       const ConfigChange& change) {
+  ConfigsIn fields{.read = [](const KeyValue* kv) -> Result<Configs> {
+                     if (kv == nullptr) return Configs{};
+                     return records::decode_fields(kv->value);
+                   },
+                   .write = [](const KeyValue*, const Configs& after) -> Result<std::string> {
+                     return records::encode_fields(after);
+                   }};
+  co_return co_await alter_configs(records::broker_configs_key(broker), fields, change);
+}
+
 Task<Result<std::vector<TopicId>>> ClusterState::deleted_topics() {
   std::vector<TopicId> ids;
   auto add = [&](const KeyValue& kv) -> Result<void> {

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 namespace mr::metastore {
 
 class Metastore;
+struct KeyValue;
 
 /// What the metastore keeps of one partition. On one node the leader and the only replica are this broker.
 struct PartitionRecord {
@@ -54,6 +57,15 @@ class ClusterState {
   /// Writes the tombstone of (name, id) and removes the topic in one guarded step. Errors: unknown_topic (no such name,
   /// or another id).
   Task<Result<void>> delete_topic(const std::string& name, TopicId id);
+  using Configs = std::map<std::string, std::string>;
+  /// What stored configs shall become; asked again when a try did not succeed. Must live until the answer.
+  using ConfigChange = std::function<Result<Configs>(const Configs& stored)>;
+  /// Brings what the topic's configs are then. Errors: unknown_topic (no such name, or another id), conflict, those of
+  /// `change`, with which nothing is written.
+  Task<Result<Configs>> alter_topic_configs(const std::string& name, TopicId id, const ConfigChange& change);
+  /// What was set for one broker while it ran or, without id, for all; empty when nothing was.
+  Task<Result<Configs>> load_broker_configs(std::optional<BrokerId> broker);
+  Task<Result<Configs>> alter_broker_configs(std::optional<BrokerId> broker, const ConfigChange& change);
   /// Ids of deleted topics whose data may still lie about: the positive evidence that lets data be removed.
   Task<Result<std::vector<TopicId>>> deleted_topics();
   /// After the data of `id` is gone on this broker.
@@ -70,6 +82,13 @@ class ClusterState {
   Task<Result<ProducerIdBlock>> allocate_producer_ids(std::int64_t count, std::int64_t floor = 0);
 
  private:
+  /// How configs lie in a stored value; null: nothing is stored.
+  struct ConfigsIn {
+    std::function<Result<Configs>(const KeyValue*)> read;
+    std::function<Result<std::string>(const KeyValue*, const Configs&)> write;
+  };
+  Task<Result<Configs>> alter_configs(std::string key, const ConfigsIn& in, const ConfigChange& change);
+
   Metastore& store_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <set>
 
 #include "metastore/metastore_fixture.h"
@@ -62,6 +63,42 @@ TEST(ClusterState, TopicsLiveFromCreationToForgotten) {
     RangeRequest all{.key = "/", .range_end = "0"};
     EXPECT_EQ(stage.run(stage.store().range(std::move(all)))->count, 2 + 2 + 2);
   }
+}
+
+TEST(ClusterState, ConfigsAreChangedFromWhatIsStored) {
+  using Configs = ClusterState::Configs;
+  const Configs first{{"retention.ms", "5"}}, second{{"flush.ms", "a=b%"}, {"cleanup.policy", ""}};
+  Configs seen;
+  ClusterState::ConfigChange to_second = [&](const Configs& stored) -> Result<Configs> {
+    seen = stored;
+    return second;
+  };
+  ClusterState::ConfigChange refuse = [](const Configs&) -> Result<Configs> { return Errc::invalid_config; };
+  Stage stage(Kind::sqlite);
+  ClusterState state(stage.store());
+  const TopicId id{Uuid{7, 1}};
+  ASSERT_TRUE(stage.run(state.create_topic(topic("t", 1, 3))).ok());
+  EXPECT_EQ(stage.run(state.alter_topic_configs("t", id, refuse)).code(), Errc::invalid_config);
+  EXPECT_EQ(stage.run(state.alter_topic_configs("t", TopicId{Uuid{7, 2}}, to_second)).code(), Errc::unknown_topic);
+  EXPECT_EQ(stage.run(state.alter_topic_configs("x", id, to_second)).code(), Errc::unknown_topic);
+  EXPECT_EQ(*stage.run(state.alter_topic_configs("t", id, to_second)), second);
+  EXPECT_EQ(seen, first);
+
+  EXPECT_TRUE(stage.run(state.load_broker_configs(BrokerId{1}))->empty());
+  EXPECT_EQ(*stage.run(state.alter_broker_configs(BrokerId{1}, to_second)), second);
+  EXPECT_TRUE(seen.empty());
+  EXPECT_EQ(stage.run(state.alter_broker_configs({}, refuse)).code(), Errc::invalid_config);
+
+  stage.reopen();
+  ClusterState again(stage.store());
+  auto topics = stage.run(again.load_topics());
+  ASSERT_TRUE(topics.ok());
+  EXPECT_EQ((*topics)[0].configs, second);
+  EXPECT_EQ((*topics)[0].partitions.size(), 3u);
+  EXPECT_EQ((*topics)[0].created, 12);
+  EXPECT_EQ(*stage.run(again.load_broker_configs(BrokerId{1})), second);
+  EXPECT_TRUE(stage.run(again.load_broker_configs({}))->empty());
+  EXPECT_TRUE(stage.run(again.load_broker_configs(BrokerId{2}))->empty());
 }
 
 TEST(ClusterState, EpochsGrowPastStoredAndFloor) {
@@ -123,6 +160,15 @@ TEST(ClusterState, LostAnswersBreakNothing) {
         EXPECT_GT((*epochs)[0], newest[name]);
       }
       if (auto block = stage.run(state.allocate_producer_ids(10)); block.ok()) claim(taken, *block);
+      ClusterState::ConfigChange set = [&](ClusterState::Configs stored) -> Result<ClusterState::Configs> {
+        stored["flush.ms"] = name;
+        return stored;
+      };
+      if (auto altered = stage.run(state.alter_topic_configs(name, record.id, set)); altered.ok()) {
+        topics = stage.run(calm.load_topics());
+        auto stored = std::ranges::find(*topics, name, &TopicRecord::name);
+        EXPECT_EQ(stored->configs, *altered);
+      }
       if (i % 3 != 0) continue;
       auto deleted = stage.run(state.delete_topic(name, record.id));
       topics = stage.run(calm.load_topics());

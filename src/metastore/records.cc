@@ -87,6 +87,10 @@ std::string partition_key(TopicId topic, PartitionIndex partition) {
 }
 std::string deleted_key(TopicId topic) { return fmt::format("{}{}", kDeleted, topic.v.to_string()); }
 
+std::string broker_configs_key(std::optional<BrokerId> broker) {
+  return fmt::format("{}{}", kBrokerConfigs, broker ? std::to_string(broker->v) : "default");
+}
+
 std::string encode_fields(const Fields& fields) {
   std::string text(kVersionLine);
   text += '\n';
@@ -136,6 +140,13 @@ Result<TopicHead> decode_topic(std::string_view text) {
   for (const auto& [name, value] : fields)
     if (name.starts_with(kConfigPrefix)) head.topic.configs[name.substr(kConfigPrefix.size())] = value;
   return head;
+}
+
+Result<std::string> with_configs(std::string_view topic, const std::map<std::string, std::string>& configs) {
+  MR_TRY(Fields fields, decode_fields(topic));
+  std::erase_if(fields, [](const auto& field) { return field.first.starts_with(kConfigPrefix); });
+  for (const auto& [name, value] : configs) fields[std::string(kConfigPrefix) + name] = value;
+  return encode_fields(fields);
 }
 
 std::string encode_partition(const PartitionRecord& partition) {

@@ -16,6 +16,7 @@ inline constexpr std::string_view kTopics = "/millrace/v1/topics/";
 inline constexpr std::string_view kNames = "/millrace/v1/names/";
 inline constexpr std::string_view kPartitions = "/millrace/v1/partitions/";
 inline constexpr std::string_view kDeleted = "/millrace/v1/deleted/";
+inline constexpr std::string_view kBrokerConfigs = "/millrace/v1/configs/brokers/";
 
 std::string topic_key(std::string_view name);
 /// Two names that collide share this key (traps.md 38).
@@ -23,6 +24,8 @@ std::string name_key(std::string_view name);
 std::string partitions_prefix(TopicId topic);
 std::string partition_key(TopicId topic, PartitionIndex partition);
 std::string deleted_key(TopicId topic);
+/// Of what was set for one broker while it ran; without id: for all.
+std::string broker_configs_key(std::optional<BrokerId> broker);
 
 using Fields = std::map<std::string, std::string>;
 std::string encode_fields(const Fields& fields);
@@ -36,6 +39,8 @@ struct TopicHead {
   std::int32_t partition_count = 0;
 };
 Result<TopicHead> decode_topic(std::string_view text);
+/// The same topic with other configs; what else its value says stays, also what this version does not know.
+Result<std::string> with_configs(std::string_view topic, const std::map<std::string, std::string>& configs);
 std::string encode_partition(const PartitionRecord& partition);
 Result<PartitionRecord> decode_partition(std::string_view text);
 
