@@ -26,11 +26,11 @@ namespace mr::config {
     "Directory for partitions and metadata; made when missing.")                                                       \
   NUMBER(node_id, "node.id", int32, 1, 0, kInt32Max, restart, "",                                                      \
     "This broker's number; fixed at the first start of a data directory.")                                             \
-  NUMBER(num_partitions, "num.partitions", int32, 1, 1, kInt32Max, live, "",                                           \
+  NUMBER(num_partitions, "num.partitions", int32, 1, 1, kInt32Max, restart, "",                                           \
     "Partitions of a topic created without a count.")                                                                  \
-  NUMBER(default_replication_factor, "default.replication.factor", int32, 1, 1, kInt16Max, live, "",                   \
+  NUMBER(default_replication_factor, "default.replication.factor", int32, 1, 1, kInt16Max, restart, "",                   \
     "Replicas of a topic created without a factor.")                                                                   \
-  BOOL(auto_create_topics_enable, "auto.create.topics.enable", true, live,                                             \
+  BOOL(auto_create_topics_enable, "auto.create.topics.enable", true, restart,                                             \
     "Create a topic when a client asks for metadata of one that does not exist.")                                      \
   BOOL(delete_topic_enable, "delete.topic.enable", true, restart,                                                      \
     "Whether DeleteTopics is obeyed.")                                                                                 \
@@ -52,21 +52,21 @@ namespace mr::config {
     "Most bytes of one fetch answer, whatever the client asks.")                                                       \
   NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
     "Forget an idle idempotent producer after this long.")                                                             \
-  NUMBER(group_min_session_timeout_ms, "group.min.session.timeout.ms", int32, 6000, 0, kInt32Max, live, "",            \
+  NUMBER(group_min_session_timeout_ms, "group.min.session.timeout.ms", int32, 6000, 0, kInt32Max, restart, "",            \
     "Shortest session that a group's member may ask for.")                                                             \
-  NUMBER(group_max_session_timeout_ms, "group.max.session.timeout.ms", int32, 1800000, 0, kInt32Max, live, "",         \
+  NUMBER(group_max_session_timeout_ms, "group.max.session.timeout.ms", int32, 1800000, 0, kInt32Max, restart, "",         \
     "Longest session that a group's member may ask for.")                                                              \
-  NUMBER(group_initial_rebalance_delay_ms, "group.initial.rebalance.delay.ms", int32, 0, 0, kInt32Max, live, "",       \
+  NUMBER(group_initial_rebalance_delay_ms, "group.initial.rebalance.delay.ms", int32, 0, 0, kInt32Max, restart, "",       \
     "How long a new group's first round waits for more members.")                                                      \
-  NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, live, "",                                   \
+  NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, restart, "",                                   \
     "Most members of a group.")                                                                                        \
-  NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, live, "",                  \
+  NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, restart, "",                  \
     "Longest text that may be committed with an offset, in UTF-16 units as in Kafka; never above 32000 bytes.")         \
-  NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, live, "",                  \
+  NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, restart, "",                  \
     "How long a commit of offsets may wait for the disk before it is answered with an error.")                         \
-  NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, live, "",                 \
+  NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, restart, "",                 \
     "Committed offsets go this long after their group became empty, or were last committed by a consumer without a group.") \
-  NUMBER(offsets_retention_check_interval_ms, "offsets.retention.check.interval.ms", int64, 600000, 1, kInt64Max, live, "", \
+  NUMBER(offsets_retention_check_interval_ms, "offsets.retention.check.interval.ms", int64, 600000, 1, kInt64Max, restart, "", \
     "Shortest time between two looks for a group's expired offsets.")                                                  \
   NUMBER(offsets_topic_num_partitions, "offsets.topic.num.partitions", int32, 50, 1, kInt32Max, restart, "",           \
     "Partitions of __consumer_offsets when it is made; a group's place depends on it.")                                \
@@ -76,7 +76,7 @@ namespace mr::config {
     "Start a new segment file at this size.")                                                                          \
   UNSET(log_roll_ms, "log.roll.ms", int64, 1, kInt64Max, live,                                                         \
     "Start a new segment file at this age; unset: log.roll.hours.")                                                    \
-  NUMBER(log_roll_hours, "log.roll.hours", int32, 168, 1, kInt32Max, live, "",                                         \
+  NUMBER(log_roll_hours, "log.roll.hours", int32, 168, 1, kInt32Max, restart, "",                                         \
     "Start a new segment file at this age.")                                                                           \
   NUMBER(log_index_interval_bytes, "log.index.interval.bytes", int32, 4096, 0, kInt32Max, live, "",                    \
     "Bytes between two entries of the offset index.")                                                                  \
@@ -86,9 +86,9 @@ namespace mr::config {
     "What happens to old records: delete, compact or both.")                                                           \
   UNSET(log_retention_ms, "log.retention.ms", int64, -1, kInt64Max, live,                                              \
     "Delete segments older than this; -1 never; unset: log.retention.minutes.")                                        \
-  UNSET(log_retention_minutes, "log.retention.minutes", int32, -1, kInt32Max, live,                                    \
+  UNSET(log_retention_minutes, "log.retention.minutes", int32, -1, kInt32Max, restart,                                    \
     "Delete segments older than this; -1 never; unset: log.retention.hours.")                                          \
-  NUMBER(log_retention_hours, "log.retention.hours", int32, 168, -1, kInt32Max, live, "",                              \
+  NUMBER(log_retention_hours, "log.retention.hours", int32, 168, -1, kInt32Max, restart, "",                              \
     "Delete segments older than this; -1 never.")                                                                      \
   NUMBER(log_retention_bytes, "log.retention.bytes", int64, -1, -1, kInt64Max, live, "",                               \
     "Delete the oldest segments of a partition above this size; -1 no limit.")                                         \

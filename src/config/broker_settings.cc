@@ -78,10 +78,12 @@ void store_all(BrokerSettings& settings) {
   auto at = settings.settings.begin();
   auto& config = settings.config;
   auto next = [&](auto& field) {
-    if (at->value) {
-      auto value = parse_value(at->option->rule, *at->value);
+    if (at->effective()) {
+      auto value = parse_value(at->option->rule, *at->effective());
       MR_CHECK(value.ok());  // checked when it came in
       detail::store(*value, field);
+    } else {
+      field = std::remove_reference_t<decltype(field)>{};  // one that is not set by default
     }
     ++at;
   };
@@ -161,6 +163,46 @@ const Setting& BrokerSettings::of(std::string_view name) const {
   auto found = std::ranges::find_if(settings, [&](const Setting& s) { return s.option->rule.name == name; });
   MR_CHECK(found != settings.end());
   return *found;
+}
+
+DynamicSettings BrokerSettings::dynamic() const {
+  DynamicSettings result;
+  for (const Setting& setting : settings) {
+    const std::string name(setting.option->rule.name);
+    if (setting.dynamic_broker) result.broker[name] = *setting.dynamic_broker;
+    if (setting.dynamic_default) result.everywhere[name] = *setting.dynamic_default;
+  }
+  return result;
+}
+
+Result<const BrokerOption*> find_live_option(std::string_view name) {
+  const BrokerOption* option = find_broker_option(name);
+  if (option != nullptr && option->apply == Apply::live) return option;
+  if (option != nullptr)
+    return Error(Errc::invalid_config,
+                 fmt::format("Cannot update these configs dynamically: [{}]; it takes a restart", name));
+  if (std::ranges::binary_search(kKafkaBrokerNames, name))
+    return Error(Errc::invalid_config, fmt::format("{} is an option of Kafka that has no effect here", name));
+  return Error(Errc::invalid_config, fmt::format("no such option: {}{}", name, suggestion(name, option_names())));
+}
+
+Result<BrokerSettings> with_dynamic(BrokerSettings result, const DynamicSettings& dynamic) {
+  for (Setting& setting : result.settings) {
+    setting.dynamic_broker.reset();
+    setting.dynamic_default.reset();
+  }
+  auto put = [&](const std::map<std::string, std::string>& values, auto member) -> Result<void> {
+    for (const auto& [name, text] : values) {
+      MR_TRY(const BrokerOption* option, find_live_option(name));
+      MR_TRY(auto value, parse_value(option->rule, text));
+      result.settings[static_cast<std::size_t>(option - broker_options().data())].*member = format_value(value);
+    }
+    return {};
+  };
+  MR_TRY_VOID(put(dynamic.broker, &Setting::dynamic_broker));
+  MR_TRY_VOID(put(dynamic.everywhere, &Setting::dynamic_default));
+  store_all(result);
+  return result;
 }
 
 Result<BrokerSettings> load_broker_settings(const std::vector<SettingInput>& inputs) {

@@ -26,9 +26,24 @@ struct SettingInput {
 /// One option as it holds.
 struct Setting {
   const BrokerOption* option = nullptr;
-  std::optional<std::string> value;  ///< canonical text; empty: not set
+  std::optional<std::string> value;  ///< as started; canonical text; empty: not set
   Origin origin = Origin::default_value;
   std::string where;
+  // What was put over it while the broker runs (AlterConfigs), strongest first.
+  std::optional<std::string> dynamic_broker = {};   ///< of this broker
+  std::optional<std::string> dynamic_default = {};  ///< of all brokers of the cluster
+
+  /// What holds.
+  const std::optional<std::string>& effective() const {
+    return dynamic_broker ? dynamic_broker : dynamic_default ? dynamic_default : value;
+  }
+};
+
+/// Settings made while brokers run, by name; canonical text. As the metastore keeps them.
+struct DynamicSettings {
+  std::map<std::string, std::string> broker;      ///< of one broker
+  std::map<std::string, std::string> everywhere;  ///< of all brokers
+  friend bool operator==(const DynamicSettings&, const DynamicSettings&) = default;
 };
 
 /// The effective configuration with its history. Plain value.
@@ -38,7 +53,14 @@ struct BrokerSettings {
   std::vector<std::string> warnings;  ///< sentences about settings that were ignored
 
   const Setting& of(std::string_view name) const;
+  DynamicSettings dynamic() const;
 };
+
+/// `settings` with `dynamic` in place of the dynamic settings it had. Errors: invalid_config (no such option, one that
+/// takes a restart, a bad value).
+Result<BrokerSettings> with_dynamic(BrokerSettings settings, const DynamicSettings& dynamic);
+/// Whether an option may be set while the broker runs. Errors: invalid_config with a sentence.
+Result<const BrokerOption*> find_live_option(std::string_view name);
 
 /// Checks and merges. Unknown names are refused with a suggestion; options of Kafka that we do not have yet only warn,
 /// so that a server.properties can be carried over, unless ignoring them would leave a door open (TLS, SASL, ACLs).

@@ -15,6 +15,26 @@ namespace {
 constexpr std::string_view kGenerated =
     "<!-- Made from the tables in src/config by `config_docs`; do not edit, run it again. -->\n";
 
+constexpr std::string_view kWhileItRuns =
+    "\n# Where changing settings differs\n\n"
+    "| what | here | Kafka |\n|---|---|---|\n"
+    "| a broker option without effect, or of an unknown name | refused, INVALID_REQUEST | taken, and shown as "
+    "sensitive "
+    "|\n"
+    "| `listeners`, `num.recovery.threads.per.data.dir`, `log.cleaner.backoff.ms`, `log.cleaner.dedupe.buffer.size`, "
+    "`log.cleaner.io.buffer.size`, `log.cleaner.io.max.bytes.per.second` | read at the start | can change while it "
+    "runs "
+    "|\n"
+    "| loggers (`--entity-type broker-loggers`) | one, `root`: DEBUG, INFO, WARN or ERROR | one per class |\n"
+    "| group configs | none, setting them is refused: they are for group types that are not served yet | for consumer, "
+    "share and streams groups |\n"
+    "| client metrics | none, setting them is refused | subscriptions for a telemetry plugin |\n"
+    "| an operation that does not exist | INVALID_REQUEST | UNKNOWN_SERVER_ERROR |\n"
+    "| a resource named twice in AlterConfigs | INVALID_REQUEST for both | no answer (4.3.1) |\n"
+    "| APPEND and SUBTRACT on a list that the topic does not set | begin with what holds for it, the broker's setting "
+    "too | begin with the default |\n"
+    "| the longest value of one setting | 32767 bytes | as long as a metadata record |\n";
+
 std::string shown(const std::string& text) {
   if (text.empty()) return "(empty)";
   return "`" + text + "`";
@@ -73,12 +93,17 @@ std::string render_config_page() {
   std::string page = "# Options\n\n";
   page += kGenerated;
   page +=
-      "\nSources, strongest first: a flag (`--log-segment-bytes 1GiB`), `--set log.segment.bytes=1GiB`, the "
+      "\nSources at a start, strongest first: a flag (`--log-segment-bytes 1GiB`), `--set log.segment.bytes=1GiB`, the "
       "environment\n"
-      "(`MILLRACE_LOG_SEGMENT_BYTES`), `--config FILE.properties`, the default. `millrace config explain` shows what "
-      "holds\nand where it comes from. Numbers of bytes take KiB, MiB and GiB.\n\n"
-      "## Broker\n\n`live` options can change without a restart once AlterConfigs is served; this version reads all at "
-      "start.\n\n"
+      "(`MILLRACE_LOG_SEGMENT_BYTES`), `--config FILE.properties`, the default; within one the last wins. `millrace "
+      "config explain`\nshows what would hold and where it comes from. Numbers of bytes take KiB, MiB and GiB.\n\n"
+      "Over all of them stands what was set while brokers run, of one broker before that of all (`millrace config "
+      "alter`,\n`kafka-configs.sh --entity-type brokers`, IncrementalAlterConfigs, AlterConfigs). It holds at once, is "
+      "kept with the metadata and\nholds after a restart too. `millrace config describe` shows what holds in a running "
+      "broker.\n\n"
+      "## Broker\n\n`live` options can be set while the broker runs; the others are read at the start, and setting "
+      "them "
+      "is refused\n(INVALID_REQUEST). DescribeConfigs shows them as read-only.\n\n"
       "| option | type | default | allowed | applies | short flag | what it does |\n"
       "|---|---|---|---|---|---|---|\n";
   for (const auto& option : broker_options())
@@ -87,8 +112,9 @@ std::string render_config_page() {
                         option.apply == Apply::live ? "live" : "restart",
                         option.short_flag.empty() ? "" : "`" + std::string(option.short_flag) + "`", option.help);
   page +=
-      "\n## Topic\n\nSet per topic (`millrace topic create --config name=value`, CreateTopics); the broker option is "
-      "used for topics that\ndo not set it.\n\n"
+      "\n## Topic\n\nSet per topic (`millrace topic create --config name=value`, `millrace topic alter --set "
+      "name=value`, `kafka-configs.sh`);\nthe broker option is used for topics that do not set it. A change holds from "
+      "the next append, and for retention and\ncompaction from the next look; it is kept with the metadata.\n\n"
       "| config | type | default | allowed | broker option | effect | what it does |\n|---|---|---|---|---|---|---|\n";
   for (const auto& option : topic_options()) {
     std::string synonyms;
@@ -117,6 +143,7 @@ std::string render_differences_page(const std::string& kafka_facts) {
   };
   for (const auto& option : broker_options()) row("broker", option.rule.name, option.default_text.value_or(""));
   for (const auto& option : topic_options()) row("topic", option.rule.name, option.default_text);
+  page += kWhileItRuns;
   return page;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <unordered_set>
 
 namespace mr::config {
 
@@ -88,12 +89,14 @@ Error refuse(const ValueRule& rule, std::string_view text, std::string_view expe
 Result<std::vector<std::string>> parse_list(const ValueRule& rule, std::string_view text) {
   auto pieces = split_list(text);
   auto allowed = split_list(rule.allowed);
-  for (auto at = pieces.begin(); at != pieces.end(); ++at) {
-    if (!allowed.empty() && std::ranges::find(allowed, *at) == allowed.end())
+  std::unordered_set<std::string_view> seen;
+  std::vector<std::string> once;  // as Kafka: what is named twice counts once
+  for (const std::string& piece : pieces) {
+    if (!allowed.empty() && std::ranges::find(allowed, piece) == allowed.end())
       return refuse(rule, text, fmt::format("a list with {}", describe_allowed(rule)));
-    if (std::find(pieces.begin(), at, *at) != at) return refuse(rule, text, "a list that names nothing twice");
+    if (seen.insert(piece).second) once.push_back(piece);
   }
-  return pieces;
+  return once;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 namespace mr::config {
 
@@ -61,32 +62,68 @@ std::string converted(const std::string& value, std::int64_t factor) {
   return std::to_string(number);
 }
 
-/// What holds for a topic that does not set `option` itself: the first synonym that has a value. Finer units are unset
-/// by default, so a coarser one counts only where no finer one was given.
-std::string inherited(const TopicOption& option, const BrokerConfig& broker) {
-  for (const auto& synonym : synonyms_of(option))
-    if (auto value = value_of(broker, synonym.name)) return converted(*value, synonym.factor);
-  return option.default_text;
+using List = std::vector<std::string>;
+
+/// "*", or pairs of partition and broker.
+Result<void> check_replicas(std::string_view name, const List& entries) {
+  auto number = [](std::string_view text) {
+    return !text.empty() && text.size() <= 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  };
+  if (entries == List{"*"}) return {};
+  for (std::string_view entry : entries) {
+    const auto colon = entry.find(':');
+    if (colon == std::string_view::npos || !number(entry.substr(0, colon)) || !number(entry.substr(colon + 1)))
+      return Error(Errc::invalid_config, fmt::format("{} is '*' or a list of PARTITION:BROKER, not '{}'", name, entry));
+  }
+  return {};
 }
 
 Result<void> check_overrides(const TopicOverrides& overrides) {
   for (const auto& [name, text] : overrides) {
     const TopicOption* option = find_topic_option(name);
-    if (option == nullptr) {
-      std::vector<std::string_view> names;
-      for (const auto& known : topic_options()) names.push_back(known.rule.name);
-      return Error(Errc::invalid_config, fmt::format("Unknown topic config name: {}{}", name, suggestion(name, names)));
-    }
+    if (option == nullptr) return unknown_topic_option(name);
     MR_TRY(auto value, parse_value(option->rule, text));
     if (option->effect == Effect::default_only && format_value(value) != option->default_text)
       return Error(Errc::invalid_config, fmt::format("{}={} is not supported yet; only {}={} is accepted", name, text,
                                                      name, option->default_text));
+    if (name.ends_with("throttled.replicas")) MR_TRY_VOID(check_replicas(name, std::get<List>(value)));
   }
   return {};
 }
 
-ConfigSource source_of(const Setting& setting) {
-  return setting.origin == Origin::default_value ? ConfigSource::default_value : ConfigSource::static_broker;
+/// What `source` says about `setting`, if anything.
+std::optional<std::string> said_by(const Setting& setting, ConfigSource source) {
+  switch (source) {
+    case ConfigSource::topic:
+      break;
+    case ConfigSource::dynamic_broker:
+      return setting.dynamic_broker;
+    case ConfigSource::dynamic_default:
+      return setting.dynamic_default;
+    case ConfigSource::static_broker:
+      if (setting.origin != Origin::default_value) return setting.value;
+      break;
+    case ConfigSource::default_value:
+      return setting.option->default_text;
+  }
+  return std::nullopt;
+}
+
+/// The chain of sources, strongest first, and within one in order of `names`; those that are no options are left out.
+void add_synonyms(std::span<const std::string_view> names, const BrokerSettings& broker,
+                  std::vector<ConfigSynonym>& synonyms) {
+  for (auto source : {ConfigSource::dynamic_broker, ConfigSource::dynamic_default, ConfigSource::static_broker,
+                      ConfigSource::default_value})
+    for (std::string_view name : names) {
+      if (find_broker_option(name) == nullptr) continue;
+      if (auto value = said_by(broker.of(name), source)) synonyms.push_back({std::string(name), value, source});
+    }
+}
+
+/// The options that stand in for `name` when it is not set, itself first.
+std::vector<std::string_view> broker_synonyms(std::string_view name) {
+  if (name == "log.retention.ms") return {name, "log.retention.minutes", "log.retention.hours"};
+  return {name};
 }
 
 }  // namespace
@@ -102,13 +139,26 @@ const TopicOption* find_topic_option(std::string_view name) {
   return nullptr;
 }
 
+Error unknown_topic_option(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& known : topic_options()) names.push_back(known.rule.name);
+  return Error(Errc::invalid_config, fmt::format("Unknown topic config name: {}{}", name, suggestion(name, names)));
+}
+
+/// Finer units are unset by default, so a coarser one counts only where no finer one was given.
+std::string inherited_value(const TopicOption& option, const BrokerConfig& broker) {
+  for (const auto& synonym : synonyms_of(option))
+    if (auto value = value_of(broker, synonym.name)) return converted(*value, synonym.factor);
+  return option.default_text;
+}
+
 Result<TopicConfig> TopicConfig::resolve(const BrokerConfig& broker, const TopicOverrides& overrides) {
   MR_TRY_VOID(check_overrides(overrides));
   TopicConfig config;
   auto option = topic_options().begin();
   auto next = [&](auto& field) {
     const auto own = overrides.find(std::string(option->rule.name));
-    auto value = parse_value(option->rule, own != overrides.end() ? own->second : inherited(*option, broker));
+    auto value = parse_value(option->rule, own != overrides.end() ? own->second : inherited_value(*option, broker));
     MR_CHECK(value.ok());  // a test holds the broker's bounds inside the topic's
     detail::store(*value, field);
     ++option;
@@ -135,21 +185,12 @@ std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, 
       entry.value = value.ok() ? format_value(*value) : own->second;
       entry.synonyms.push_back({entry.name, entry.value, ConfigSource::topic});
     } else {
-      entry.value = inherited(option, broker.config);
+      entry.value = inherited_value(option, broker.config);
     }
-    // Explicit settings of the broker first, then its defaults, each in order of synonyms.
-    for (auto wanted : {ConfigSource::static_broker, ConfigSource::default_value})
-      for (const auto& synonym : synonyms_of(option)) {
-        if (find_broker_option(synonym.name) == nullptr) continue;
-        const Setting& setting = broker.of(synonym.name);
-        std::optional<std::string> value;
-        if (wanted == ConfigSource::default_value) {
-          value = setting.option->default_text;
-        } else if (setting.origin != Origin::default_value) {
-          value = setting.value;
-        }
-        if (value) entry.synonyms.push_back({synonym.name, value, wanted});
-      }
+    std::vector<std::string_view> names;
+    const auto synonyms = synonyms_of(option);
+    for (const auto& synonym : synonyms) names.push_back(synonym.name);
+    add_synonyms(names, broker, entry.synonyms);
     if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
     entries.push_back(std::move(entry));
   }
@@ -161,15 +202,29 @@ std::vector<ConfigEntry> describe_broker_config(const BrokerSettings& broker) {
   for (const auto& setting : broker.settings) {
     const BrokerOption& option = *setting.option;
     ConfigEntry entry{.name = std::string(option.rule.name),
-                      .value = setting.value,
+                      .value = setting.effective(),
                       .type = option.rule.type,
-                      .source = source_of(setting),
                       .read_only = option.apply == Apply::restart,
                       .help = option.help};
-    if (entry.source == ConfigSource::static_broker)
-      entry.synonyms.push_back({entry.name, setting.value, ConfigSource::static_broker});
-    if (option.default_text) entry.synonyms.push_back({entry.name, option.default_text, ConfigSource::default_value});
+    add_synonyms(broker_synonyms(option.rule.name), broker, entry.synonyms);
+    if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
     entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::vector<ConfigEntry> describe_cluster_config(const BrokerSettings& broker) {
+  std::vector<ConfigEntry> entries;
+  for (const auto& setting : broker.settings) {
+    if (!setting.dynamic_default) continue;
+    const BrokerOption& option = *setting.option;
+    const std::string name(option.rule.name);
+    entries.push_back({.name = name,
+                       .value = setting.dynamic_default,
+                       .type = option.rule.type,
+                       .source = ConfigSource::dynamic_default,
+                       .synonyms = {{name, setting.dynamic_default, ConfigSource::dynamic_default}},
+                       .help = option.help});
   }
   return entries;
 }

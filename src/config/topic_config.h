@@ -35,5 +35,7 @@ struct ConfigEntry {
 std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);
 /// All broker options in table order.
 std::vector<ConfigEntry> describe_broker_config(const BrokerSettings& broker);
+/// What was set for all brokers of the cluster while they run.
+std::vector<ConfigEntry> describe_cluster_config(const BrokerSettings& broker);
 
 }  // namespace mr::config

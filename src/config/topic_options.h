@@ -152,5 +152,10 @@ struct TopicOption {
 /// In order of name.
 const std::vector<TopicOption>& topic_options();
 const TopicOption* find_topic_option(std::string_view name);
+/// What to say of a name that is none; with a suggestion.
+Error unknown_topic_option(std::string_view name);
+/// What holds for a topic that does not set `option` itself, as text: the first broker synonym that has a value, else
+/// the default.
+std::string inherited_value(const TopicOption& option, const BrokerConfig& broker);
 
 }  // namespace mr::config
