@@ -148,8 +148,8 @@ Task<Result<void>> Node::start_kafka() {
     for (const config::ListenerAddress& one : advertised)
       if (one.name == listener.name) options.advertised = Address{one.host, one.port};
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
-    options.connections_max = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(static_cast<std::uint64_t>(config.max_connections), descriptors / listeners.size()));
+    options.connections_max =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors / listeners.size(), UINT32_MAX));
     options.idle_max = config.connections_max_idle_ms < 0 ? kLongestWait : bounded_wait(config.connections_max_idle_ms);
     // One whole request must fit, whatever the budget.
     options.receive_bytes_max =

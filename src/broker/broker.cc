@@ -13,8 +13,11 @@ Broker::Broker(BrokerDeps deps)
       cluster_(deps.metadata),
       journal_(deps.journal),
       all_failed_(std::move(deps.all_failed)) {
-  for (std::uint32_t s = 0; s < shards_.count(); ++s)
+  auto started = std::make_shared<const config::BrokerSettings>(settings_);
+  for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s}), deps.read_sample_one_in));
+    per_shard_.back()->settings = started;
+  }
   for (auto& data : deps.directories) {
     LogDirectory& directory = directories_.emplace_back();
     directory.path = data->path();
@@ -66,8 +69,9 @@ void Broker::keep_clear_of_producers(const storage::Log& log) {
     producer_id_floor_ = std::max(producer_id_floor_, producer.id.v + 1);
 }
 
-Result<config::TopicConfig> Broker::topic_config(const std::map<std::string, std::string>& overrides) const {
-  return config::TopicConfig::resolve(settings_.config, overrides);
+Result<config::TopicConfig> Broker::topic_config(ShardId shard,
+                                                 const std::map<std::string, std::string>& overrides) const {
+  return config::TopicConfig::resolve(per_shard_[shard.v]->settings->config, overrides);
 }
 
 }  // namespace mr::broker

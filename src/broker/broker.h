@@ -12,6 +12,7 @@
 #include "broker/shard_state.h"
 #include "broker/start_progress.h"
 #include "broker/topic_table.h"
+#include "config/alter_config.h"
 #include "config/broker_settings.h"
 #include "config/topic_config.h"
 #include "metastore/cluster_state.h"
@@ -70,8 +71,10 @@ class Broker {
 
   Shards& shards() { return shards_; }
   ShardState& shard(ShardId id) { return *per_shard_[id.v]; }
-  const config::BrokerSettings& settings() const { return settings_; }
+  /// As the broker was started: for options that take a restart.
   const config::BrokerConfig& config() const { return settings_.config; }
+  /// As `shard` sees them now, with what was set while brokers run. Keep the pointer for the length of one request.
+  std::shared_ptr<const config::BrokerSettings> settings(ShardId shard) const { return per_shard_[shard.v]->settings; }
   BrokerId self() const { return self_; }
   const std::string& cluster_id() const { return cluster_id_; }
   metastore::ClusterState& cluster() { return cluster_; }
@@ -87,6 +90,12 @@ class Broker {
   /// Makes the topic unknown on every shard, then removes its data in the background. Errors: unknown_topic,
   /// unknown_topic_id.
   Task<Result<void>> delete_topic(std::string name, TopicId id);
+
+  /// Changes what a topic sets itself and returns once its partitions obey it, here and after any crash.
+  /// `validate_only`: all checks, nothing changed. Errors: unknown_topic, alter_topic_config's, the metastore's.
+  Task<Result<void>> alter_topic(std::string name, config::ConfigAlteration alteration, bool validate_only);
+  /// The same for the broker's own dynamic settings, or those of all brokers. Errors: alter_broker_config's, ...
+  Task<Result<void>> alter_settings(config::BrokerScope scope, config::ConfigAlteration alteration, bool validate_only);
 
   /// From now on `tell` is called, on shard 0, for every topic that is deleted, once no shard knows it any more. For
   /// owners of derived state; call before start(), and outlive stop().
@@ -154,8 +163,9 @@ class Broker {
   /// One pass of the scrub over a log directory; also runs by itself every log.scrub.interval.ms. Shard 0.
   Task<void> scrub(std::size_t directory);
 
-  /// Settings of a topic: its own over the broker's over the defaults. Errors: invalid_config.
-  Result<config::TopicConfig> topic_config(const std::map<std::string, std::string>& overrides) const;
+  /// Settings of a topic: its own over the broker's, as `shard` sees them now, over the defaults. Errors:
+  /// invalid_config.
+  Result<config::TopicConfig> topic_config(ShardId shard, const std::map<std::string, std::string>& overrides) const;
 
  private:
   struct OpenJob;
@@ -163,6 +173,14 @@ class Broker {
   struct Place;
   Task<Result<TopicRef>> create_on_control(TopicSpec spec, bool validate_only);
   Task<Result<void>> delete_on_control(std::string name, TopicId id);
+  Task<Result<void>> alter_on_control(std::string name, config::ConfigAlteration alteration, bool validate_only);
+  Task<Result<void>> alter_settings_on_control(config::BrokerScope scope, config::ConfigAlteration alteration,
+                                               bool validate_only);
+  Task<Result<void>> load_dynamic_settings();
+  Task<void> publish_settings(config::BrokerSettings settings);
+  /// On `shard`: what is open of a topic there obeys the settings that hold now.
+  void obey_settings(ShardId shard, const TopicInfo& topic);
+  Task<void> obey_settings_everywhere(TopicRef topic);
   Task<Result<void>> claim_directories();
   Task<Result<void>> open_partitions(const std::vector<metastore::TopicRecord>& topics);
   /// What lies where. Directories that cannot be listed are offline from then on.

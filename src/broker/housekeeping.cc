@@ -58,7 +58,7 @@ void Broker::delete_given_up(ShardId id, const PartitionKey& key, std::size_t di
   ShardState& shard = *per_shard_[id.v];
   TopicRef topic = shard.topics->find(key.topic);
   if (files.empty() || topic == nullptr) return;  // those of a deleted topic go with it
-  auto settings = topic_config(topic->configs);
+  auto settings = topic_config(id, topic->configs);
   Duration delay = bounded_wait(settings.ok() ? settings->file_delete_delay_ms : config().log_segment_delete_delay_ms);
   shard.scope.spawn("delete segments", delete_files_later(id, directory, std::move(files), delay));
 }

@@ -43,7 +43,7 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
   storage::Log::OpenOptions options{.directory = data.partition_path(name),
                                     .partition = name,
                                     .topic_id = job.topic->id,
-                                    .config = log_settings(*job.settings, config()),
+                                    .config = log_settings(*job.settings, per_shard_[job.home().v]->settings->config),
                                     .clean_stop = job.clean_stop,
                                     .recovery_point = job.recovery_point,
                                     .log_start = job.log_start,
@@ -74,6 +74,23 @@ Task<Result<void>> Broker::lead(OpenJob& job) {
                                                replica_settings(*job.settings), shard.commits[job.directory]);
   shard.partitions[job.key()]->set_gate(shard.gates[job.directory]);
   co_return Result<void>{};
+}
+
+void Broker::obey_settings(ShardId id, const TopicInfo& topic) {
+  ShardState& shard = *per_shard_[id.v];
+  std::optional<config::TopicConfig> settings;
+  for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
+    if (topic.partitions[p].home != id) continue;
+    PartitionRef partition = shard.find(topic.id, PartitionIndex{static_cast<std::int32_t>(p)});
+    if (partition == nullptr) continue;
+    if (!settings) {
+      auto resolved = topic_config(id, topic.configs);
+      MR_CHECK(resolved.ok());  // checked before it was published
+      settings = std::move(*resolved);
+    }
+    partition->log().set_config(log_settings(*settings, shard.settings->config));
+    partition->set_config(replica_settings(*settings));
+  }
 }
 
 /// A few of each directory at a time, each on its home shard: enough to keep its disk busy, few enough to bound memory.

@@ -51,7 +51,7 @@ Task<void> Broker::forget_evidence(const WaitingForSpace& waiting) {
 
 /// True when the partition needs no further try: it is served, or it turned out to have more than a lack of room.
 Task<bool> Broker::reopen(WaitingForSpace waiting, TopicRef topic) {
-  auto settings = topic_config(topic->configs);
+  auto settings = topic_config(ShardId{0}, topic->configs);
   if (!settings.ok()) co_return true;
   std::vector<OpenJob> jobs(1);
   OpenJob& job = jobs[0];

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "broker/topic_table.h"
+#include "config/broker_settings.h"
 #include "replication/compaction.h"
 #include "replication/group_commit.h"
 #include "replication/partition.h"
@@ -40,6 +41,7 @@ struct ShardState {
 
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
+  std::shared_ptr<const config::BrokerSettings> settings;  ///< as they hold now
   /// By entry of log.dirs; null where that was offline at the start. Above the partitions, which go first.
   std::vector<std::shared_ptr<replication::GroupCommit>> commits;
   std::unordered_map<PartitionKey, PartitionRef> partitions;

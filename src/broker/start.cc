@@ -12,6 +12,7 @@ namespace mr::broker {
 Task<Result<void>> Broker::start() {
   MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(cluster_id_to_begin_with()));
   MR_CO_TRY_VOID(co_await claim_directories());
+  MR_CO_TRY_VOID(co_await load_dynamic_settings());
   co_await make_group_commits();
   co_await finish_old_deletions();
   if (config().adopt_topics) MR_CO_TRY_VOID(co_await adopt_topics());
@@ -101,7 +102,7 @@ Task<Result<void>> Broker::open_partitions(const std::vector<metastore::TopicRec
   openings.reserve(topics.size());  // jobs point into it
   std::vector<OpenJob> jobs;
   for (const metastore::TopicRecord& record : topics) {
-    auto settings = topic_config(record.configs);
+    auto settings = topic_config(ShardId{0}, record.configs);
     if (!settings.ok())
       co_return Error(settings.code(), fmt::format("topic '{}': {}", record.name, settings.error().detail()));
     Opening& opening = openings.emplace_back(std::make_shared<TopicInfo>(), std::move(*settings));

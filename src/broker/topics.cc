@@ -26,7 +26,8 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
                      .default_replication = static_cast<std::int16_t>(settings_.config.default_replication_factor),
                      .self = self_};
   MR_CO_TRY(std::int32_t partitions, plan_topic(spec, *control.topics, limits));
-  MR_CO_TRY(config::TopicConfig settings, topic_config(spec.configs));
+  MR_CO_TRY(config::TopicConfig settings, topic_config(ShardId{0}, spec.configs));
+  MR_CO_TRY_VOID(config::check_lengths(spec.configs));
   MR_CO_TRY_VOID(settings.check_together());
 
   Uuid id;

@@ -177,6 +177,17 @@ void Partition::after_append() {
   }
 }
 
+void Partition::set_config(const PartitionConfig& config) {
+  config_ = config;
+  if (stopped_ || failed_) return;
+  advance_watermark();
+  if (unsynced_messages_ == 0 || put_off_) return;
+  // The timer may have been set for a longer flush.ms.
+  env_.executor.cancel_timer(flush_timer_);
+  flush_timer_ = TimerId{};
+  after_append();
+}
+
 void Partition::arm_flush_timer(Duration delay) {
   if (flush_timer_.v != 0) return;
   flush_timer_ = env_.executor.add_timer(env_.now() + delay, [this] {

@@ -106,7 +106,9 @@ class Partition final : public CommitMember {
   storage::Log& log() { return *log_; }
   const storage::Log& log() const { return *log_; }
   const PartitionConfig& config() const { return config_; }
-  void set_config(const PartitionConfig& config) { config_ = config; }
+  /// Holds for the next append. A weaker flush policy may move the watermark at once; a stricter one syncs at once what
+  /// is behind, and the watermark never goes back.
+  void set_config(const PartitionConfig& config);
   const PartitionStats& stats() const { return stats_; }
   /// What a client sent at `received` may be answered.
   void note_produced(TimePoint received) { stats_.produce_durations.add(env_.now() - received); }

@@ -86,8 +86,8 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
   std::optional<std::uint64_t> known;
   if (segment.damage().empty()) {
     if (index + 1 == segments_.size() && recent_) known = recent_->find(from);
-    // A compacted segment may begin with a hole.
-    if (!known && from == segment.base() && segment.size() > 0 && !config_.compacted) known = 0;
+    // A compacted segment may begin with a hole, also when the topic is not compacted any more.
+    if (!known && from == segment.base() && segment.size() > 0 && dense(segment)) known = 0;
   }
   std::uint64_t first_bytes = 0;  // 0: not looked at yet
   if (known) {

@@ -1,4 +1,5 @@
 #include "server/kafka/handlers/handlers.h"
+#include "wire/api/alter_configs.h"
 #include "wire/api/api_versions.h"
 #include "wire/api/create_topics.h"
 #include "wire/api/delete_groups.h"
@@ -9,9 +10,11 @@
 #include "wire/api/fetch.h"
 #include "wire/api/find_coordinator.h"
 #include "wire/api/heartbeat.h"
+#include "wire/api/incremental_alter_configs.h"
 #include "wire/api/init_producer_id.h"
 #include "wire/api/join_group.h"
 #include "wire/api/leave_group.h"
+#include "wire/api/list_config_resources.h"
 #include "wire/api/list_groups.h"
 #include "wire/api/list_offsets.h"
 #include "wire/api/metadata.h"
@@ -45,9 +48,12 @@ std::span<const ApiEntry> handler_table() {
       {&wire::init_producer_id::kApi, handle_init_producer_id},
       {&wire::offset_for_leader_epoch::kApi, handle_offset_for_leader_epoch},
       {&wire::describe_configs::kApi, handle_describe_configs},
+      {&wire::alter_configs::kApi, handle_alter_configs},
       {&wire::delete_groups::kApi, handle_delete_groups},
+      {&wire::incremental_alter_configs::kApi, handle_incremental_alter_configs},
       {&wire::offset_delete::kApi, handle_offset_delete},
       {&wire::describe_cluster::kApi, handle_describe_cluster},
+      {&wire::list_config_resources::kApi, handle_list_config_resources},
   };
   return kTable;
 }

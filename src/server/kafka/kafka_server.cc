@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "broker/broker.h"
 #include "server/kafka/connection.h"
 
 namespace mr::server::kafka {
@@ -66,7 +69,8 @@ Task<void> KafkaServer::accept_loop(ShardId shard) {
       continue;
     }
     if (failed > 0) log_info("server", "connections are accepted again", {{"tries", std::exchange(failed, 0)}});
-    if (open_.fetch_add(1, std::memory_order_relaxed) >= options_.connections_max) {
+    const auto wanted = static_cast<std::uint32_t>(broker_.settings(shard)->config.max_connections);
+    if (open_.fetch_add(1, std::memory_order_relaxed) >= std::min(wanted, options_.connections_max)) {
       open_.fetch_sub(1, std::memory_order_relaxed);
       mine.counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
       (*stream)->close();

@@ -42,7 +42,7 @@ struct KafkaServerOptions {
   Address listen{"127.0.0.1", 9092};
   std::optional<Address> advertised;              ///< unset: the local address of the client's own connection
   std::uint32_t request_bytes_max = 104'857'600;  ///< socket.request.max.bytes
-  std::uint32_t connections_max = 20'000;         ///< max.connections
+  std::uint32_t connections_max = 20'000;         ///< of descriptors; max.connections may say less
   Duration idle_max = std::chrono::minutes(10);   ///< connections.max.idle.ms
   std::uint64_t receive_bytes_max = 1ull << 30;   ///< of all requests in flight
 };

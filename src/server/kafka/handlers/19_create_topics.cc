@@ -34,7 +34,7 @@ void fill_success(Exchange& x, const broker::TopicInfo& topic, CreatableTopicRes
   answer.replication_factor =
       static_cast<std::int16_t>(topic.partitions.empty() ? 0 : topic.partitions[0].replicas.size());
   if (x.built_too_much()) return;  // thousands of topics in one request: the settings of the last ones are left out
-  auto entries = config::describe_topic_config(topic.configs, x.broker->settings());
+  auto entries = config::describe_topic_config(topic.configs, *x.broker->settings(x.shard));
   auto configs = x.arena.list<wire::create_topics::CreatableTopicConfigs>(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     configs[i].name = x.arena.copy(entries[i].name);

@@ -26,9 +26,12 @@ Task<Result<void>> handle_delete_topics(Exchange& x);
 Task<Result<void>> handle_init_producer_id(Exchange& x);
 Task<Result<void>> handle_offset_for_leader_epoch(Exchange& x);
 Task<Result<void>> handle_describe_configs(Exchange& x);
+Task<Result<void>> handle_alter_configs(Exchange& x);
 Task<Result<void>> handle_delete_groups(Exchange& x);
+Task<Result<void>> handle_incremental_alter_configs(Exchange& x);
 Task<Result<void>> handle_offset_delete(Exchange& x);
 Task<Result<void>> handle_describe_cluster(Exchange& x);
+Task<Result<void>> handle_list_config_resources(Exchange& x);
 
 using wire::KafkaError;
 
