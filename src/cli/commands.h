@@ -45,6 +45,11 @@ struct TopicList {
 struct TopicDescribe {
   std::string name;
 };
+struct TopicAlter {
+  std::string name;
+  std::vector<std::string> set;  ///< "name=value"
+  std::vector<std::string> unset;
+};
 struct TopicDelete {
   std::string name;
   bool if_exists = false;
@@ -124,6 +129,18 @@ struct ConfigExplain {
   std::vector<config::SettingInput> inputs;
   std::string properties_file;
 };
+/// Of a running broker, or what was set for all of them.
+struct ConfigDescribe {
+  std::string name;  ///< empty: all that are not defaults, or all
+  bool all = false;
+  std::optional<std::int32_t> broker;  ///< unset: the first
+  bool cluster = false;
+};
+struct ConfigAlter {
+  std::vector<std::string> set;  ///< "name=value"
+  std::vector<std::string> unset;
+  std::optional<std::int32_t> broker;  ///< unset: for all
+};
 struct Version {};
 struct Completion {
   std::string shell;
@@ -132,9 +149,9 @@ struct Completion {
 
 struct CommandLine {
   Common common;
-  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicDelete, GroupList, GroupDescribe,
+  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, GroupList, GroupDescribe,
                GroupMembers, GroupLag, GroupSeek, GroupDelete, GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair,
-               LogDump, ConfigExplain, Completion>
+               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Completion>
       command;
 };
 

@@ -7,6 +7,7 @@ namespace mr::cli {
 int run(const Common& common, const TopicCreate& command);
 int run(const Common& common, const TopicList& command);
 int run(const Common& common, const TopicDescribe& command);
+int run(const Common& common, const TopicAlter& command);
 int run(const Common& common, const TopicDelete& command);
 int run(const Common& common, const GroupList& command);
 int run(const Common& common, const GroupDescribe& command);
@@ -21,6 +22,8 @@ int run(const Common& common, const LogVerify& command);
 int run(const Common& common, const LogRepair& command);
 int run(const Common& common, const LogDump& command);
 int run(const Common& common, const ConfigExplain& command);
+int run(const Common& common, const ConfigDescribe& command);
+int run(const Common& common, const ConfigAlter& command);
 int run(const Common& common, const Version& command);
 int run(const Common& common, const Completion& command);
 

@@ -70,6 +70,7 @@ struct Parser {
   TopicCreate create;
   TopicList list;
   TopicDescribe describe;
+  TopicAlter alter;
   TopicDelete remove;
   GroupList group_list;
   GroupDescribe group_describe;
@@ -84,6 +85,8 @@ struct Parser {
   LogRepair repair;
   LogDump dump;
   ConfigExplain explain;
+  ConfigDescribe config_describe;
+  ConfigAlter config_alter;
   Completion completion;
 
   template <class Command>
@@ -126,6 +129,14 @@ struct Parser {
     app->add_flag("--dry-run", line.common.dry_run, "Check and show what would be done, change nothing.");
   }
 
+  void edits(CLI::App* app, std::vector<std::string>& set, std::vector<std::string>& unset) {
+    app->add_option("--set", set, "A setting; may be repeated.")->type_name("NAME=VALUE")->allow_extra_args(false);
+    app->add_option("--unset", unset, "Back to what holds without it; may be repeated.")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    dry(app);
+  }
+
   void add_broker_commands() {
     auto* s = app.add_subcommand("serve", "Run a broker until SIGTERM or Ctrl-C.");
     add_settings(*s, serve.inputs, serve.properties_file);
@@ -147,7 +158,7 @@ struct Parser {
   }
 
   void add_topic_commands() {
-    auto* topic = app.add_subcommand("topic", "Create, list, describe and delete topics.");
+    auto* topic = app.add_subcommand("topic", "Create, list, describe, alter and delete topics.");
     topic->require_subcommand(1);
     auto* c = connected(topic->add_subcommand("create", "Create a topic."));
     c->add_option("NAME", create.name, "1 to 249 of a-z A-Z 0-9 . _ -")->required();
@@ -173,6 +184,13 @@ struct Parser {
     d->add_option("TOPIC", describe.name, "The topic.")->required();
     d->footer("Examples:\n  millrace topic describe orders\n  millrace topic describe orders -o yaml");
     runs(d, describe);
+    auto* a = connected(topic->add_subcommand("alter", "Change settings of a topic; shows the difference."));
+    a->add_option("TOPIC", alter.name, "The topic.")->required();
+    edits(a, alter.set, alter.unset);
+    a->footer(
+        "Examples:\n  millrace topic alter orders --set retention.ms=86400000\n"
+        "  millrace topic alter audit --set cleanup.policy=compact --unset retention.ms --dry-run");
+    runs(a, alter);
     auto* r = connected(topic->add_subcommand("delete", "Delete a topic and its data."));
     r->add_option("TOPIC", remove.name, "The topic.")->required();
     r->add_flag("--if-exists", remove.if_exists, "A missing topic is no error.");
@@ -377,7 +395,7 @@ struct Parser {
   }
 
   void add_the_rest() {
-    auto* config = app.add_subcommand("config", "Settings.");
+    auto* config = app.add_subcommand("config", "Settings of brokers.");
     config->require_subcommand(1);
     auto* e =
         formatted(config->add_subcommand("explain", "What a setting means, its value here and where it was made."));
@@ -388,6 +406,24 @@ struct Parser {
         "Examples:\n  millrace config explain log.segment.bytes\n"
         "  millrace config explain --config server.properties\n  millrace config explain --all -o json");
     runs(e, explain);
+    auto* d = connected(config->add_subcommand("describe", "Settings of a running broker."));
+    d->add_option("NAME", config_describe.name, "One setting; without it those that are not defaults.");
+    d->add_flag("--all", config_describe.all, "All settings.");
+    auto* of = d->add_option("--broker", config_describe.broker, "Which broker. [the first]")->type_name("ID");
+    d->add_flag("--cluster", config_describe.cluster, "Only what was set for all brokers.")->excludes(of);
+    d->footer(
+        "Examples:\n  millrace config describe\n  millrace config describe log.retention.ms\n"
+        "  millrace config describe --broker 1 --all -o json");
+    runs(d, config_describe);
+    auto* a = connected(config->add_subcommand("alter", "Change settings of running brokers; shows the difference."));
+    edits(a, config_alter.set, config_alter.unset);
+    a->add_option("--broker", config_alter.broker, "Only of this broker. [all]")->type_name("ID");
+    a->footer(
+        "What is set here holds at once, over files and flags, and stays over restarts. docs/config.md says which\n"
+        "settings are live; others need a restart.\n\n"
+        "Examples:\n  millrace config alter --set log.retention.ms=86400000 --dry-run\n"
+        "  millrace config alter --broker 1 --set max.connections=5000 --unset message.max.bytes");
+    runs(a, config_alter);
     auto* v = formatted(app.add_subcommand("version", "The version."));
     v->callback([this] { line.command = Version{}; });
     auto* c = app.add_subcommand("completion", "A completion script for a shell.");

@@ -9,6 +9,7 @@
 #include "wire/api/create_topics.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/describe_configs.h"
+#include "wire/api/incremental_alter_configs.h"
 #include "wire/api/list_offsets.h"
 
 namespace mr::client {
@@ -73,21 +74,43 @@ Task<Result<void>> delete_topic(Cluster& cluster, std::string name, TimePoint de
   co_return Result<void>{};
 }
 
-Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::string name, TimePoint deadline) {
-  MR_CO_TRY(auto connection, co_await cluster.any(deadline));
+namespace {
+
+/// Whose settings: the protocol's number and name, and how a sentence calls it.
+struct ConfigResource {
+  std::int8_t type = 0;
+  std::string name;
+  std::string what;
+};
+ConfigResource of_topic(const std::string& name) { return {2, name, fmt::format("topic '{}'", name)}; }
+ConfigResource of_broker(std::optional<BrokerId> broker) {
+  if (!broker) return {4, "", "the settings of all brokers"};
+  return {4, std::to_string(broker->v), fmt::format("broker {}", broker->v)};
+}
+
+Task<Result<std::shared_ptr<Connection>>> connect(Cluster& cluster, std::optional<BrokerId> broker,
+                                                  TimePoint deadline) {
+  if (!broker) co_return co_await cluster.any(deadline);
+  MR_CO_TRY(auto brokers, co_await cluster.brokers(deadline));  // or its address would not be known
+  for (const BrokerInfo& one : brokers)
+    if (one.id == *broker) co_return co_await cluster.broker(one, deadline);
+  co_return Error(Errc::invalid_argument, fmt::format("there is no broker {} in this cluster", broker->v));
+}
+
+Task<Result<std::vector<ConfigValue>>> describe(std::shared_ptr<Connection> connection, ConfigResource resource,
+                                                TimePoint deadline) {
   namespace api = wire::describe_configs;
   wire::Arena arena;
   api::Request request;
   request.resources = arena.list<api::DescribeConfigsResource>(1);
-  request.resources[0].resource_type = 2;  // topic
-  request.resources[0].resource_name = name;
+  request.resources[0].resource_type = resource.type;
+  request.resources[0].resource_name = resource.name;
   request.resources[0].configuration_keys.reset();  // all
   MR_CO_TRY(auto reply, co_await connection->call(request, deadline));
-  const std::string what = fmt::format("topic '{}'", name);
-  if (reply->results.empty()) co_return silent(what);
+  if (reply->results.empty()) co_return silent(resource.what);
   const auto& answer = reply->results[0];
   if (answer.error_code != wire::KafkaError::none)
-    co_return broker_error(answer.error_code, what, answer.error_message);
+    co_return broker_error(answer.error_code, resource.what, answer.error_message);
   std::vector<ConfigValue> values;
   for (const auto& c : answer.configs) {
     values.push_back({.name = std::string(c.name),
@@ -97,6 +120,56 @@ Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::stri
     if (c.value) values.back().value = std::string(*c.value);
   }
   co_return values;
+}
+
+Task<Result<void>> alter(std::shared_ptr<Connection> connection, ConfigResource resource, std::vector<ConfigEdit> edits,
+                         bool validate_only, TimePoint deadline) {
+  namespace api = wire::incremental_alter_configs;
+  constexpr std::int8_t kSet = 0, kDelete = 1;
+  wire::Arena arena;
+  api::Request request;
+  request.resources = arena.list<api::AlterConfigsResource>(1);
+  request.resources[0].resource_type = resource.type;
+  request.resources[0].resource_name = resource.name;
+  request.resources[0].configs = arena.list<api::AlterableConfig>(edits.size());
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    auto& config = request.resources[0].configs[i];
+    config.name = edits[i].name;
+    config.config_operation = edits[i].value ? kSet : kDelete;
+    config.value = edits[i].value;
+  }
+  request.validate_only = validate_only;
+  MR_CO_TRY(auto reply, co_await connection->call(request, deadline));
+  if (reply->responses.empty()) co_return silent(resource.what);
+  const auto& answer = reply->responses[0];
+  if (answer.error_code != wire::KafkaError::none)
+    co_return broker_error(answer.error_code, resource.what, answer.error_message);
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::string name, TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await cluster.any(deadline));
+  co_return co_await describe(std::move(connection), of_topic(name), deadline);
+}
+
+Task<Result<std::vector<ConfigValue>>> broker_configs(Cluster& cluster, std::optional<BrokerId> broker,
+                                                      TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await connect(cluster, broker, deadline));
+  co_return co_await describe(std::move(connection), of_broker(broker), deadline);
+}
+
+Task<Result<void>> alter_topic_configs(Cluster& cluster, std::string name, std::vector<ConfigEdit> edits,
+                                       bool validate_only, TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await cluster.any(deadline));
+  co_return co_await alter(std::move(connection), of_topic(name), std::move(edits), validate_only, deadline);
+}
+
+Task<Result<void>> alter_broker_configs(Cluster& cluster, std::optional<BrokerId> broker, std::vector<ConfigEdit> edits,
+                                        bool validate_only, TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await connect(cluster, broker, deadline));
+  co_return co_await alter(std::move(connection), of_broker(broker), std::move(edits), validate_only, deadline);
 }
 
 Task<Result<FoundOffset>> find_offset(Cluster& cluster, TopicPartition partition, WallMillis timestamp,

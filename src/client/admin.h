@@ -34,6 +34,20 @@ struct ConfigValue {
   bool sensitive = false;
 };
 Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::string name, TimePoint deadline);
+/// A broker's settings; without id those that were set for all brokers while they run.
+Task<Result<std::vector<ConfigValue>>> broker_configs(Cluster& cluster, std::optional<BrokerId> broker,
+                                                      TimePoint deadline);
+
+struct ConfigEdit {
+  std::string name;
+  std::optional<std::string> value;  ///< empty: back to what holds without it
+};
+/// Errors: unknown_topic, invalid_config, invalid_argument, unsupported_version (a broker older than Kafka 2.3).
+Task<Result<void>> alter_topic_configs(Cluster& cluster, std::string name, std::vector<ConfigEdit> edits,
+                                       bool validate_only, TimePoint deadline);
+/// The same for one broker or, without id, for all.
+Task<Result<void>> alter_broker_configs(Cluster& cluster, std::optional<BrokerId> broker, std::vector<ConfigEdit> edits,
+                                        bool validate_only, TimePoint deadline);
 
 struct FoundOffset {
   Offset offset{-1};

@@ -24,6 +24,8 @@ Errc errc_of(wire::KafkaError code) {
       return Errc::invalid_replication_factor;
     case K::invalid_config:
       return Errc::invalid_config;
+    case K::invalid_request:
+      return Errc::invalid_argument;
     case K::offset_out_of_range:
       return Errc::offset_out_of_range;
     case K::not_leader_or_follower:

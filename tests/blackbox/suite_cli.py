@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,7 +11,7 @@ import threading
 import time
 
 import rawkafka as rk
-from harness import Suite, free_port, wait_until
+from harness import Millrace, Suite, free_port, wait_until
 
 SUITE = Suite("cli", "millrace")
 OK, FAILED, USAGE, NO_CONNECTION, CONFLICT, TIMEOUT = 0, 1, 2, 3, 5, 124
@@ -311,6 +312,78 @@ def follow_many(ctx):
     finally:
         child.kill()
         child.wait()
+@scenario("topic-alter")
+def topic_alter(ctx):
+    """Shows the difference, with --dry-run too; what is wrong changes nothing."""
+    topic = ctx.topic(configs={"retention.ms": "60000"})
+
+    def own():
+        return json.loads(cli(ctx, "topic", "describe", topic, "-o", "json")[0])["set"]
+    edits = ["--set", "cleanup.policy=compact,delete", "--set", "max.message.bytes=4KiB", "--unset", "retention.ms"]
+    out, err = cli(ctx, "topic", "alter", topic, *edits, "--dry-run", "-o", "ndjson")
+    expected = [("cleanup.policy", "delete", "compact,delete"), ("max.message.bytes", "1048588", "4KiB"),
+                ("retention.ms", "60000", "(inherited)")]
+    assert [(r["name"], r["before"], r["after"]) for r in rows(out)] == expected, out
+    assert own() == {"retention.ms": "60000"}, "a dry run"
+    assert "would alter" in cli(ctx, "topic", "alter", topic, *edits, "--dry-run")[1]
+    out, err = cli(ctx, "topic", "alter", topic, *edits, "-o", "ndjson")
+    assert [(r["name"], r["after"], r["changed"]) for r in rows(out)] == [
+        ("cleanup.policy", "compact,delete", True), ("max.message.bytes", "4096", True), ("retention.ms", "604800000", True)], out
+    assert own() == {"cleanup.policy": "compact,delete", "max.message.bytes": "4096"}, own()
+    assert "altered topic" in cli(ctx, "topic", "alter", topic, "--unset", "cleanup.policy")[1]
+    for bad in (["--set", "retention.ms=soon"], ["--set", "retention.mss=1"], ["--set", "remote.storage.enable=true"]):
+        for dry in ([], ["--dry-run"]):
+            _, err = cli(ctx, "topic", "alter", topic, *bad, *dry, expect=USAGE)
+            assert bad[1].split("=")[0] in err, err
+    for bad in ([], ["--set", "retention.ms"], ["--set", "a=b", "--unset", "a"]):
+        cli(ctx, "topic", "alter", topic, *bad, expect=USAGE)
+    cli(ctx, "topic", "alter", ctx.name("none"), "--set", "retention.ms=1", expect=FAILED)
+    assert own() == {"max.message.bytes": "4096"}, own()
+
+
+@scenario("config-alter")
+def config_alter(ctx):
+    """Of all brokers and of one; over what it was started with, and after a restart; precedence of all sources."""
+    home = tempfile.mkdtemp(prefix="millrace-config-")
+    properties = os.path.join(home, "server.properties")
+    with open(properties, "w") as f:
+        f.write("message.max.bytes=1000\nlog.segment.bytes=1000000000\nlog.retention.ms=1\nnum.partitions=2\n")
+    broker = Millrace(ctx.options.binary, args=["--config", properties, "--set", "log.retention.ms=3", "--num-partitions", "5"],
+                      env={"MILLRACE_LOG_RETENTION_MS": "2", "MILLRACE_LOG_SEGMENT_BYTES": "2MiB", "MILLRACE_NUM_PARTITIONS": "3"})
+    try:
+        broker.start()
+
+        def config(*args, **more):
+            return cli(ctx, "config", *args, bootstrap=broker.address, **more)
+
+        def holds(*who):
+            return {r["name"]: (r["value"], r["set_by"]) for r in rows(config("describe", *who, "-o", "ndjson")[0])}
+        started = {"message.max.bytes": ("1000", "at its start"), "log.segment.bytes": ("2097152", "at its start"),
+                   "log.retention.ms": ("3", "at its start"), "num.partitions": ("5", "at its start")}
+        assert started.items() <= holds().items(), holds()
+        out, _ = config("alter", "--set", "message.max.bytes=2000", "--dry-run", "-o", "ndjson")
+        assert rows(out)[0]["after"] == "2000" and holds("--cluster") == {}, out
+        config("alter", "--set", "message.max.bytes=2000", "--set", "log.retention.ms=4")
+        config("alter", "--broker", "1", "--set", "message.max.bytes=3000")
+        for restart in (False, True):
+            if restart:
+                broker.restart("kill")
+            now = holds()
+            assert now["message.max.bytes"] == ("3000", "this broker") and now["log.retention.ms"] == ("4", "all brokers"), now
+            assert holds("--cluster") == {"message.max.bytes": ("2000", "all brokers"), "log.retention.ms": ("4", "all brokers")}
+        out, _ = config("alter", "--broker", "1", "--unset", "message.max.bytes", "-o", "ndjson")
+        assert (rows(out)[0]["before"], rows(out)[0]["after"]) == ("3000", "2000"), out
+        config("alter", "--unset", "message.max.bytes", "--unset", "log.retention.ms")
+        assert started.items() <= holds().items(), holds()
+        one = rows(config("describe", "num.partitions", "--broker", "1", "-o", "ndjson")[0])
+        assert [(r["value"], r["takes_effect"]) for r in one] == [("5", "at the next start")], one
+        for bad in (["--set", "num.partitions=3"], ["--set", "no.such=1"], ["--broker", "7", "--set", "message.max.bytes=1"]):
+            config("alter", *bad, expect=USAGE)
+        config("alter", expect=USAGE)
+        config("describe", "no.such", expect=USAGE)
+    finally:
+        broker.close()
+        shutil.rmtree(home)
 
 
 @scenario("completion")
