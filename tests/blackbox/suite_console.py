@@ -12,6 +12,7 @@ TOOLS = {"topics": "org.apache.kafka.tools.TopicCommand",
          "producer": "org.apache.kafka.tools.ConsoleProducer",
          "consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
          "groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+         "configs": "kafka.admin.ConfigCommand",
          "offsets": "org.apache.kafka.tools.GetOffsetShell"}
 
 
@@ -117,6 +118,40 @@ def topics(ctx):
     tool(ctx, "topics", "--delete", "--topic", name)
     with ctx.broker.connect() as c:
         wait_until(lambda: c.metadata([name])["Topics"][0]["ErrorCode"] == 3, 15, "the topic is gone")
+
+
+def set_dynamically(ctx, *who):
+    """{name: value} of what `--describe` shows; who: --entity-type and kin."""
+    out = tool(ctx, "configs", "--describe", *who)
+    return dict(re.findall(r"^  (\S+?)=(.*?) sensitive=", out, re.M))
+
+
+@scenario("configs")
+def configs(ctx):
+    """kafka-configs.sh: topics, one broker, all brokers, a logger; what is not known or not changeable is refused."""
+    topic = ("--entity-type", "topics", "--entity-name", ctx.topic(configs={"retention.ms": "60000"}))
+    tool(ctx, "configs", "--alter", *topic, "--add-config", "max.message.bytes=4096,cleanup.policy=[compact,delete]",
+         "--delete-config", "retention.ms")
+    wanted = {"max.message.bytes": "4096", "cleanup.policy": "compact,delete"}
+    wait_until(lambda: set_dynamically(ctx, *topic) == wanted, 20, "what the topic sets")
+    assert "segment.bytes=" in tool(ctx, "configs", "--describe", "--all", *topic), "all of them"
+    for bad in ("retention.ms=soon", "no.such=1"):
+        out = tool(ctx, "configs", "--alter", *topic, "--add-config", bad, check=False)
+        assert "InvalidConfigurationException" in out, out
+    with ctx.broker.connect() as c:
+        node = str(c.call("Metadata", 9, {"Topics": []})["Brokers"][0]["NodeId"])
+    for who in (("--entity-name", node), ("--entity-default",)):
+        broker = ("--entity-type", "brokers", *who)
+        tool(ctx, "configs", "--alter", *broker, "--add-config", "log.retention.ms=77777,message.max.bytes=2000000")
+        wait_until(lambda: set_dynamically(ctx, *broker).get("log.retention.ms") == "77777", 20, "what the broker sets")
+        tool(ctx, "configs", "--alter", *broker, "--delete-config", "log.retention.ms,message.max.bytes")
+        wait_until(lambda: "log.retention.ms" not in set_dynamically(ctx, *broker), 20, "taken back")
+        out = tool(ctx, "configs", "--alter", *broker, "--add-config", "node.id=9", check=False)
+        assert "InvalidRequestException" in out, out
+    logger = ("--entity-type", "broker-loggers", "--entity-name", node)
+    tool(ctx, "configs", "--alter", *logger, "--add-config", "root=WARN")
+    assert set_dynamically(ctx, *logger)["root"] == "WARN"
+    tool(ctx, "configs", "--alter", *logger, "--add-config", "root=INFO")
 
 
 @scenario("group")

@@ -49,6 +49,26 @@ def topics(ctx, stage):
     wait_until(lambda: name not in driver.call("list"), 15, "the deleted topic is no longer listed")
 
 
+@scenario("configs", "configs")
+def configs(ctx, stage):
+    """IncrementalAlterConfigs and DescribeConfigs: set, set another, unset, refused."""
+    driver = stage.main(ctx.broker.address)
+    name = ctx.topic(configs={"retention.ms": "60000"})
+    for edits, after in (({"set": {"max.message.bytes": "4096", "cleanup.policy": "compact"}, "unset": []},
+                          {"retention.ms": "60000", "max.message.bytes": "4096", "cleanup.policy": "compact"}),
+                         ({"set": {"max.message.bytes": "8192"}, "unset": ["retention.ms", "cleanup.policy"]},
+                          {"max.message.bytes": "8192"})):
+        driver.call("alter", topic=name, **edits)
+        wait_until(lambda after=after: driver.call("configs", topic=name) == after, 15, f"the topic sets {after}")
+    try:
+        driver.call("alter", topic=name, set={"retention.ms": "soon"}, unset=[])
+        refused = ""
+    except AssertionError as e:
+        refused = str(e)
+    assert "retention.ms" in refused or "INVALID_CONFIG" in refused, f"a bad value: {refused!r}"
+    assert driver.call("configs", topic=name) == {"max.message.bytes": "8192"}, "after a refusal"
+
+
 def produce(ctx, stage, codec):
     """With acks 0, 1 and all, and idempotent; read back by the same client, looked up as stored."""
     with Play(ctx, stage, 2) as play:

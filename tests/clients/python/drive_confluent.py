@@ -2,7 +2,8 @@
 import sys
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewTopic,
+                                   ResourceType)
 
 import line
 
@@ -103,6 +104,17 @@ class Driver(line.Driver):
 
     def list(self):
         return sorted(self.admin.list_topics(timeout=30).topics)
+
+    def configs(self, topic):
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        found = self.admin.describe_configs([resource])[resource].result(30)
+        return {e.name: e.value for e in found.values() if ConfigSource(e.source) == ConfigSource.DYNAMIC_TOPIC_CONFIG}
+
+    def alter(self, topic, set, unset):
+        edits = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in set.items()]
+        edits += [ConfigEntry(k, None, incremental_operation=AlterConfigOpType.DELETE) for k in unset]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=edits)
+        self.admin.incremental_alter_configs([resource])[resource].result(30)
 
     def produce(self, topic, partition, values, codec, acks, idempotent):
         key = (codec, acks, idempotent)

@@ -4,6 +4,7 @@ import sys
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as E
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
@@ -103,6 +104,20 @@ class Driver(line.Driver):
         names = [t if isinstance(t, str) else t["name"] for t in a.list_topics()]
         a.close()
         return names
+
+    def configs(self, topic):
+        a = self.admin()
+        found = a.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])["topic"][topic]
+        a.close()
+        return {k: e["value"] for k, e in found.items() if e["config_source"] == "DYNAMIC_TOPIC_CONFIG"}
+
+    def alter(self, topic, set, unset):
+        a = self.admin()
+        edits = {**{k: ("SET", v) for k, v in set.items()}, **{k: ("DELETE", None) for k in unset}}
+        answer = a.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, edits)], incremental=True)["topic"][topic]
+        a.close()
+        if answer != "OK":
+            raise ValueError(answer)
 
     def produce(self, topic, partition, values, codec, acks, idempotent):
         key = (codec, acks, idempotent)

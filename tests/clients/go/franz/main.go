@@ -44,6 +44,39 @@ func (f *franz) List() ([]string, error) {
 	return found.Names(), err
 }
 
+func (f *franz) Configs(topic string) (map[string]string, error) {
+	found, err := f.admin.DescribeTopicConfigs(background, topic)
+	own := map[string]string{}
+	for _, resource := range found {
+		if resource.Err != nil {
+			return nil, resource.Err
+		}
+		for _, c := range resource.Configs {
+			if c.Source.String() == "DYNAMIC_TOPIC_CONFIG" {
+				own[c.Key] = c.MaybeValue()
+			}
+		}
+	}
+	return own, err
+}
+
+func (f *franz) Alter(r line.Request) error {
+	edits := []kadm.AlterConfig{}
+	for name, value := range r.Set {
+		edits = append(edits, kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &value})
+	}
+	for _, name := range r.Unset {
+		edits = append(edits, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: name})
+	}
+	answers, err := f.admin.AlterTopicConfigs(background, edits, r.Topic)
+	for _, answer := range answers {
+		if answer.Err != nil {
+			return answer.Err
+		}
+	}
+	return err
+}
+
 func (f *franz) producer(r line.Request) (*kgo.Client, error) {
 	f.lock.Lock()
 	defer f.lock.Unlock()

@@ -13,24 +13,26 @@ import (
 
 // Request holds the fields of all operations.
 type Request struct {
-	ID         int             `json:"id"`
-	Op         string          `json:"op"`
-	M          string          `json:"m"`
-	Topic      string          `json:"topic"`
-	Group      string          `json:"group"`
-	Partition  int32           `json:"partition"`
-	Partitions int32           `json:"partitions"`
-	Offset     int64           `json:"offset"`
-	Offsets    map[int32]int64 `json:"offsets"`
-	From       map[int32]int64 `json:"from"`
-	Values     []string        `json:"values"`
-	Codec      string          `json:"codec"`
-	Acks       int             `json:"acks"`
-	Idempotent bool            `json:"idempotent"`
-	Session    int             `json:"session"`
-	Commit     string          `json:"commit"`
-	Instance   string          `json:"instance"`
-	Strategy   string          `json:"strategy"`
+	ID         int               `json:"id"`
+	Op         string            `json:"op"`
+	M          string            `json:"m"`
+	Topic      string            `json:"topic"`
+	Group      string            `json:"group"`
+	Partition  int32             `json:"partition"`
+	Partitions int32             `json:"partitions"`
+	Offset     int64             `json:"offset"`
+	Offsets    map[int32]int64   `json:"offsets"`
+	From       map[int32]int64   `json:"from"`
+	Values     []string          `json:"values"`
+	Codec      string            `json:"codec"`
+	Acks       int               `json:"acks"`
+	Idempotent bool              `json:"idempotent"`
+	Session    int               `json:"session"`
+	Commit     string            `json:"commit"`
+	Instance   string            `json:"instance"`
+	Strategy   string            `json:"strategy"`
+	Set        map[string]string `json:"set"`
+	Unset      []string          `json:"unset"`
 }
 
 // SessionTimeout is the request's as a duration.
@@ -76,6 +78,8 @@ type Library interface {
 	Create(topic string, partitions int32) error
 	Delete(topic string) error
 	List() ([]string, error)
+	Configs(topic string) (map[string]string, error)
+	Alter(r Request) error
 	Produce(r Request) (int64, error)
 	Assign(r Request) (Member, error)
 	Join(r Request) (Member, error)
@@ -129,6 +133,10 @@ func one(r Request, library Library, members map[string]Member, lock *sync.Mutex
 		return nil, library.Delete(r.Topic)
 	case "list":
 		return library.List()
+	case "configs":
+		return library.Configs(r.Topic)
+	case "alter":
+		return nil, library.Alter(r)
 	case "produce":
 		return library.Produce(r)
 	case "assign", "join":

@@ -52,6 +52,28 @@ func (l *library) List() ([]string, error) {
 	return names, err
 }
 
+func (l *library) Configs(topic string) (map[string]string, error) {
+	found, err := l.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
+	own := map[string]string{}
+	for _, c := range found {
+		if c.Source == sarama.SourceTopic {
+			own[c.Name] = c.Value
+		}
+	}
+	return own, err
+}
+
+func (l *library) Alter(r line.Request) error {
+	edits := map[string]sarama.IncrementalAlterConfigsEntry{}
+	for name, value := range r.Set {
+		edits[name] = sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value}
+	}
+	for _, name := range r.Unset {
+		edits[name] = sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationDelete}
+	}
+	return l.admin.IncrementalAlterConfig(sarama.TopicResource, r.Topic, edits, false)
+}
+
 func (l *library) producer(r line.Request) (sarama.SyncProducer, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()

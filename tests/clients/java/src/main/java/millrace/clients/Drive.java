@@ -16,6 +16,8 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
@@ -27,6 +29,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -219,6 +222,27 @@ public final class Drive {
     return waiting.get(0).get().hasOffset() ? waiting.get(0).get().offset() : -1L;
   }
 
+  private static Map<String, Object> configs(String topic) throws Exception {
+    ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+    Map<String, Object> own = new HashMap<>();
+    for (ConfigEntry e : admin.describeConfigs(List.of(resource)).all().get().get(resource).entries()) {
+      if (e.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG) own.put(e.name(), e.value());
+    }
+    return own;
+  }
+
+  private static void alter(Map<String, Object> r) throws Exception {
+    Collection<AlterConfigOp> edits = new ArrayList<>();
+    for (var e : ((Map<?, ?>) r.get("set")).entrySet()) {
+      edits.add(new AlterConfigOp(new ConfigEntry((String) e.getKey(), (String) e.getValue()), AlterConfigOp.OpType.SET));
+    }
+    for (Object name : (List<?>) r.get("unset")) {
+      edits.add(new AlterConfigOp(new ConfigEntry((String) name, null), AlterConfigOp.OpType.DELETE));
+    }
+    ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, (String) r.get("topic"));
+    admin.incrementalAlterConfigs(Map.of(resource, edits)).all().get();
+  }
+
   private static int number(Map<String, Object> r, String field) {
     return ((Number) r.get(field)).intValue();
   }
@@ -232,6 +256,10 @@ public final class Drive {
       case "list" -> {
         return new ArrayList<>(admin.listTopics().names().get());
       }
+      case "configs" -> {
+        return configs((String) r.get("topic"));
+      }
+      case "alter" -> alter(r);
       case "produce" -> {
         return produce(r);
       }
