@@ -10,6 +10,7 @@ replication::PartitionConfig replica_settings(const config::TopicConfig& topic) 
   return {.flush_messages = topic.flush_messages,
           .flush_ms = topic.flush_ms,
           .batch_bytes_max = topic.max_message_bytes,
+          .in_sync_min = topic.min_insync_replicas,
           .compacted = topic.compacted(),
           .log_append_time = topic.log_append_time(),
           .timestamp_before_max_ms = topic.message_timestamp_before_max_ms,

@@ -1,5 +1,7 @@
 #include "broker/produce.h"
 
+#include <fmt/format.h>
+
 #include "broker/broker.h"
 
 namespace mr::broker {
@@ -7,16 +9,29 @@ namespace mr::broker {
 using replication::Acks;
 using replication::AppendFailure;
 
+namespace {
+/// Records at fault that one request's answer names for one shard. A small compressed batch may have a million of them,
+/// and a request many such batches.
+constexpr std::size_t kRecordFaultsMax = 1000;
+constexpr std::size_t kRecordFaultsOfABatch = 100;
+
+/// min.insync.replicas cannot ask for more replicas than there are: Kafka 4.3 writes to a topic that wants two of one.
+bool enough_in_sync(const ProduceItem& item, std::int32_t wanted) {
+  return item.in_sync >= std::min(static_cast<std::size_t>(wanted), item.replicas);
+}
+}  // namespace
+
 Task<void> Produce::append(std::span<ProduceItem> items) {
   const TaskContext& context = co_await current_context();
   ShardId here = context.executor->shard();
   ShardState& shard = broker_.shard(here);
   std::vector<std::pair<ShardId, std::vector<ProduceItem*>>> remote;
+  std::size_t faults_left = kRecordFaultsMax;
   for (ProduceItem& item : items) {
     if (item.refused) continue;
     if (item.home == here) {
       PartitionRef partition;
-      append_one(shard, item, partition);
+      append_one(shard, item, partition, faults_left);
       if (acks_ == Acks::all && item.outcome) local_.emplace_back(&item, std::move(partition));
       continue;
     }
@@ -34,17 +49,24 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
   if (appends_pending_ > 0) (void)co_await appended_;
 }
 
-void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition) {
+void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left) {
   partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
     item.outcome = std::unexpected(AppendFailure{shard.missing(item.topic, item.partition)});
+  } else if (acks_ == Acks::all && !enough_in_sync(item, partition->config().in_sync_min)) {
+    item.outcome = std::unexpected(AppendFailure{
+        Error(Errc::not_enough_replicas, fmt::format("{} of {} replicas are in sync, min.insync.replicas is {}",
+                                                     item.in_sync, item.replicas, partition->config().in_sync_min))});
   } else {
-    item.outcome = partition->append(item.batch, shard.env.clock.wall(), zstd_allowed_);
+    replication::AppendRules rules{.zstd_allowed = zstd_allowed_,
+                                   .record_faults_max = std::min(kRecordFaultsOfABatch, faults_left)};
+    item.outcome = partition->append(item.batch, shard.env.clock.wall(), rules);
   }
   if (item.outcome) {
     if (acks_ != Acks::all) note_time(*partition);
     return;
   }
+  faults_left -= std::min(faults_left, item.outcome.error().records.size());
   switch (item.outcome.error().error.code()) {
     case Errc::disk_full:
       if (shard.gates[shard.directory_of.at({item.topic, item.partition})].closed) {
@@ -75,7 +97,8 @@ Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {
 Task<void> Produce::run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back) {
   ShardState& shard = broker_.shard(home);
   std::vector<PartitionRef> partitions(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) append_one(shard, *items[i], partitions[i]);
+  std::size_t faults_left = kRecordFaultsMax;
+  for (std::size_t i = 0; i < items.size(); ++i) append_one(shard, *items[i], partitions[i], faults_left);
   // From here on the connection may reuse the batches, not the items.
   back.post([this] {
     if (--appends_pending_ == 0) appended_.finish({});

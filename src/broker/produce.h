@@ -18,7 +18,9 @@ struct ProduceItem {
   TopicId topic;
   PartitionIndex partition;
   ShardId home;
-  MutableBytes batch;  ///< stays until append() has returned; patched in place
+  std::size_t in_sync = 1;   ///< of the partition's replicas
+  std::size_t replicas = 1;  ///< of the partition
+  MutableBytes batch;        ///< stays until append() has returned; patched in place
   // Out.
   std::expected<replication::Appended, replication::AppendFailure> outcome =
       std::unexpected(replication::AppendFailure{Errc::unknown_topic});
@@ -48,7 +50,7 @@ class Produce {
   void note_time(replication::Partition& partition) const {
     if (received_ != kUntimed) partition.note_produced(received_);
   }
-  void append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition);
+  void append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left);
   Task<void> commit_one(ProduceItem& item, PartitionRef partition);
   Task<void> run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back);
 

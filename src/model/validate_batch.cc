@@ -9,7 +9,9 @@ namespace mr {
 namespace {
 
 std::unexpected<BatchRefusal> refuse(Errc code, std::string why, std::int32_t record_index = -1) {
-  return std::unexpected(BatchRefusal{Error(code, std::move(why)), record_index});
+  BatchRefusal refusal{Error(code, why), {}};
+  if (record_index >= 0) refusal.records.push_back({record_index, std::move(why)});
+  return std::unexpected(std::move(refusal));
 }
 
 /// What the 61 bytes alone tell, in Kafka's order: the first rule broken names the error.
@@ -49,26 +51,53 @@ bool in_window(WallMillis timestamp, const BatchRules& rules) {
          static_cast<std::uint64_t>(rules.timestamp_after_max_ms);
 }
 
+/// Records that are whole and yet not to be stored. One bad timestamp makes the whole batch's error (as Kafka's).
+class Faults {
+ public:
+  explicit Faults(std::size_t named_max) : named_max_(std::max<std::size_t>(named_max, 1)) {}
+  void add(Errc code, std::int32_t index, std::string why) {
+    ++count_;
+    if (code == Errc::invalid_timestamp) code_ = code;
+    if (named_.size() < named_max_) named_.push_back({index, std::move(why)});
+  }
+  bool any() const { return count_ > 0; }
+  std::unexpected<BatchRefusal> refuse() {
+    std::string why =
+        count_ == 1 ? named_[0].why : fmt::format("{} records are refused; the first: {}", count_, named_[0].why);
+    return std::unexpected(BatchRefusal{Error(code_, std::move(why)), std::move(named_)});
+  }
+
+ private:
+  std::size_t named_max_;
+  std::size_t count_ = 0;
+  Errc code_ = Errc::invalid_record;
+  std::vector<RecordFault> named_;
+};
+
 std::expected<WallMillis, BatchRefusal> check_records(ByteView records, const BatchHeader& h, const BatchRules& rules) {
   WallMillis max_timestamp = std::numeric_limits<WallMillis>::min();
   RecordReader in(records, h.records_count);
   Record record;
+  Faults faults(rules.record_faults_max);
   while (in.next(record)) {
     std::int32_t index = in.index() - 1;
     if (record.offset_delta != index)
       return refuse(Errc::invalid_record, fmt::format("offset delta {} of record {}", record.offset_delta, index),
                     index);
-    if (rules.compacted && !record.key)
-      return refuse(Errc::invalid_record, "a compacted topic needs a key in every record", index);
+    if (rules.compacted && !record.key) {
+      faults.add(Errc::invalid_record, index, "a compacted topic needs a key in every record");
+      continue;
+    }
     WallMillis timestamp = 0;
     if (__builtin_add_overflow(h.base_timestamp, record.timestamp_delta, &timestamp))
       return refuse(Errc::invalid_timestamp, "timestamp beyond 64 bits", index);
     if (!in_window(timestamp, rules))
-      return refuse(Errc::invalid_timestamp,
-                    fmt::format("timestamp {} is too far from {}, the broker's time", timestamp, rules.now), index);
+      faults.add(Errc::invalid_timestamp, index,
+                 fmt::format("timestamp {} is too far from {}, the broker's time", timestamp, rules.now));
     max_timestamp = std::max(max_timestamp, timestamp);
   }
   if (!in.ok()) return refuse(Errc::invalid_record, in.problem(), in.index() < h.records_count ? in.index() : -1);
+  if (faults.any()) return faults.refuse();
   return max_timestamp;
 }
 

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <expected>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -21,6 +23,8 @@ struct BatchRules {
   WallMillis now = 0;
   /// What a compressed batch may grow to while we look inside; over it the batch is refused (too_large).
   std::uint64_t inflated_bytes_max = 256u << 20;
+  /// At most so many records at fault are named; the first always is.
+  std::size_t record_faults_max = 100;
 };
 
 struct BatchFacts {
@@ -28,9 +32,15 @@ struct BatchFacts {
   WallMillis max_timestamp = -1;  ///< recomputed from the records, not trusted from the header
 };
 
+/// One record that a batch is refused for.
+struct RecordFault {
+  std::int32_t index = 0;
+  std::string why;
+};
+
 struct BatchRefusal {
   Error error;
-  std::int32_t record_index = -1;  ///< the record at fault, -1 when it is the batch (Produce v8 RecordErrors)
+  std::vector<RecordFault> records;  ///< those at fault, in order; empty when it is the batch (Produce v8 RecordErrors)
 };
 
 /// Checks one batch as a client sent it: exactly one batch that fills `batch`, magic 2, length, checksum, base offset

@@ -51,7 +51,7 @@ struct Verdict {
 Verdict verdict(ByteView batch, const BatchRules& rules = {.now = kNow}) {
   auto facts = validate_batch(batch, rules);
   if (facts) return {Errc::internal, -99};
-  return {facts.error().error.code(), facts.error().record_index};
+  return {facts.error().error.code(), facts.error().records.empty() ? -1 : facts.error().records[0].index};
 }
 
 TEST(ValidateBatch, AcceptsEveryCodec) {
@@ -124,6 +124,33 @@ TEST(ValidateBatch, KeysOnCompactedTopics) {
     EXPECT_TRUE(validate_batch(batch, {.now = kNow}));
     EXPECT_EQ(verdict(batch, {.compacted = true, .now = kNow}), (Verdict{Errc::invalid_record, 2}));
   }
+}
+
+// A producer learns of every record that it has to take out, and of each why, within a bound.
+TEST(ValidateBatch, NamesEveryRecordAtFault) {
+  BatchBuilder builder;
+  for (int i = 0; i < 6; ++i) {
+    bool keyed = i != 1 && i != 4;
+    builder.add(
+        {.timestamp = i == 5 ? kNow + 101 : kNow, .key = keyed ? std::optional(as_bytes("k"sv)) : std::nullopt});
+  }
+  auto batch = *builder.build();
+  BatchRules rules{.compacted = true, .timestamp_after_max_ms = 200, .now = kNow};
+  auto indexes = [&] {
+    std::vector<std::int32_t> all;
+    for (const RecordFault& fault : validate_batch(batch, rules).error().records) all.push_back(fault.index);
+    return all;
+  };
+  EXPECT_EQ(indexes(), (std::vector{1, 4}));
+  EXPECT_EQ(validate_batch(batch, rules).error().error.code(), Errc::invalid_record);
+  rules.timestamp_after_max_ms = 100;
+  EXPECT_EQ(indexes(), (std::vector{1, 4, 5}));
+  EXPECT_EQ(validate_batch(batch, rules).error().error.code(), Errc::invalid_timestamp) << "one is enough";
+  rules.record_faults_max = 2;
+  EXPECT_EQ(indexes(), (std::vector{1, 4}));
+  EXPECT_EQ(validate_batch(batch, rules).error().error.code(), Errc::invalid_timestamp) << "also when it is not named";
+  rules.record_faults_max = 0;
+  EXPECT_EQ(indexes(), (std::vector{1}));
 }
 
 TEST(ValidateBatch, Timestamps) {

@@ -44,16 +44,17 @@ Partition::~Partition() {
   while (first_watcher_ != nullptr) first_watcher_->unwatch();
 }
 
-std::expected<Appended, AppendFailure> Partition::append(MutableBytes batch, WallMillis now, bool zstd_allowed) {
+std::expected<Appended, AppendFailure> Partition::append(MutableBytes batch, WallMillis now, AppendRules allowed) {
   BatchRules rules{.batch_bytes_max = config_.batch_bytes_max,
                    .compacted = config_.compacted,
-                   .zstd_allowed = zstd_allowed,
+                   .zstd_allowed = allowed.zstd_allowed,
                    .log_append_time = config_.log_append_time,
                    .timestamp_before_max_ms = config_.timestamp_before_max_ms,
                    .timestamp_after_max_ms = config_.timestamp_after_max_ms,
-                   .now = now};
+                   .now = now,
+                   .record_faults_max = allowed.record_faults_max};
   auto facts = validate_batch(batch, rules);
-  if (!facts) return std::unexpected(AppendFailure{std::move(facts.error().error), facts.error().record_index});
+  if (!facts) return std::unexpected(AppendFailure{std::move(facts.error().error), std::move(facts.error().records)});
   if (facts->header.transactional())
     return std::unexpected(AppendFailure{Error(Errc::transactional_id_unsupported, "transactions are not served yet")});
   return append_checked(batch, facts->header, facts->max_timestamp, now);

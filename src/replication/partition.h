@@ -6,6 +6,7 @@
 
 #include "base/duration_counts.h"
 #include "model/ids.h"
+#include "model/validate_batch.h"
 #include "replication/group_commit.h"
 #include "runtime/env.h"
 #include "runtime/scope.h"
@@ -19,6 +20,7 @@ struct PartitionConfig {
   std::int64_t flush_messages = 1;           ///< flush.messages; 1: the watermark counts synced bytes only
   std::int64_t flush_ms = INT64_MAX;         ///< flush.ms
   std::int32_t batch_bytes_max = 1'048'588;  ///< max.message.bytes
+  std::int32_t in_sync_min = 1;              ///< min.insync.replicas; the broker, who knows the ISR, obeys it
   bool compacted = false;                    ///< cleanup.policy has "compact": records need keys
   bool log_append_time = false;              ///< message.timestamp.type=LogAppendTime
   std::int64_t timestamp_before_max_ms = INT64_MAX;
@@ -30,10 +32,16 @@ struct PartitionConfig {
 
 enum class Acks : std::int8_t { none = 0, leader = 1, all = -1 };
 
-/// Why one batch was refused, with the record at fault where there is one (Produce v8 RecordErrors).
+/// Why one batch was refused, with the records at fault where there are any (Produce v8 RecordErrors).
 struct AppendFailure {
   Error error;
-  std::int32_t record_index = -1;
+  std::vector<RecordFault> records = {};
+};
+
+/// What the request that brings a batch allows.
+struct AppendRules {
+  bool zstd_allowed = true;
+  std::size_t record_faults_max = 100;  ///< see BatchRules
 };
 
 struct Appended {
@@ -116,7 +124,7 @@ class Partition final : public CommitMember {
   /// Validates and appends one batch as a client sent it; patches offset and epoch (and, for LogAppendTime, time and
   /// CRC) in place. `batch` must stay until return only. Schedules the sync that the flush policy asks for.
   /// Errors: invalid_required_acks aside, everything of traps.md 45-54 plus disk_full, disk_failed, not_leader.
-  std::expected<Appended, AppendFailure> append(MutableBytes batch, WallMillis now, bool zstd_allowed = true);
+  std::expected<Appended, AppendFailure> append(MutableBytes batch, WallMillis now, AppendRules allowed = {});
   /// For coordinators and markers: the batch is ours, so it may be a control batch.
   std::expected<Appended, AppendFailure> append_internal(MutableBytes batch, WallMillis now);
 

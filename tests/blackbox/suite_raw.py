@@ -414,7 +414,47 @@ def compacted(ctx):
         p = c.produce(topic, rk.batch([b"a", b"b"], keys=[b"k", None]), version=8)
         expect(rk.INVALID_RECORD, p["ErrorCode"], "a record without key")
         expect([1], [e["BatchIndex"] for e in p["RecordErrors"]], "its index")
+        keys = [b"k", None, None, b"k", None]
+        p = c.produce(topic, rk.batch([b"v"] * 5, keys=keys, codec=1), version=8)
+        expect(rk.INVALID_RECORD, p["ErrorCode"], "three records without key")
+        expect([1, 2, 4], [e["BatchIndex"] for e in p["RecordErrors"]], "each of them")
+        assert p["ErrorMessage"] and all(e["BatchIndexErrorMessage"] for e in p["RecordErrors"]), "each with a sentence"
+        ahead = rk.batch([b"v"] * 2, keys=[b"k", b"l"], timestamp=rk.now_ms() + 7200_000)
+        p = c.produce(topic, ahead, version=8)
+        expect((rk.INVALID_TIMESTAMP, [0, 1]), (p["ErrorCode"], [e["BatchIndex"] for e in p["RecordErrors"]]), "timestamps")
         expect(0, c.produce(topic, rk.batch([b"a", b"b"], keys=[b"k", b"l"]), version=8)["ErrorCode"], "with keys")
+
+
+@scenario("min-insync-replicas")
+def min_insync(ctx):
+    """It counts at most as many replicas as the partition has."""
+    topic = ctx.topic(configs={"min.insync.replicas": "2"})
+    with ctx.broker.connect() as c:
+        for acks in (-1, 1):
+            expect(0, c.produce(topic, rk.batch([b"x"]), acks=acks)["ErrorCode"], f"acks {acks}")
+
+
+@scenario("transactional-producers-are-told")
+def transactional(ctx):
+    """TRANSACTIONAL_ID_AUTHORIZATION_FAILED ends a transactional producer at once, whatever its client, without retries."""
+    topic = ctx.topic()
+    with ctx.broker.connect() as c:
+        batch = rk.batch([b"x"], attributes=0x10, producer=(5, 0, 0))
+        expect(53, c.produce(topic, batch, version=8)["ErrorCode"], "a transactional batch of nobody")
+        if ctx.broker.kind != "millrace":
+            return
+        for v in versions(c, "InitProducerId"):
+            a = c.call("InitProducerId", v, {"TransactionalId": "t", "TransactionTimeoutMs": 60000})
+            expect((53, -1, -1), (a["ErrorCode"], a["ProducerId"], a["ProducerEpoch"]), f"InitProducerId v{v}")
+        for v in versions(c, "Produce"):
+            part = [{"Index": 0, "Records": batch}]
+            data = {"TopicId": topic_id(c, topic)} if v >= 13 else {"Name": topic}
+            a = c.call("Produce", v, {"TransactionalId": "t", "Acks": -1, "TimeoutMs": 5000,
+                                      "TopicData": [{**data, "PartitionData": part}]})
+            p = a["Responses"][0]["PartitionResponses"][0]
+            expect((53, -1), (p["ErrorCode"], p["BaseOffset"]), f"Produce v{v}")
+            assert v < 8 or "not served yet" in p["ErrorMessage"], p
+        expect(0, c.produce(topic, rk.batch([b"x"]))["BaseOffset"], "nothing was stored")
 
 
 @scenario("log-append-time")

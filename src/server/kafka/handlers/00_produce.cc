@@ -41,6 +41,8 @@ void fill_item(Exchange& x, broker::ProduceItem& item, const broker::TopicRef& t
     return refuse(item, Error(Errc::invalid_record, "no record batch"));
   item.topic = topic->id;
   item.home = place->home;
+  item.in_sync = place->isr.size();
+  item.replicas = place->replicas.size();
   item.batch = x.writable(data.records.inline_bytes);
 }
 
@@ -58,10 +60,10 @@ void fill_answer(Exchange& x, wire::produce::PartitionProduceResponse& answer, c
     answer.error_code = KafkaError::not_leader_or_follower;  // unknown to clients before
   answer.base_offset = Offset{-1};
   if (!failure.error.detail().empty()) answer.error_message = x.arena.copy(failure.error.detail());
-  if (failure.record_index >= 0) {
-    answer.record_errors = x.arena.list<wire::produce::BatchIndexAndErrorMessage>(1);
-    answer.record_errors[0].batch_index = failure.record_index;
-    answer.record_errors[0].batch_index_error_message = answer.error_message;
+  answer.record_errors = x.arena.list<wire::produce::BatchIndexAndErrorMessage>(failure.records.size());
+  for (std::size_t i = 0; i < failure.records.size(); ++i) {
+    answer.record_errors[i].batch_index = failure.records[i].index;
+    answer.record_errors[i].batch_index_error_message = x.arena.copy(failure.records[i].why);
   }
 }
 
