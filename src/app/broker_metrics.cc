@@ -43,6 +43,10 @@ struct BrokerMetrics::Process {
                             {{"reason", "memory"}})},
         bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
         bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
+          sessions(r.gauge("millrace_fetch_sessions", "Fetch sessions of consumers.")),
+          session_partitions(r.gauge("millrace_fetch_session_partitions", "Partitions that fetch sessions hold.")),
+          sessions_evicted{
+              r.counter("millrace_fetch_sessions_evicted_total", "Fetch sessions that made room for others.")},
         journal_damage{r.counter("millrace_commit_journal_damaged_blocks_total",
                                  "Blocks of the commit journal that had been on disk and were lost at the start.")} {
     info.set(1);
@@ -101,6 +105,8 @@ struct BrokerMetrics::Process {
   Followed cpu_ms;
   Gauge shard_count, connections;
   Followed opened, refused, bad_input, idle, no_memory, bytes_in, bytes_out;
+  Gauge sessions, session_partitions;
+  Followed sessions_evicted;
   Followed journal_damage;
   std::vector<Followed> stalls, turns, socket_calls;
   std::map<std::size_t, Api> apis;         ///< by key
@@ -189,6 +195,7 @@ void BrokerMetrics::read_doors_and_shards() {
 
   const std::uint32_t shards = host_.shards().count();
   std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, no_memory = 0, in = 0, out = 0;
+  std::uint64_t sessions = 0, session_partitions = 0, evicted = 0;
   std::map<std::size_t, std::uint64_t> requests, errors;
   std::map<std::size_t, DurationCounts<kLatencyBounds>> durations;
   std::map<std::string, Process::Held> accounts;
@@ -203,6 +210,10 @@ void BrokerMetrics::read_doors_and_shards() {
       no_memory += c.closed_memory.load(std::memory_order_relaxed);
       in += c.bytes_received.load(std::memory_order_relaxed);
       out += c.bytes_sent.load(std::memory_order_relaxed);
+      const server::kafka::FetchSessionCounters& fetching = door->fetch_sessions(ShardId{s}).counters();
+      sessions += fetching.sessions.load(std::memory_order_relaxed);
+      session_partitions += fetching.partitions.load(std::memory_order_relaxed);
+      evicted += fetching.evicted.load(std::memory_order_relaxed);
       for (auto& [key, api] : p.apis) {
         requests[key] += c.requests_by_api[key].load(std::memory_order_relaxed);
         durations[key] += c.durations_by_api[key].read();
@@ -223,6 +234,9 @@ void BrokerMetrics::read_doors_and_shards() {
   p.no_memory.follow(no_memory);
   p.bytes_in.follow(in);
   p.bytes_out.follow(out);
+  p.sessions.set(static_cast<std::int64_t>(sessions));
+  p.session_partitions.set(static_cast<std::int64_t>(session_partitions));
+  p.sessions_evicted.follow(evicted);
   for (auto& [key, api] : p.apis) {
     api.requests.follow(requests[key]);
     p.follow(api, durations[key]);

@@ -150,6 +150,7 @@ Task<Result<void>> Node::start_kafka() {
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
     options.connections_max =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors / listeners.size(), UINT32_MAX));
+    options.fetch_sessions_max = static_cast<std::uint32_t>(config.max_incremental_fetch_session_cache_slots);
     options.idle_max = config.connections_max_idle_ms < 0 ? kLongestWait : bounded_wait(config.connections_max_idle_ms);
     // One whole request must fit, whatever the budget.
     options.receive_bytes_max =

@@ -50,6 +50,9 @@ namespace mr::config {
     "Request bytes held at a time before reading pauses; -1: a quarter of `memory`.")                                  \
   NUMBER(fetch_max_bytes, "fetch.max.bytes", int32, 57671680, 1024, kInt32Max, restart, "",                            \
     "Most bytes of one fetch answer, whatever the client asks.")                                                       \
+  NUMBER(max_incremental_fetch_session_cache_slots, "max.incremental.fetch.session.cache.slots", int32, 1000, 0,       \
+    kInt32Max, restart, "",                                                                                            \
+    "Fetch sessions kept, so that readers name only what changes; together they take at most 64 MiB. 0: none.")        \
   NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
     "Forget an idle idempotent producer after this long.")                                                             \
   NUMBER(group_min_session_timeout_ms, "group.min.session.timeout.ms", int32, 6000, 0, kInt32Max, restart, "",            \

@@ -17,9 +17,13 @@ KafkaServer::KafkaServer(Shards& shards, broker::Broker& broker, coordinator::Gr
       groups_(groups),
       options_(std::move(options)),
       address_(options_.listen),
-      memory_("requests", options_.receive_bytes_max) {
+      memory_("requests", options_.receive_bytes_max),
+      session_memory_("fetch sessions", options_.fetch_session_bytes_max) {
+  // Shards share the number; each has at least one, unless there are none at all.
+  const std::size_t sessions_max = (options_.fetch_sessions_max + shards_.count() - 1) / shards_.count();
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
-    per_shard_.push_back(std::make_unique<PerShard>(shards_.env(ShardId{s}), memory_));
+    per_shard_.push_back(
+        std::make_unique<PerShard>(shards_.env(ShardId{s}), memory_, shards_.count(), sessions_max, session_memory_));
 }
 
 KafkaServer::~KafkaServer() = default;

@@ -12,6 +12,7 @@
 #include "runtime/shards.h"
 #include "server/kafka/buffer_pool.h"
 #include "server/kafka/exchange.h"
+#include "server/kafka/fetch_sessions.h"
 #include "wire/api_info.h"
 
 namespace mr::broker {
@@ -45,6 +46,8 @@ struct KafkaServerOptions {
   std::uint32_t connections_max = 20'000;         ///< of descriptors; max.connections may say less
   Duration idle_max = std::chrono::minutes(10);   ///< connections.max.idle.ms
   std::uint64_t receive_bytes_max = 1ull << 30;   ///< of all requests in flight
+  std::uint32_t fetch_sessions_max = 1000;        ///< max.incremental.fetch.session.cache.slots, over all shards
+  std::uint64_t fetch_session_bytes_max = 64ull << 20;
 };
 
 /// Written by one shard, read by any.
@@ -89,6 +92,8 @@ class KafkaServer {
   broker::Broker& broker() { return broker_; }
   coordinator::GroupCoordinator& groups() { return groups_; }
   MemoryAccount& memory() { return memory_; }
+  /// Of the connections of `shard`; that shard only, but for its counters.
+  FetchSessions& fetch_sessions(ShardId shard) { return per_shard_[shard.v]->fetch_sessions; }
   ServerCounters& counters(ShardId shard) { return per_shard_[shard.v]->counters; }
   std::uint32_t shard_count() const { return shards_.count(); }
 
@@ -97,9 +102,11 @@ class KafkaServer {
 
  private:
   struct PerShard {
-    PerShard(Env& env, MemoryAccount& account) : pool(account), scope(env.executor) {}
+    PerShard(Env& env, MemoryAccount& account, std::uint32_t shards, std::size_t sessions_max, MemoryAccount& sessions)
+        : pool(account), fetch_sessions(env.shard, shards, sessions_max, sessions, env.rng), scope(env.executor) {}
     ServerCounters counters;
     BufferPool pool;
+    FetchSessions fetch_sessions;
     std::unique_ptr<Listener> listener;
     Scope scope;
   };
@@ -112,6 +119,7 @@ class KafkaServer {
   KafkaServerOptions options_;
   Address address_;
   MemoryAccount memory_;
+  MemoryAccount session_memory_;
   std::atomic<std::uint32_t> open_{0};
   std::vector<std::unique_ptr<PerShard>> per_shard_;
 };
