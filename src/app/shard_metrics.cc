@@ -90,6 +90,9 @@ constexpr ShardCounter kCounters[] = {
      [](N n) { return n.refused.log_dir_offline; },
      {"reason", "log_dir_offline"}},
 
+    {"millrace_recompressed_batches_total", "Batches stored with the codec of their topic, not of their producer.",
+     [](N n) { return n.recompressed; }},
+
     {"millrace_cleaner_passes_total", "Passes of compaction over a partition.",
      [](N n) { return n.compaction.passes; }},
     {"millrace_cleaner_failures_total", "Passes of compaction that failed.", [](N n) { return n.compaction.failures; }},
@@ -118,6 +121,7 @@ ShardNumbers numbers_of(const broker::ShardState& shard, const std::vector<broke
   for (const auto& commit : shard.commits)
     if (commit) found.commit += commit->stats();
   found.refused = shard.refused;
+  found.recompressed = shard.recompressed;
   found.compaction = shard.compaction;
   for (const auto& [key, partition] : shard.partitions) {
     found.bytes += partition->log().bytes();

@@ -62,6 +62,7 @@ struct ShardNumbers {
   replication::ReadCheckStats checks;
   replication::CommitStats commit;  ///< of all log directories
   broker::ShardState::Refused refused;
+  std::uint64_t recompressed = 0;
   storage::RecoveryCounts recovered;
   std::uint64_t corrupt_answers = 0;
   replication::CompactionStats compaction;

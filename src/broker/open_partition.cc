@@ -6,11 +6,27 @@ namespace mr::broker {
 
 namespace {
 
+/// compression.type and the level that goes with it; empty for "producer".
+std::optional<std::pair<Codec, int>> stored_as(const config::TopicConfig& topic) {
+  const std::string& type = topic.compression_type;
+  if (type == "uncompressed") return {{Codec::none, 0}};
+  // Nine levels of gzip are three here (isa-l); -1 is the default.
+  if (type == "gzip")
+    return {{Codec::gzip, topic.compression_gzip_level <= 3 ? 1 : (topic.compression_gzip_level + 2) / 3}};
+  if (type == "snappy") return {{Codec::snappy, 0}};
+  if (type == "lz4") return {{Codec::lz4, topic.compression_lz4_level}};
+  if (type == "zstd") return {{Codec::zstd, topic.compression_zstd_level}};
+  return std::nullopt;
+}
+
 replication::PartitionConfig replica_settings(const config::TopicConfig& topic) {
+  auto stored = stored_as(topic);
   return {.flush_messages = topic.flush_messages,
           .flush_ms = topic.flush_ms,
           .batch_bytes_max = topic.max_message_bytes,
           .in_sync_min = topic.min_insync_replicas,
+          .stored_as = stored ? std::optional(stored->first) : std::nullopt,
+          .stored_level = stored ? stored->second : 0,
           .compacted = topic.compacted(),
           .log_append_time = topic.log_append_time(),
           .timestamp_before_max_ms = topic.message_timestamp_before_max_ms,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "broker/broker.h"
+#include "model/recompress.h"
 
 namespace mr::broker {
 
@@ -19,6 +20,15 @@ constexpr std::size_t kRecordFaultsOfABatch = 100;
 bool enough_in_sync(const ProduceItem& item, std::int32_t wanted) {
   return item.in_sync >= std::min(static_cast<std::size_t>(wanted), item.replicas);
 }
+
+/// What the records of one batch may grow to while they are given another codec: as BatchRules.
+constexpr std::uint64_t kInflatedBytesMax = BatchRules{}.inflated_bytes_max;
+
+/// Small enough to be compressed on the shard, within a tenth of a millisecond or so.
+bool cheap(ByteView batch, Codec codec, int level) {
+  constexpr std::size_t kBytesMax = 8 << 10;
+  return batch.size() <= kBytesMax && !has_other_codec(batch, Codec::none) && (codec != Codec::zstd || level <= 3);
+}
 }  // namespace
 
 Task<void> Produce::append(std::span<ProduceItem> items) {
@@ -27,17 +37,25 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
   ShardState& shard = broker_.shard(here);
   std::vector<std::pair<ShardId, std::vector<ProduceItem*>>> remote;
   std::size_t faults_left = kRecordFaultsMax;
+  std::vector<std::pair<ProduceItem*, PartitionRef>> to_recompress;
   for (ProduceItem& item : items) {
     if (item.refused) continue;
     if (item.home == here) {
       PartitionRef partition;
-      append_one(shard, item, partition, faults_left);
+      if (!append_one(shard, item, partition, faults_left)) {
+        to_recompress.emplace_back(&item, std::move(partition));
+        continue;
+      }
       if (acks_ == Acks::all && item.outcome) local_.emplace_back(&item, std::move(partition));
       continue;
     }
     auto group = std::ranges::find(remote, item.home, [](const auto& g) { return g.first; });
     if (group == remote.end()) group = remote.insert(remote.end(), {item.home, {}});
     group->second.push_back(&item);
+  }
+  for (auto& [item, partition] : to_recompress) {
+    co_await recompress_and_append(shard, *item, partition, faults_left);
+    if (acks_ == Acks::all && item->outcome) local_.emplace_back(item, std::move(partition));
   }
   for (auto& [home, group] : remote) {
     ++appends_pending_;
@@ -49,7 +67,8 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
   if (appends_pending_ > 0) (void)co_await appended_;
 }
 
-void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left) {
+bool Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
+                         std::optional<MutableBytes> recompressed) {
   partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
     item.outcome = std::unexpected(AppendFailure{shard.missing(item.topic, item.partition)});
@@ -57,14 +76,19 @@ void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
     item.outcome = std::unexpected(AppendFailure{
         Error(Errc::not_enough_replicas, fmt::format("{} of {} replicas are in sync, min.insync.replicas is {}",
                                                      item.in_sync, item.replicas, partition->config().in_sync_min))});
+  } else if (auto codec = partition->config().stored_as;
+             codec && !recompressed && has_other_codec(item.batch, *codec)) {
+    return false;
   } else {
-    replication::AppendRules rules{.zstd_allowed = zstd_allowed_,
+    // What the topic made of it the request need not know (traps.md 47).
+    const bool ours = recompressed && recompressed->data() != item.batch.data();
+    replication::AppendRules rules{.zstd_allowed = zstd_allowed_ || ours,
                                    .record_faults_max = std::min(kRecordFaultsOfABatch, faults_left)};
-    item.outcome = partition->append(item.batch, shard.env.clock.wall(), rules);
+    item.outcome = partition->append(recompressed.value_or(item.batch), shard.env.clock.wall(), rules);
   }
   if (item.outcome) {
     if (acks_ != Acks::all) note_time(*partition);
-    return;
+    return true;
   }
   faults_left -= std::min(faults_left, item.outcome.error().records.size());
   switch (item.outcome.error().error.code()) {
@@ -82,6 +106,34 @@ void Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
     default:
       break;
   }
+  return true;
+}
+
+/// A batch that cannot be given another codec is appended as it is: whatever is wrong with it is said there.
+Task<void> Produce::recompress_and_append(ShardState& shard, ProduceItem& item, PartitionRef& partition,
+                                          std::size_t& faults_left) {
+  const replication::PartitionConfig& config = partition->config();
+  const Codec codec = *config.stored_as;
+  const int level = config.stored_level;
+  const bool refused = item.batch.size() > static_cast<std::size_t>(std::max(config.batch_bytes_max, 0)) ||
+                       (!zstd_allowed_ && !has_other_codec(item.batch, Codec::zstd));
+  auto work = [&] { return recompress_batch(item.batch, codec, level, kInflatedBytesMax); };
+  Result<std::vector<std::byte>> made = Errc::internal;
+  if (!refused && cheap(item.batch, codec, level)) {
+    made = work();
+  } else if (!refused) {
+    Result<void> turn = co_await shard.recompressing.acquire(1, deadline_);
+    if (!turn.ok()) {
+      Errc why = turn.code() == Errc::timed_out ? Errc::request_timed_out : turn.code();
+      item.outcome = std::unexpected(AppendFailure{Error(why, "no turn to compress the batch")});
+      co_return;
+    }
+    Semaphore::Held held(shard.recompressing);
+    made = co_await offload(shard.env, work);
+    shard.env.probe.hit("recompressed_off_the_shard");
+  }
+  if (made.ok()) ++shard.recompressed;
+  append_one(shard, item, partition, faults_left, made.ok() ? MutableBytes(*made) : item.batch);
 }
 
 Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {
@@ -98,7 +150,9 @@ Task<void> Produce::run_remote(ShardId home, std::vector<ProduceItem*> items, Ex
   ShardState& shard = broker_.shard(home);
   std::vector<PartitionRef> partitions(items.size());
   std::size_t faults_left = kRecordFaultsMax;
-  for (std::size_t i = 0; i < items.size(); ++i) append_one(shard, *items[i], partitions[i], faults_left);
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (!append_one(shard, *items[i], partitions[i], faults_left))
+      co_await recompress_and_append(shard, *items[i], partitions[i], faults_left);
   // From here on the connection may reuse the batches, not the items.
   back.post([this] {
     if (--appends_pending_ == 0) appended_.finish({});

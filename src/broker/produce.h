@@ -1,6 +1,7 @@
 #pragma once
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -50,7 +51,11 @@ class Produce {
   void note_time(replication::Partition& partition) const {
     if (received_ != kUntimed) partition.note_produced(received_);
   }
-  void append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left);
+  /// False: nothing done yet, the topic wants another codec than the batch has.
+  bool append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
+                  std::optional<MutableBytes> recompressed = std::nullopt);
+  Task<void> recompress_and_append(ShardState& shard, ProduceItem& item, PartitionRef& partition,
+                                   std::size_t& faults_left);
   Task<void> commit_one(ProduceItem& item, PartitionRef partition);
   Task<void> run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back);
 

@@ -85,5 +85,77 @@ TEST_F(ProduceRules, TheRecordsThatAnAnswerNamesAreBounded) {
   EXPECT_LE(named, 1000u + kBatches);
 }
 
+std::vector<std::byte> batch_with(Codec codec, std::size_t value_bytes, std::int32_t sequence = -1) {
+  bool idempotent = sequence >= 0;
+  BatchBuilder builder({.codec = codec,
+                        .producer_id = idempotent ? ProducerId{9} : kNoProducerId,
+                        .producer_epoch = ProducerEpoch{idempotent ? std::int16_t{0} : std::int16_t{-1}},
+                        .base_sequence = Sequence{sequence}});
+  const std::string value(value_bytes, 'v');
+  for (int i = 0; i < 3; ++i) builder.add({.timestamp = 10 + i, .value = as_bytes(value)});
+  return *builder.build();
+}
+
+// Small and large batches, on the shard and off it, in one request: each is stored with the topic's codec, under the
+// offsets that its producer was told, and a repeat is known as one.
+TEST_F(ProduceRules, BatchesAreStoredWithTheCodecOfTheirTopic) {
+  make("t", {{"compression.type", "zstd"}});
+  std::vector<std::vector<std::byte>> batches = {batch_with(Codec::none, 10, 0), batch_with(Codec::gzip, 10, 3),
+                                                 batch_with(Codec::none, 100'000, 6), batch_with(Codec::zstd, 10, 9)};
+  std::int64_t next = 0;
+  for (int round : {1, 2}) {
+    next = 0;
+    for (std::vector<std::byte> batch : batches) {  // a copy: what is sent again is as it was
+      std::array<ProduceItem, 1> items = {item("t", batch)};
+      produce(items, Acks::all);
+      ASSERT_TRUE(items[0].outcome) << items[0].outcome.error().error.message();
+      EXPECT_EQ(items[0].outcome->base_offset, Offset{next});
+      EXPECT_EQ(items[0].outcome->duplicate, round == 2);
+      next += 3;
+    }
+  }
+  TopicRef of = running->topic("t");
+  ShardState& shard = running->broker->shard(of->partitions[0].home);
+  EXPECT_EQ(shard.recompressed, 6u) << "three, twice";
+  auto read = shard.find(of->id, PartitionIndex{0})->read(Offset{0}, Offset{12}, 1 << 20, true);
+  ASSERT_TRUE(read.ok());
+  std::vector<std::byte> bytes;
+  for (const storage::Fragment& fragment : read->fragments) {
+    std::vector<std::byte> piece(fragment.length);
+    if (fragment.file == nullptr) {
+      piece.assign(fragment.memory.begin(), fragment.memory.end());
+    } else {
+      ASSERT_EQ(fragment.file->read_at(piece, fragment.position).value(), piece.size());
+    }
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  }
+  BatchReader in(bytes);
+  std::int64_t offset = 0;
+  for (BatchView batch; in.next(batch); offset += 3) {
+    EXPECT_EQ(batch.header.codec(), Codec::zstd);
+    EXPECT_EQ(batch.header.base_offset, offset);
+    EXPECT_EQ(batch.header.base_sequence, offset);
+    EXPECT_EQ(batch.header.max_timestamp, 12);
+    EXPECT_TRUE(batch_crc_matches(batch.bytes));
+  }
+  EXPECT_EQ(offset, 12);
+}
+
+TEST_F(ProduceRules, WhatIsWrongIsSaidOfTheBatchAsSent) {
+  make("t", {{"compression.type", "uncompressed"}, {"max.message.bytes", "5000"}});
+  auto code = [&](std::vector<std::byte> batch) {
+    std::array<ProduceItem, 1> items = {item("t", batch)};
+    produce(items, Acks::all);
+    return items[0].outcome ? kTaken : items[0].outcome.error().error.code();
+  };
+  auto flipped = batch_with(Codec::gzip, 10);
+  flipped.back() ^= std::byte{1};
+  EXPECT_EQ(code(flipped), Errc::corrupt_batch) << "a new checksum must not hide it";
+  EXPECT_EQ(code(batch_with(Codec::none, 2000)), Errc::message_too_large);
+  EXPECT_EQ(code(batch_with(Codec::gzip, 2000)), Errc::message_too_large) << "too large only once it is inflated";
+  EXPECT_EQ(running->listed("t", 0).value(), Offset{0});
+  EXPECT_EQ(code(batch_with(Codec::gzip, 1000)), kTaken);
+}
+
 }  // namespace
 }  // namespace mr::broker

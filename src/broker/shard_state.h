@@ -11,6 +11,7 @@
 #include "replication/read_checks.h"
 #include "runtime/env.h"
 #include "runtime/scope.h"
+#include "runtime/wait.h"
 
 namespace mr::broker {
 
@@ -61,6 +62,8 @@ struct ShardState {
   struct Refused {
     std::uint64_t disk_reserve = 0, disk_full = 0, log_dir_offline = 0;
   } refused;
+  Semaphore recompressing{1};         ///< one at a time off the shard: each may hold what a batch inflates to, twice
+  std::uint64_t recompressed = 0;     ///< batches that were stored with their topic's codec
   storage::RecoveryCounts recovered;  ///< of all logs opened here
   std::uint64_t corrupt_answers = 0;  ///< looks at a partition that met damage
   replication::CompactionStats compaction;

@@ -38,8 +38,8 @@ namespace mr::config {
     "Largest record batch, compressed, as a client sent it.")                                                          \
   NUMBER(min_insync_replicas, "min.insync.replicas", int32, 1, 1, kInt32Max, live, "",                                 \
     "In-sync replicas that acks=all needs.")                                                                           \
-  TEXT(compression_type, "compression.type", string, "producer", "producer", live, "",                                 \
-    "Codec batches are stored with; only 'producer' (as sent) is there yet.")                                          \
+  TEXT(compression_type, "compression.type", string, "producer", "uncompressed,zstd,lz4,snappy,gzip,producer", live,   \
+    "", "Codec batches are stored with; 'producer': as sent.")                                                         \
   NUMBER(socket_request_max_bytes, "socket.request.max.bytes", int32, 104857600, 1, kInt32Max, restart, "",            \
     "Largest request; a longer one closes its connection.")                                                            \
   NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \

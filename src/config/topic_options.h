@@ -26,13 +26,13 @@ enum class Effect : std::uint8_t {
 #define MR_TOPIC_OPTIONS(NUMBER, TEXT, BOOL, RATIO)                                                                    \
   TEXT(cleanup_policy, "cleanup.policy", list, "delete", "compact,delete", "log.cleanup.policy", used,                 \
     "What happens to old records: delete, compact, both or (empty) neither.")                                          \
-  NUMBER(compression_gzip_level, "compression.gzip.level", int32, -1, -1, 9, "", harmless,                             \
-    "Level for recompression with gzip; -1: the codec's default.")                                                     \
-  NUMBER(compression_lz4_level, "compression.lz4.level", int32, 9, 1, 17, "", harmless,                                \
+  NUMBER(compression_gzip_level, "compression.gzip.level", int32, -1, -1, 9, "", used,                                 \
+    "Level for recompression with gzip, in three steps (1-3, 4-6, 7-9); -1: the codec's default.")                     \
+  NUMBER(compression_lz4_level, "compression.lz4.level", int32, 9, 1, 17, "", used,                                    \
     "Level for recompression with lz4.")                                                                               \
   TEXT(compression_type, "compression.type", string, "producer", "uncompressed,zstd,lz4,snappy,gzip,producer",         \
-    "compression.type", default_only, "Codec batches are stored with; 'producer': as sent.")                           \
-  NUMBER(compression_zstd_level, "compression.zstd.level", int32, 3, -131072, 22, "", harmless,                        \
+    "compression.type", used, "Codec batches are stored with; 'producer': as sent.")                                   \
+  NUMBER(compression_zstd_level, "compression.zstd.level", int32, 3, -131072, 22, "", used,                            \
     "Level for recompression with zstd.")                                                                              \
   NUMBER(delete_retention_ms, "delete.retention.ms", int64, 86400000, 0, kInt64Max, "log.cleaner.delete.retention.ms", \
     used, "How long compaction keeps tombstones.")                                                                     \

@@ -21,6 +21,8 @@ struct PartitionConfig {
   std::int64_t flush_ms = INT64_MAX;         ///< flush.ms
   std::int32_t batch_bytes_max = 1'048'588;  ///< max.message.bytes
   std::int32_t in_sync_min = 1;              ///< min.insync.replicas; the broker, who knows the ISR, obeys it
+  std::optional<Codec> stored_as = {};       ///< compression.type; none there: as sent
+  int stored_level = 0;                      ///< of that codec, as compress() takes it
   bool compacted = false;                    ///< cleanup.policy has "compact": records need keys
   bool log_append_time = false;              ///< message.timestamp.type=LogAppendTime
   std::int64_t timestamp_before_max_ms = INT64_MAX;

@@ -127,6 +127,19 @@ def value_sizes(ctx):
         assert "too large" in done.stderr.lower(), done.stderr
 
 
+@scenario("compression-type-of-the-topic")
+def compression_type(ctx):
+    values = lines(400)
+    text = ("\n".join(values) + "\n").encode()
+    for kind in ("uncompressed", "gzip", "snappy", "lz4", "zstd"):
+        topic = ctx.topic(configs={"compression.type": kind})
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            kcat(ctx, "-P", "-t", topic, "-p", "0", "-z", codec, stdin=text)
+        expected = {"none" if kind == "uncompressed" else kind}
+        assert codecs(ctx, topic) == expected, f"{kind}: {codecs(ctx, topic)}"
+        check_values(consume(ctx, topic), values * 5, 0)
+
+
 @scenario("fetch-from-everywhere")
 def fetch_from(ctx):
     topic = ctx.topic()

@@ -1,6 +1,7 @@
-// Record batches from the network and from disk: header, walk, validation. The first byte says whether length and
-// checksum are made right first, so that the fuzzer gets behind them.
+// Record batches from the network and from disk: header, walk, validation, another codec for what is valid. The first
+// byte says whether length and checksum are made right first, so that the fuzzer gets behind them.
 #include "base/crc32c.h"
+#include "model/recompress.h"
 #include "model/record.h"
 #include "model/validate_batch.h"
 
@@ -37,6 +38,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (facts) {
     MR_CHECK(facts->header.total_bytes() == bytes.size());
     MR_CHECK(facts->header.records_count == facts->header.last_offset_delta + 1);
+    auto codec = static_cast<Codec>((data[0] >> 2) % 5);
+    auto made = recompress_batch(bytes, codec, 0, rules.inflated_bytes_max);
+    MR_CHECK(made.ok() && !has_other_codec(*made, codec));
+    rules.batch_bytes_max = INT32_MAX;
+    auto again = validate_batch(*made, rules);
+    MR_CHECK(again && again->max_timestamp == facts->max_timestamp);
+    MR_CHECK(again->header.records_count == facts->header.records_count);
   }
   BatchReader in(bytes);
   BatchView batch;

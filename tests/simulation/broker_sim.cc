@@ -105,6 +105,15 @@ Codec History::some_codec(const std::string& topic) {
   return codec;
 }
 
+void History::draw_compression(NewTopic& topic, std::uint64_t number) {
+  Random own(options_.seed * 0x9e3779b97f4a7c15ull + 7 + number);  // the other seeds keep their histories
+  if (options_.mutation != Mutation::none || !own.one_in(3)) return;
+  static constexpr std::string_view kTypes[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+  std::string type(kTypes[own.below(std::size(kTypes))]);
+  if (type == "zstd") stage_.zstd_topics.insert(topic.name);
+  topic.configs.push_back({"compression.type", std::move(type)});
+}
+
 bool History::make(const ClientSeat& admin, Process& process, NewTopic topic) {
   stage_.topics.push_back(topic.name);
   bool made = false;
@@ -122,6 +131,7 @@ void History::set_out_clients() {
     if (rng_.one_in(2)) topic.configs.push_back({"segment.ms", std::to_string(rng_.between(200, 2'000))});
     if (rng_.one_in(2)) topic.configs.push_back({"index.interval.bytes", "512"});
     if (options_.mutation == Mutation::weak_flush) topic.configs.push_back({"flush.messages", "100000"});
+    draw_compression(topic, static_cast<std::uint64_t>(t));
     if (!make(admin, process, topic) && fine()) stage_.ledger.violation("a topic cannot be made");
     if (!fine()) return;
     set_out(producers_, fmt::format("idem{}", t),

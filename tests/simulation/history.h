@@ -50,6 +50,7 @@ class History {
     return *actors.back();
   }
   Codec some_codec(const std::string& topic);
+  void draw_compression(NewTopic& topic, std::uint64_t number);
   void set_out_clients();
   /// A topic whose oldest records go all the time.
   void set_out_retention(const ClientSeat& admin, Process& process);
