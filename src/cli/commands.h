@@ -141,6 +141,13 @@ struct ConfigAlter {
   std::vector<std::string> unset;
   std::optional<std::int32_t> broker;  ///< unset: for all
 };
+/// Looks at the machine and the broker that runs, or would run, with these settings.
+struct Doctor {
+  std::vector<config::SettingInput> inputs;
+  std::string properties_file;
+  bool bootstrap_given = false;
+  bool no_disk_test = false;
+};
 struct Version {};
 struct Completion {
   std::string shell;
@@ -151,7 +158,7 @@ struct CommandLine {
   Common common;
   std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, GroupList, GroupDescribe,
                GroupMembers, GroupLag, GroupSeek, GroupDelete, GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair,
-               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Completion>
+               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Doctor, Completion>
       command;
 };
 

@@ -271,6 +271,19 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total, double now_sec
   (void)write_descriptor(2, as_bytes(line));
 }
 
+StatusLine::StatusLine(bool enabled) : enabled_(enabled && RealLogSink::is_terminal(2)) {}
+
+void StatusLine::show(std::string_view text) {
+  if (!enabled_) return;
+  drawn_ = true;
+  (void)write_descriptor(2, as_bytes(fmt::format("\r\x1b[K{}", text)));
+}
+
+void StatusLine::clear() {
+  if (drawn_) (void)write_descriptor(2, as_bytes("\r\x1b[K"));
+  drawn_ = false;
+}
+
 std::string human_bytes(double bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   std::size_t unit = 0;

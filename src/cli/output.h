@@ -81,6 +81,20 @@ class ProgressBar {
   double last_ = -1;
 };
 
+/// A word about what takes a while, on one line that is drawn over, only when standard error is a terminal.
+class StatusLine {
+ public:
+  explicit StatusLine(bool enabled);
+  ~StatusLine() { clear(); }
+  StatusLine(const StatusLine&) = delete;
+  void show(std::string_view text);
+  void clear();
+
+ private:
+  bool enabled_;
+  bool drawn_ = false;
+};
+
 /// "1.5 MiB"
 std::string human_bytes(double bytes);
 /// "1.2 M"

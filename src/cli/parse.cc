@@ -87,6 +87,7 @@ struct Parser {
   ConfigExplain explain;
   ConfigDescribe config_describe;
   ConfigAlter config_alter;
+  Doctor doctor;
   Completion completion;
 
   template <class Command>
@@ -394,6 +395,22 @@ struct Parser {
     runs(d, dump);
   }
 
+  void add_doctor() {
+    auto* d =
+        connected(app.add_subcommand("doctor", "Look for what is wrong with this machine and broker; says the fix."));
+    add_settings(*d, doctor.inputs, doctor.properties_file);
+    d->add_flag("--no-disk-test", doctor.no_disk_test, "Leave out the second of small synced writes per directory.");
+    d->footer(
+        "Give it the settings of the broker: --data-dir, --config, --set as for serve. Without -b it asks the broker\n"
+        "that has the data directory, or whoever listens where one would. Nothing is changed. Exit code 1 when\n"
+        "something is bad.\n\nExamples:\n  millrace doctor --data-dir data\n"
+        "  millrace doctor --config server.properties -o json\n  millrace doctor -b broker1:9092 --no-disk-test");
+    d->callback([this, d] {
+      doctor.bootstrap_given = d->get_option("--bootstrap-server")->count() > 0;
+      line.command = std::move(doctor);
+    });
+  }
+
   void add_the_rest() {
     auto* config = app.add_subcommand("config", "Settings of brokers.");
     config->require_subcommand(1);
@@ -469,6 +486,7 @@ std::expected<CommandLine, int> parse(int count, const char* const* arguments) {
   parser.add_pub();
   parser.add_sub();
   parser.add_log_commands();
+  parser.add_doctor();
   parser.add_the_rest();
   try {
     app.parse(count, arguments);

@@ -68,18 +68,32 @@ Task<int> run_command(RealHost& host, const Common& common, std::vector<Address>
   co_return *code;
 }
 
+/// Signals end the process at once, as for any filter; output is written batch by batch. A command may wait on a
+/// terminal for long, which is no stall.
+HostOptions host_options() {
+  return {.shards = 1,
+          .pool_threads = 1,
+          .stall_after = std::chrono::hours(24),
+          .handle_signals = false,
+          .name = "millrace-cli"};
+}
+
+Task<int> run_work(RealHost& host, std::move_only_function<Task<void>(Env&)>& work) {
+  co_await work(host.env(ShardId{0}));
+  co_return 0;
+}
+
 }  // namespace
+
+void with_env(std::move_only_function<Task<void>(Env&)> work) {
+  RealHost host(host_options());
+  host.run([&](RealHost& h) { return run_work(h, work); });
+}
 
 int with_cluster(const Common& common, std::move_only_function<Task<Result<int>>(Session&)> command) {
   auto bootstrap = parse_bootstrap(common.bootstrap);
   if (!bootstrap.ok()) return report(bootstrap.error());
-  // Signals end the process at once, as for any filter; output is written batch by batch. A command may wait on a
-  // terminal for long, which is no stall.
-  RealHost host({.shards = 1,
-                 .pool_threads = 1,
-                 .stall_after = std::chrono::hours(24),
-                 .handle_signals = false,
-                 .name = "millrace-cli"});
+  RealHost host(host_options());
   return host.run([&](RealHost& h) { return run_command(h, common, std::move(*bootstrap), command); });
 }
 

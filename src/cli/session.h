@@ -24,6 +24,9 @@ struct Session {
 /// Runs `command` with a cluster handle, closes it, reports an error. The value is the exit code.
 int with_cluster(const Common& common, std::move_only_function<Task<Result<int>>(Session&)> command);
 
+/// Runs `work` on a shard of its own, for what needs sockets and no cluster of the command line's.
+void with_env(std::move_only_function<Task<void>(Env&)> work);
+
 /// All parts of "a:1,b:2". Errors: invalid_argument.
 Result<std::vector<Address>> parse_bootstrap(std::string_view text);
 

@@ -112,7 +112,7 @@ def blackbox_runs(report, *runs):
 
 
 # Which suites of tests/blackbox run together, against what. Those of one line share nothing but their turn.
-BLACKBOX = [("millrace", ["raw", "groups", "configs"]), ("millrace", ["robust", "limits", "serve", "cli", "cli_groups", "readme"]),
+BLACKBOX = [("millrace", ["raw", "groups", "configs"]), ("millrace", ["robust", "limits", "serve", "cli", "cli_groups", "ops", "readme"]),
             ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"])]
 # Longest first, each on its own, so that two at a time end together.
 CLIENTS = [("millrace", suites) for suites in (
