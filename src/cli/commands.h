@@ -148,6 +148,15 @@ struct Doctor {
   bool bootstrap_given = false;
   bool no_disk_test = false;
 };
+/// One archive for a bug report.
+struct MakeBundle {
+  std::vector<config::SettingInput> inputs;
+  std::string properties_file;
+  std::string log_file;
+  std::string to;  ///< empty: a name with the time in the working directory
+  bool bootstrap_given = false;
+  bool no_disk_test = false;
+};
 struct Version {};
 struct Completion {
   std::string shell;
@@ -158,7 +167,7 @@ struct CommandLine {
   Common common;
   std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, GroupList, GroupDescribe,
                GroupMembers, GroupLag, GroupSeek, GroupDelete, GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair,
-               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Doctor, Completion>
+               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Doctor, MakeBundle, Completion>
       command;
 };
 

@@ -25,6 +25,7 @@ int run(const Common& common, const ConfigExplain& command);
 int run(const Common& common, const ConfigDescribe& command);
 int run(const Common& common, const ConfigAlter& command);
 int run(const Common& common, const Doctor& command);
+int run(const Common& common, const MakeBundle& command);
 int run(const Common& common, const Version& command);
 int run(const Common& common, const Completion& command);
 

@@ -88,6 +88,7 @@ struct Parser {
   ConfigDescribe config_describe;
   ConfigAlter config_alter;
   Doctor doctor;
+  MakeBundle bundle;
   Completion completion;
 
   template <class Command>
@@ -411,6 +412,26 @@ struct Parser {
     });
   }
 
+  void add_bundle() {
+    auto* b = connected(
+        app.add_subcommand("bundle", "One archive for a bug report: settings, state and metrics, no records."));
+    add_settings(*b, bundle.inputs, bundle.properties_file);
+    b->add_option("--log-file", bundle.log_file, "The broker's log; its end goes in.")->type_name("FILE");
+    b->add_option("--to", bundle.to, "The archive; must not be there. [millrace-bundle-TIME.tar.gz]")
+        ->type_name("FILE");
+    b->add_flag("--no-disk-test", bundle.no_disk_test, "Leave out the second of small synced writes per directory.");
+    dry(b);
+    b->footer(
+        "Takes what it can reach, and says in its manifest what is missing and why. Secrets are taken out of settings\n"
+        "and log; names of topics, groups, clients and hosts are in it.\n\nExamples:\n"
+        "  millrace bundle --data-dir data --log-file broker.log\n"
+        "  millrace bundle --config server.properties --to /tmp/bundle.tar.gz\n  millrace bundle --dry-run");
+    b->callback([this, b] {
+      bundle.bootstrap_given = b->get_option("--bootstrap-server")->count() > 0;
+      line.command = std::move(bundle);
+    });
+  }
+
   void add_the_rest() {
     auto* config = app.add_subcommand("config", "Settings of brokers.");
     config->require_subcommand(1);
@@ -487,6 +508,7 @@ std::expected<CommandLine, int> parse(int count, const char* const* arguments) {
   parser.add_sub();
   parser.add_log_commands();
   parser.add_doctor();
+  parser.add_bundle();
   parser.add_the_rest();
   try {
     app.parse(count, arguments);

@@ -1,4 +1,4 @@
-"""`doctor`: what it says of a healthy broker, of one that is not there, and of traps set for them."""
+"""`doctor` and `bundle`: what they say of a healthy broker, of one that is not there, and of traps set for them."""
 import contextlib
 import json
 import os
@@ -6,12 +6,14 @@ import re
 import shutil
 import socket
 import subprocess
+import tarfile
 import tempfile
 
 from harness import Millrace, Skip, Suite, free_port
 
 SUITE = Suite("ops", "millrace")
-OK, FAILED = 0, 1
+OK, FAILED, CONFLICT = 0, 1, 5
+SECRET = "hunter2-not-for-others"
 
 
 def scenario(name):
@@ -164,3 +166,74 @@ def other_user(ctx):
             raise Skip("the binary lies where others may not read it")
         check = next(c for c in json.loads(out.stdout) if c["check"] == f"directory {b.data}")
         assert out.returncode == FAILED and check["state"] == "bad" and b.data in check["fix"], check
+
+
+def unpack(archive):
+    """Files by name, with Debian's own tar."""
+    with directory() as path:
+        subprocess.run(["tar", "xzf", archive, "-C", path], check=True, capture_output=True)
+        (top,) = os.listdir(path)
+        names = subprocess.run(["tar", "tzf", archive], check=True, capture_output=True, text=True).stdout.splitlines()
+        files = {}
+        for name in names:
+            assert name.startswith(top + "/"), name
+            with open(os.path.join(path, name)) as f:
+                files[name[len(top) + 1:]] = f.read()
+        return files
+
+
+@scenario("bundle-of-a-running-broker")
+def bundle(ctx):
+    b = ctx.broker
+    topic = ctx.topic(2, {"retention.ms": "98765432"})
+    run(ctx, "pub", topic, f"{SECRET}-record", "-b", b.address)
+    with directory() as path:
+        log = os.path.join(path, "broker.log")
+        with open(log, "w") as f:
+            f.write("x" * (9 << 20) + f"\nconnect password={SECRET} ok\nlast line\n")
+        properties = os.path.join(path, "server.properties")
+        with open(properties, "w") as f:
+            f.write(f"# {SECRET} in a comment\nmy.api.token={SECRET}\nlog.dirs={b.data}\nlog.retention.hours=167\n")
+        archive = os.path.join(path, "b.tar.gz")
+        settings = ["--config", properties, "--data-dir", b.data, "--log-file", log, "--no-disk-test"]
+        out, _ = run(ctx, "bundle", *settings, "--to", archive, "--dry-run")
+        assert "topics.json" in out and not os.path.exists(archive), "a dry run writes nothing"
+        out, err = run(ctx, "bundle", *settings, "--to", archive)
+        assert "metrics.txt" in out and archive in err
+        run(ctx, "bundle", *settings, "--to", archive, expect=CONFLICT)
+        files = unpack(archive)
+        with tarfile.open(archive) as t:
+            assert all(m.isfile() for m in t.getmembers())
+    manifest = json.loads(files["manifest.json"])
+    assert {p["file"] for p in manifest["parts"]} | {"manifest.json"} == set(files)
+    for name, text in files.items():
+        assert SECRET not in text, f"a secret or a record in {name}"
+    assert "[redacted]" in files["log.txt"] and files["log.txt"].endswith("last line\n") and "xxx" not in files["log.txt"]
+    given = {s["name"]: s for s in json.loads(files["settings-given.json"])}
+    assert given["my.api.token"]["value"] == "[redacted]"
+    assert given["log.retention.hours"]["value"] == "167" and "server.properties" in given["log.retention.hours"]["where"]
+    assert json.loads(files["ready.json"])["kafka"] == b.address
+    assert "# TYPE" in files["http/metrics.txt"]
+    assert json.loads(files["http/health.json"])["status"] == "ok"
+    topics = {t["name"]: t for t in json.loads(files["topics.json"])}
+    assert topics[topic]["configs"]["retention.ms"] == "98765432" and sum(p["end"] for p in topics[topic]["partitions"]) == 1
+    paths = [json.loads(line)["path"] for line in files["files.ndjson"].splitlines()]
+    assert f"{b.data}/{topic}-0/00000000000000000000.log" in paths
+    assert "in use by process" in files["doctor.txt"] and json.loads(files["doctor.json"])
+    assert isinstance(json.loads(files["groups.json"]), list)
+
+
+@scenario("bundle-when-nothing-is-there")
+def alone(ctx):
+    with directory() as path:
+        run(ctx, "bundle", *nowhere(path), "--config", os.path.join(path, "none"), "--no-disk-test", cwd=path)
+        (archive,) = os.listdir(path)
+        assert re.fullmatch(r"millrace-bundle-\d{8}-\d{6}\.tar\.gz", archive), archive
+        files = unpack(os.path.join(path, archive))
+        missing = {m["missing"]: m["why"] for m in json.loads(files["manifest.json"])["missing"]}
+        for what in ("settings of --config", "ready.json", "topics.json", "groups.json", "http/metrics.txt", "log.txt"):
+            assert missing.get(what), f"{what} is not said to be missing: {missing}"
+        assert {"version.json", "doctor.txt", "settings.json"} <= set(files)
+        out, _ = run(ctx, "bundle", *nowhere(path), "--no-disk-test", "--set", "log.segment.bytes=12", "--dry-run", "-o", "json")
+        report = json.loads(out)
+        assert report["archive"] is None and any(m["missing"] == "settings.json" for m in report["missing"]), report
