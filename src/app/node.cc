@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "app/start_errors.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "runtime/longest_wait.h"
 #include "runtime/machine.h"
+#include "runtime/machine_facts.h"
 #include "server/api/consumer_groups.h"
 
 namespace mr::app {
@@ -22,21 +24,6 @@ Address reachable(Address address) {
 
 std::uint64_t memory_budget(const config::BrokerConfig& config) {
   return config.memory > 0 ? static_cast<std::uint64_t>(config.memory) : usable_memory_bytes() / 2;
-}
-
-/// The sentence for a door that could not open.
-Error door_error(const Error& error, std::string_view option, const Address& address) {
-  switch (error.code()) {
-    case Errc::in_use:
-      return Error(error.code(),
-                   fmt::format("{} {} is taken: stop what listens there, or choose another port with {}", option,
-                               address.to_string(), option == "http.listeners" ? "--http" : "--kafka"));
-    case Errc::permission_denied:
-      return Error(error.code(), fmt::format("{} {}: not allowed to listen there; ports below 1024 need privileges",
-                                             option, address.to_string()));
-    default:
-      return Error(error.code(), fmt::format("{} {}: cannot listen: {}", option, address.to_string(), error.message()));
-  }
 }
 
 Task<http::HttpResponse> version_page() {
@@ -81,9 +68,7 @@ Task<Result<void>> Node::start_all() {
 
   auto journal = metastore::make_sqlite_journal(data_directory() + "/metadata.db");
   auto metadata = co_await metastore::LocalMetastore::open(shards_, ShardId{0}, *metadata_pool_, std::move(journal));
-  if (!metadata.ok())
-    co_return Error(metadata.code(),
-                    fmt::format("{}/metadata.db cannot be opened: {}", data_directory(), metadata.error().message()));
+  if (!metadata.ok()) co_return metadata_error(data_directory(), user_name(), metadata.error());
   metadata_ = std::move(*metadata);
 
   broker::BrokerDeps deps{.shards = shards_,
@@ -117,16 +102,10 @@ Task<Result<void>> Node::open_directories(Directories& opened_ones, std::vector<
       opened_ones.push_back(std::move(*opened));
       continue;
     }
-    if (opened.code() == Errc::in_use)
-      co_return Error(Errc::in_use, fmt::format("{} is used by another Millrace: stop that one, or choose another "
-                                                "directory with --data-dir",
-                                                path));
     const bool holds_metadata = path == data_directory();
-    if (holds_metadata && opened.code() == Errc::permission_denied)
-      co_return Error(Errc::permission_denied,
-                      fmt::format("{}: not allowed to write there; choose a directory of yours with --data-dir", path));
-    if (holds_metadata || opened.code() == Errc::newer_format || opened.code() == Errc::disk_full)
-      co_return Error(opened.code(), fmt::format("data directory {}: {}", path, opened.error().message()));
+    if (holds_metadata || opened.code() == Errc::in_use || opened.code() == Errc::newer_format ||
+        opened.code() == Errc::disk_full)
+      co_return directory_error(path, user_name(), opened.error());
     unopened.push_back({path, opened.error()});
   }
   co_return Result<void>{};

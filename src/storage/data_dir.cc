@@ -130,11 +130,13 @@ Result<void> DataDir::claim(std::string cluster_id, BrokerId node, Uuid fresh_di
   Identity wanted{std::move(cluster_id), node.v, fresh_directory_id};
   if (identity_) {
     if (!identity_->cluster_id.empty() && identity_->cluster_id != wanted.cluster_id)
-      return Error(Errc::conflict, fmt::format("data directory {} belongs to cluster {}, this is cluster {}", path_,
-                                               identity_->cluster_id, wanted.cluster_id));
+      return Error(Errc::conflict, fmt::format("data directory {} belongs to cluster {}, this is cluster {}: take it "
+                                               "out of log.dirs, or start it alone",
+                                               path_, identity_->cluster_id, wanted.cluster_id));
     if (identity_->node_id != wanted.node_id)
-      return Error(Errc::conflict, fmt::format("data directory {} belongs to node {}, this is node {}", path_,
-                                               identity_->node_id, wanted.node_id));
+      return Error(Errc::conflict, fmt::format("data directory {} belongs to node {}, this is node {}: start with "
+                                               "--set node.id={}, or choose another with --data-dir",
+                                               path_, identity_->node_id, wanted.node_id, identity_->node_id));
     if (!identity_->cluster_id.empty() && !identity_->directory_id.is_zero()) return {};
     if (!identity_->directory_id.is_zero()) wanted.directory_id = identity_->directory_id;
   }

@@ -1,4 +1,5 @@
-"""`doctor` and `bundle`: what they say of a healthy broker, of one that is not there, and of traps set for them."""
+"""`doctor` and `bundle`: what they say of a healthy broker, of one that is not there, and of traps set for them. And what a
+start says that fails."""
 import contextlib
 import json
 import os
@@ -237,3 +238,38 @@ def alone(ctx):
         out, _ = run(ctx, "bundle", *nowhere(path), "--no-disk-test", "--set", "log.segment.bytes=12", "--dry-run", "-o", "json")
         report = json.loads(out)
         assert report["archive"] is None and any(m["missing"] == "settings.json" for m in report["missing"]), report
+
+
+def refused(ctx, *args, expect, saying):
+    """A start that fails says, in its last line, what to do."""
+    done = subprocess.run([ctx.options.binary, "serve", *args], capture_output=True, text=True, timeout=30)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == expect and last.startswith("millrace: "), f"{args}: {done.returncode}\n{done.stderr}"
+    for part in saying:
+        assert part in last, f"{part!r} is not in: {last}"
+
+
+@scenario("starts-that-fail-say-what-to-do")
+def start_errors(ctx):
+    ports = ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    b = ctx.broker
+    refused(ctx, "--data-dir", b.data, *ports, expect=CONFLICT, saying=["used by another Millrace", "--data-dir"])
+    with directory() as path, broker(ctx) as other:
+        fresh = ["--data-dir", os.path.join(path, "fresh")]
+        refused(ctx, *fresh, "--kafka", b.address, "--http", "127.0.0.1:0", expect=CONFLICT, saying=["taken", "--kafka"])
+        refused(ctx, *fresh, "--kafka", "192.0.2.1:9092", "--http", "127.0.0.1:0", expect=FAILED,
+                saying=["no address of this machine", "0.0.0.0:9092"])
+        blocker = os.path.join(path, "file")
+        open(blocker, "w").close()
+        refused(ctx, "--data-dir", blocker, *ports, expect=FAILED, saying=["no directory", "--data-dir"])
+        other.stop()
+        refused(ctx, "--data-dir", other.data, "--set", "node.id=9", *ports, expect=CONFLICT, saying=["--set node.id=1"])
+        for name, text, saying in (("meta.properties", "version=9\n", ["newer version"]),
+                                   ("meta.properties", "nonsense", ["from a copy"]),
+                                   ("metadata.db", "nonsense" * 100, ["from a copy", "--adopt-topics true"])):
+            copy = os.path.join(path, "copy")
+            shutil.copytree(other.data, copy)
+            with open(os.path.join(copy, name), "w") as f:
+                f.write(text)
+            refused(ctx, "--data-dir", copy, *ports, expect=FAILED, saying=saying)
+            shutil.rmtree(copy)
