@@ -21,27 +21,40 @@ constexpr std::uint64_t kInflatedBytesMax = 256u << 20;
 
 using Hit = storage::Log::TimestampHit;
 
-/// First record of the batch at or after `wanted`, looking inside (compressed or not): the record, not the batch.
-Result<Broker::OffsetAnswer> record_at(const Hit& hit, WallMillis wanted) {
-  Broker::OffsetAnswer answer{.leader_epoch = LeaderEpoch{hit.header.leader_epoch}};
-  if (hit.header.log_append_time()) {
-    answer.offset = Offset{hit.header.base_offset};
-    answer.timestamp = hit.header.max_timestamp;
-    return answer;
-  }
+/// First record of the batch at or after `wanted` in time and at `from` or above, looking inside (compressed or not):
+/// the record, not the batch. Offset -1: none.
+Result<Broker::OffsetAnswer> record_at(const Hit& hit, WallMillis wanted, Offset from) {
   Inflater inflater;
   ByteView stored = ByteView(hit.batch).subspan(BatchHeader::kBytes);
   MR_TRY(ByteView records, inflater.inflate(hit.header.codec(), stored, kInflatedBytesMax));
   RecordReader in(records, hit.header.records_count);
   for (Record record; in.next(record);) {
-    WallMillis timestamp = hit.header.base_timestamp + record.timestamp_delta;
-    if (timestamp < wanted) continue;
-    answer.offset = Offset{hit.header.base_offset + record.offset_delta};
-    answer.timestamp = timestamp;
-    return answer;
+    const WallMillis timestamp =
+        hit.header.log_append_time() ? hit.header.max_timestamp : hit.header.base_timestamp + record.timestamp_delta;
+    const Offset offset{hit.header.base_offset + record.offset_delta};
+    if (timestamp < wanted || offset < from) continue;
+    return Broker::OffsetAnswer{
+        .offset = offset, .timestamp = timestamp, .leader_epoch = LeaderEpoch{hit.header.leader_epoch}};
   }
   if (!in.ok()) return Error(Errc::corrupt_batch, in.problem());
-  return answer;
+  return Broker::OffsetAnswer{};
+}
+
+/// The largest timestamp of a readable record, else the first record at `wanted` or later.
+Task<Result<Broker::OffsetAnswer>> find_record(Env& env, PartitionRef partition, WallMillis wanted, Offset end) {
+  const bool largest = wanted == kMaxTimestamp;
+  // A batch that the log start lies in may owe its largest timestamp to a record below: then the next one is asked.
+  for (Offset from = partition->log_start();;) {
+    MR_CO_TRY(std::optional<Hit> hit,
+              largest ? partition->log().find_max_timestamp(end) : partition->log().find_timestamp(wanted, end, from));
+    if (!hit) co_return Broker::OffsetAnswer{};
+    const WallMillis at_least = largest ? hit->header.max_timestamp : wanted;
+    const Offset readable = largest ? Offset{0} : from;
+    // Looking inside may mean inflating a megabyte: not on the shard.
+    MR_CO_TRY(Broker::OffsetAnswer answer, co_await offload(env, [&] { return record_at(*hit, at_least, readable); }));
+    if (answer.offset >= Offset{0} || largest) co_return answer;
+    from = hit->header.next_offset();
+  }
 }
 
 }  // namespace
@@ -72,13 +85,7 @@ Task<Result<Broker::OffsetAnswer>> Broker::list_offset(OffsetQuery query) {
     }
     if (query.timestamp < kMaxTimestamp)
       co_return Error(Errc::unsupported_version, fmt::format("timestamp {} has no meaning", query.timestamp));
-    MR_CO_TRY(std::optional<Hit> hit, query.timestamp == kMaxTimestamp
-                                          ? partition->log().find_max_timestamp(end)
-                                          : partition->log().find_timestamp(query.timestamp, end));
-    if (!hit) co_return OffsetAnswer{};
-    WallMillis wanted = query.timestamp == kMaxTimestamp ? hit->header.max_timestamp : query.timestamp;
-    // Looking inside may mean inflating a megabyte: not on the shard.
-    co_return co_await offload(shard.env, [&] { return record_at(*hit, wanted); });
+    co_return co_await find_record(shard.env, partition, query.timestamp, end);
   });
 }
 

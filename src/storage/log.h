@@ -211,13 +211,15 @@ class Log {
   /// Gives back all descriptors when everything is synced and no round is under way; they come back with use.
   virtual void close_idle_files() = 0;
 
-  /// First batch whose largest timestamp is at or after `timestamp` and that lies below `end`: its file range, so that
-  /// the caller can look for the exact record inside (traps.md 72). Empty when none.
+  /// First batch whose largest timestamp is at or after `timestamp`, that ends at `from` or above and lies below `end`:
+  /// the caller looks for the exact record inside (traps.md 72), and goes on behind it when there is none. Empty when
+  /// none.
   struct TimestampHit {
     std::vector<std::byte> batch;  ///< the whole batch
     BatchHeader header;
   };
-  virtual Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) = 0;
+  virtual Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end,
+                                                             Offset from = Offset{0}) = 0;
   /// The batch with the largest timestamp below `end` (ListOffsets -3); empty log: none.
   virtual Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) = 0;
 

@@ -110,7 +110,7 @@ TEST(LogLimits, OffsetsNear2To62) {
     EXPECT_EQ(f.log->log_start(), Offset{kFar});
     EXPECT_EQ(f.log->log_end(), end);
     EXPECT_EQ(f.read_all(300), end);
-    auto hit = f.log->find_timestamp(1'000, end);
+    auto hit = f.log->find_timestamp(1'000, end, Offset{0});
     ASSERT_TRUE(hit.ok() && *hit);
     EXPECT_EQ((*hit)->header.base_offset, kFar);
     EXPECT_EQ(f.log->producers().at(0).batches.back().last_offset, Offset{end.v - 1});

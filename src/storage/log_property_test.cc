@@ -165,7 +165,7 @@ class Model {
       if (expected == nullptr && batch.header.max_timestamp >= asked) expected = &batch;
       if (largest == nullptr || batch.header.max_timestamp > largest->header.max_timestamp) largest = &batch;
     }
-    compare_hit(log().find_timestamp(asked, to), expected);
+    compare_hit(log().find_timestamp(asked, to, Offset{0}), expected);
     compare_hit(log().find_max_timestamp(to), largest);
   }
 

@@ -43,7 +43,7 @@ class PartitionLog : public Log {
   std::size_t note_damage(const SegmentRef& segment, Damage damage) override;
   void forget_checks() override;
   void close_idle_files() override;
-  Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end) override;
+  Result<std::optional<TimestampHit>> find_timestamp(WallMillis timestamp, Offset end, Offset from) override;
   Result<std::optional<TimestampHit>> find_max_timestamp(Offset end) override;
 
   LeaderEpoch latest_epoch() const override { return epochs_.latest(); }

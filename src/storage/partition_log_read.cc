@@ -175,11 +175,12 @@ Result<Log::TimestampHit> PartitionLog::load_hit(Segment& segment, const BatchSc
   return hit;
 }
 
-Result<std::optional<Log::TimestampHit>> PartitionLog::find_timestamp(WallMillis timestamp, Offset end) {
+Result<std::optional<Log::TimestampHit>> PartitionLog::find_timestamp(WallMillis timestamp, Offset end, Offset from) {
   if (failed_) return *failed_;
-  for (std::size_t i = segment_for(log_start_); i < segments_.size() && segments_[i]->base() < end; ++i) {
+  from = std::max(from, log_start_);
+  for (std::size_t i = segment_for(from); i < segments_.size() && segments_[i]->base() < end; ++i) {
     Segment& segment = *segments_[i];
-    MR_TRY(auto item, segment.locate_timestamp(timestamp, end, log_start_));
+    MR_TRY(auto item, segment.locate_timestamp(timestamp, end, from));
     if (i + 1 < segments_.size() && segment.has_open_files()) note_use(segment);
     if (!item) continue;
     MR_TRY(TimestampHit hit, load_hit(segment, *item));

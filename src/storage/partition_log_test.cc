@@ -271,13 +271,13 @@ TEST(PartitionLog, TimestampsAreFound) {
   for (WallMillis asked : {0, 1000, 1005, 1010, 1500, 1990}) {
     std::int64_t expected = 0;
     while (1000 + 10 * (expected ^ 1) < asked) ++expected;
-    auto hit = f.log->find_timestamp(asked, Offset{100});
+    auto hit = f.log->find_timestamp(asked, Offset{100}, Offset{0});
     ASSERT_TRUE(hit.ok() && *hit) << asked;
     EXPECT_EQ((*hit)->header.base_offset, expected) << asked;
     EXPECT_EQ((*hit)->batch, f.written[static_cast<std::size_t>(expected)]);
   }
-  EXPECT_FALSE(f.log->find_timestamp(1991, Offset{100})->has_value());
-  EXPECT_FALSE(f.log->find_timestamp(1500, Offset{40})->has_value());
+  EXPECT_FALSE(f.log->find_timestamp(1991, Offset{100}, Offset{0})->has_value());
+  EXPECT_FALSE(f.log->find_timestamp(1500, Offset{40}, Offset{0})->has_value());
   EXPECT_EQ((*f.log->find_max_timestamp(Offset{100}))->header.base_offset, 98);
   EXPECT_EQ((*f.log->find_max_timestamp(Offset{41}))->header.base_offset, 40);
 }
@@ -427,7 +427,7 @@ TEST(PartitionLog, LargestTimestampIsTheFirstOfEqualOnes) {
   for (WallMillis timestamp : {5, 9, 9, 3, 9, 2}) ASSERT_TRUE(f.append({.timestamp = timestamp}).ok());
   EXPECT_EQ((*f.log->find_max_timestamp(Offset{6}))->header.base_offset, 1);
   EXPECT_EQ((*f.log->find_max_timestamp(Offset{1}))->header.base_offset, 0);
-  EXPECT_EQ((*f.log->find_timestamp(9, Offset{6}))->header.base_offset, 1);
+  EXPECT_EQ((*f.log->find_timestamp(9, Offset{6}, Offset{0}))->header.base_offset, 1);
 }
 
 // Descriptors are few: a log keeps open the active segment and the sealed ones that were read last.
@@ -462,7 +462,7 @@ TEST(PartitionLog, WantOfDescriptorsGivesNoOffsetTwice) {
   }
   EXPECT_EQ(next, f.log->log_end().v);
   EXPECT_EQ(f.written.size(), static_cast<std::size_t>(next));
-  ASSERT_TRUE(f.log->find_timestamp(5000, f.log->log_end()).ok());
+  ASSERT_TRUE(f.log->find_timestamp(5000, f.log->log_end(), Offset{0}).ok());
 }
 
 // Files beside the log that cannot be opened put a round off; only a failed sync is final.
