@@ -29,6 +29,7 @@ std::string_view to_string(Errc code) {
     MR_CASE(invalid_replication_factor);
     MR_CASE(invalid_replica_assignment);
     MR_CASE(invalid_config);
+    MR_CASE(policy_violation);
     MR_CASE(offset_out_of_range);
     MR_CASE(offset_not_available);
     MR_CASE(fenced_leader_epoch);

@@ -37,6 +37,7 @@ enum class Errc : std::uint16_t {
   invalid_replication_factor,
   invalid_replica_assignment,
   invalid_config,
+  policy_violation,  ///< the topic's own rules forbid it
   // Reads.
   offset_out_of_range,
   offset_not_available,

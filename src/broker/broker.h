@@ -1,11 +1,13 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
+#include "broker/create_partitions.h"
 #include "broker/create_topic.h"
 #include "broker/log_directory.h"
 #include "broker/scrub.h"
@@ -87,6 +89,10 @@ class Broker {
   /// Makes a topic and returns once every shard knows it. `validate_only`: all checks, nothing stored.
   /// Errors: plan_topic's, invalid_config, disk_full, disk_failed, resource_exhausted.
   Task<Result<TopicRef>> create_topic(TopicSpec spec, bool validate_only);
+  /// Gives a topic more partitions and returns once every shard knows them. A new one whose log cannot be opened is
+  /// offline, as after a start. `validate_only`: all checks, nothing stored.
+  /// Errors: unknown_topic, plan_partitions's, disk_full, disk_failed, the metastore's.
+  Task<Result<TopicRef>> create_partitions(PartitionsSpec spec, bool validate_only);
   /// Makes the topic unknown on every shard, then removes its data in the background. Errors: unknown_topic,
   /// unknown_topic_id.
   Task<Result<void>> delete_topic(std::string name, TopicId id);
@@ -136,17 +142,49 @@ class Broker {
   Task<Result<EpochAnswer>> epoch_end(EpochQuery query);
 
   struct RecordsToDelete {
+    // In.
     TopicId topic;
     PartitionIndex partition;
     ShardId home;
     Offset before{-1};  ///< exclusive; -1: the watermark
+    // Out.
+    Result<Offset> log_start = Errc::unknown_topic_id;
   };
-  /// Moves the log start of a partition up to `before` and brings where it is then: what lies below is not read any
+  /// Moves the log start of each partition up to `before` and brings where it is then: what lies below is not read any
   /// more, also after any crash. A start that is there already stays. After an error that is not about the question the
-  /// records may be gone until the next start; ask again to be sure.
-  /// Errors: offset_out_of_range (beyond the watermark, below -1), invalid_config (compacted, never deletes),
-  /// unknown_topic_id (deleted meanwhile), not_leader, disk_full, disk_failed, resource_exhausted.
-  Task<Result<Offset>> delete_records(RecordsToDelete wanted);
+  /// records may be gone until the next start; ask again to be sure. Each partition stands there once; `wanted` stays
+  /// until the call has returned. One write per log directory, however many partitions.
+  /// Errors: offset_out_of_range (beyond the watermark, below -1), policy_violation (compacted, never deletes),
+  /// invalid_topic_name (internal), unknown_topic_id (deleted meanwhile), not_leader, disk_full, disk_failed,
+  /// resource_exhausted.
+  Task<void> delete_records(std::span<RecordsToDelete> wanted);
+
+  struct LogDirView {
+    struct Partition {
+      TopicPartition name;
+      std::uint64_t bytes = 0;  ///< of its segment files
+    };
+    std::string path;
+    std::optional<Error> offline;       ///< then nothing else is known
+    std::optional<SpaceInfo> space;     ///< of its volume, now
+    std::vector<Partition> partitions;  ///< in order of names
+  };
+  /// The log directories, in the order of log.dirs, with the served ones of the `wanted` partitions; without that, all.
+  Task<std::vector<LogDirView>> describe_log_dirs(std::optional<std::vector<PartitionKey>> wanted);
+
+  /// The idempotent producers that a partition knows, by id. Errors: not_leader, disk_failed, request_timed_out.
+  Task<Result<std::vector<storage::Log::ProducerInfo>>> producers(TopicId topic, PartitionIndex partition, ShardId home,
+                                                                  TimePoint deadline);
+
+  struct ReplicaMove {
+    PartitionKey key;
+    std::string log_dir;   ///< where it shall lie
+    Result<void> outcome;  ///< out
+  };
+  /// Whether each partition lies where it is wanted. `wanted` stays until the call has returned.
+  /// Errors: not_found (no such log directory), disk_failed (it is offline), unknown_partition, policy_violation (it
+  /// lies in another one: moving is not supported).
+  Task<void> check_moves(std::span<ReplicaMove> wanted);
 
   /// Shard 0; valid until the next wait.
   const std::vector<LogDirectory>& log_directories() const { return directories_; }
@@ -172,6 +210,9 @@ class Broker {
   struct Found;
   struct Place;
   Task<Result<TopicRef>> create_on_control(TopicSpec spec, bool validate_only);
+  Task<Result<TopicRef>> add_on_control(PartitionsSpec spec, bool validate_only);
+  Task<void> lead_opened(std::vector<OpenJob>& jobs);
+  Result<metastore::PartitionRecord> place_new_partition(TopicInfo& topic, OpenJob& job, bool validate_only);
   Task<Result<void>> delete_on_control(std::string name, TopicId id);
   Task<Result<void>> alter_on_control(std::string name, config::ConfigAlteration alteration, bool validate_only);
   Task<Result<void>> alter_settings_on_control(config::BrokerScope scope, config::ConfigAlteration alteration,
@@ -222,7 +263,10 @@ class Broker {
   std::string cluster_id_to_begin_with();
   Task<Result<void>> adopt_topics();
   void keep_clear_of_producers(const storage::Log& log);
-  Task<Result<void>> save_log_start(PartitionKey key, Offset start);
+  Task<std::vector<LogDirView>> view_directories();
+  Result<void> check_move(const ReplicaMove& move) const;
+  Task<void> move_log_starts(ShardId home, std::vector<RecordsToDelete*> wanted);
+  Task<void> save_log_starts(std::span<RecordsToDelete> wanted);
   /// For loops that go by a timer: what `work` throws becomes a log line, and the loop goes on.
   static Task<void> outlive(std::string_view name, Task<void> work);
   Task<void> retention_loop(ShardId shard);

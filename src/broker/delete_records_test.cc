@@ -39,9 +39,11 @@ struct DeleteRecords : testing::Test {
             .home = of->partition(PartitionIndex{0})->home,
             .before = Offset{before}};
   }
-  Result<Offset> remove(const std::string& name, std::int64_t before) {
-    return running->run(running->broker->delete_records(below(name, before)));
+  Result<Offset> remove(Broker::RecordsToDelete wanted) {
+    running->run(running->broker->delete_records(std::span(&wanted, 1)));
+    return wanted.log_start;
   }
+  Result<Offset> remove(const std::string& name, std::int64_t before) { return remove(below(name, before)); }
   Offset first(const std::string& name) { return running->listed(name, 0, -2).value(); }
   PartitionRef partition(const std::string& name) {
     Broker::RecordsToDelete of = below(name, 0);
@@ -98,11 +100,13 @@ TEST_F(DeleteRecords, OnlyBelowTheWatermark) {
 
 TEST_F(DeleteRecords, WhatNobodyHasAndWhatNeverDeletesIsRefused) {
   make("kept", {{"cleanup.policy", "compact"}});
-  EXPECT_EQ(remove("kept", -1).code(), Errc::invalid_config);
+  EXPECT_EQ(remove("kept", -1).code(), Errc::policy_violation);
   make("t");
   Broker::RecordsToDelete unknown = below("t", 0);
   unknown.partition = PartitionIndex{7};
-  EXPECT_EQ(running->run(running->broker->delete_records(unknown)).code(), Errc::not_leader);
+  EXPECT_EQ(remove(unknown).code(), Errc::not_leader);
+  make("__consumer_offsets");
+  EXPECT_EQ(remove("__consumer_offsets", -1).code(), Errc::invalid_topic_name);
 }
 
 // The watermark of such a topic counts what no sync has covered. A start above what a power cut leaves would have to go
@@ -143,13 +147,41 @@ TEST_F(DeleteRecords, AStartThatCannotBeSavedIsNotAnswered) {
   EXPECT_EQ(first("t"), Offset{2});
 }
 
+// A request names thousands of partitions, on every shard, and is still one write of each directory's checkpoint.
+TEST_F(DeleteRecords, ManyPartitionsAreSavedTogether) {
+  constexpr int kPartitions = 40;
+  ASSERT_TRUE(running->run(running->broker->create_topic({.name = "wide", .partitions = kPartitions}, false)).ok());
+  std::vector<Broker::RecordsToDelete> wanted;
+  for (int p = 0; p < kPartitions; ++p) {
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(running->append("wide", "v", p).ok());
+    wanted.push_back(below("wide", p % 2 == 0 ? 2 : 9));
+    wanted.back().partition = PartitionIndex{p};
+    wanted.back().home = running->topic("wide")->partition(PartitionIndex{p})->home;
+  }
+  int writes = 0;
+  host.disk().on_operation([&writes](const sim::Disk::Operation& done) {
+    const bool starts = done.path.find("log-start-offset-checkpoint") != std::string_view::npos;
+    if (starts && done.op == sim::DiskOp::create) ++writes;
+  });
+  running->run(running->broker->delete_records(wanted));
+  host.disk().on_operation([](const sim::Disk::Operation&) {});
+  EXPECT_EQ(writes, 1);
+  crash_and_start();
+  for (int p = 0; p < kPartitions; ++p) {
+    const Result<Offset>& answer = wanted[static_cast<std::size_t>(p)].log_start;
+    if (p % 2 == 0) EXPECT_EQ(answer.value(), Offset{2}) << p;
+    if (p % 2 == 1) EXPECT_EQ(answer.code(), Errc::offset_out_of_range) << p;
+    EXPECT_EQ(running->listed("wide", p, -2).value(), Offset{p % 2 == 0 ? 2 : 0}) << p;
+  }
+}
+
 TEST_F(DeleteRecords, ATopicMadeAgainBeginsAtZero) {
   make("t");
   write("t", 5);
   Broker::RecordsToDelete old = below("t", 5);
   ASSERT_EQ(remove("t", 3).value(), Offset{3});
   ASSERT_TRUE(running->run(running->broker->delete_topic("t", old.topic)).ok());
-  EXPECT_FALSE(running->run(running->broker->delete_records(old)).ok());
+  EXPECT_FALSE(remove(old).ok());
   make("t");
   write("t", 4);
   crash_and_start();
@@ -170,7 +202,7 @@ TEST_F(DeleteRecords, RacesWithTheDeletionOfTheTopic) {
     std::optional<Result<void>> gone;
     running->process.spawn(ShardId{0}, "delete topic", remove_topic(*running->broker, wanted.topic, gone));
     world.run_for(std::chrono::microseconds(100 * round));
-    Result<Offset> answer = running->run(running->broker->delete_records(wanted));
+    Result<Offset> answer = remove(wanted);
     ++(answer.ok() ? answered : refused);
     ASSERT_EQ(world.run_until([&] { return gone.has_value(); }, 10s), sim::RunEnd::done);
     make("t");

@@ -44,19 +44,11 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
       .name = spec.name, .id = topic->id, .created = control.env.clock.wall(), .configs = spec.configs};
   std::vector<OpenJob> jobs(static_cast<std::size_t>(partitions));
   if (deletions_left_ && !validate_only) co_await finish_old_deletions();
-  for (std::int32_t p = 0; p < partitions; ++p) {
-    OpenJob& job = jobs[static_cast<std::size_t>(p)];
+  for (OpenJob& job : jobs) {
     job.topic = topic.get();
-    job.index = PartitionIndex{p};
     job.settings = &settings;
-    LeaderEpoch first{0};
-    topic->partitions.push_back({home_of(topic->id, job.index, shards_.count()), self_, first, {self_}, {self_}});
-    if (validate_only) continue;
-    MR_CO_TRY(job.directory, pick_data_directory());
-    job.directory_id = directories_[job.directory].data->directory_id();
-    ++directories_[job.directory].partitions;
-    directory_of_[job.key()] = job.directory;
-    record.partitions.push_back({job.index, self_, first, {self_}, {self_}, job.directory_id});
+    MR_CO_TRY(metastore::PartitionRecord partition, place_new_partition(*topic, job, validate_only));
+    record.partitions.push_back(std::move(partition));
   }
   if (validate_only) co_return TopicRef(topic);
 

@@ -81,8 +81,9 @@ Task<Result<std::vector<TopicRecord>>> ClusterState::load_topics() {
     if (at == by_id.end()) return {};  // of a topic whose creation or deletion was cut short
     MR_TRY(auto partition, records::decode_partition(kv.value));
     auto& partitions = topics[at->second].partitions;
-    if (partition.index.v < 0 || static_cast<std::size_t>(partition.index.v) >= partitions.size())
-      return Error(Errc::corrupt_data, "a partition beyond the topic's count: " + kv.key);
+    if (partition.index.v < 0) return Error(Errc::corrupt_data, "a partition below 0: " + kv.key);
+    // Of an addition that was cut short: it does not count until the topic says so.
+    if (static_cast<std::size_t>(partition.index.v) >= partitions.size()) return {};
     partitions[static_cast<std::size_t>(partition.index.v)] = std::move(partition);
     return {};
   };
@@ -146,6 +147,40 @@ Task<Result<void>> ClusterState::create_topic(const TopicRecord& topic) {
     (void)co_await store_.transact(std::move(undo));
   }
   co_return std::move(outcome);
+}
+
+Task<Result<void>> ClusterState::add_partitions(const std::string& name, TopicId id,
+                                                std::vector<PartitionRecord> added) {
+  MR_CHECK(!added.empty());
+  const std::string key = records::topic_key(name);
+  const auto before = static_cast<std::size_t>(added.front().index.v);
+  for (int attempt = 1; attempt <= kAttemptsMax; ++attempt) {
+    RangeRequest read{.key = key};
+    MR_CO_TRY(RangeResult present, co_await store_.range(std::move(read)));
+    const KeyValue* topic = present.items.empty() ? nullptr : &present.items.front();
+    if (topic == nullptr) co_return Error(Errc::unknown_topic, "no topic " + name);
+    MR_CO_TRY(auto head, records::decode_topic(topic->value));
+    if (head.topic.id != id) co_return Error(Errc::unknown_topic, "no topic " + name + " with that id");
+    const auto count = static_cast<std::size_t>(head.partition_count);
+    if (attempt > 1 && count == before + added.size()) co_return Result<void>{};  // an earlier try of ours did it
+    if (count != before) co_return Error(Errc::conflict, "topic " + name + " has another number of partitions");
+    // Nobody looks at the new ones before the topic counts them, so its own key comes with the last.
+    Result<TransactionResult> result = Errc::conflict;
+    for (std::size_t from = 0; from < added.size(); from += kOperationsMax - 1) {
+      const std::size_t end = std::min(from + kOperationsMax - 1, added.size());
+      Transaction step;
+      step.compares = {Compare::unchanged(*topic)};
+      for (std::size_t i = from; i < end; ++i)
+        step.success.push_back(Put{records::partition_key(id, added[i].index), records::encode_partition(added[i])});
+      if (end == added.size())
+        step.success.push_back(Put{key, records::encode_topic(head.topic, before + added.size())});
+      result = co_await store_.transact(std::move(step));
+      if (!result.ok() || !result->succeeded) break;
+    }
+    if (result.ok() && result->succeeded) co_return Result<void>{};
+    if (!result.ok() && result.code() != Errc::unknown_outcome) co_return std::move(result).error();
+  }
+  co_return Error(Errc::unknown_outcome, "adding partitions to " + name + " may or may not have happened");
 }
 
 Task<Result<void>> ClusterState::delete_topic(const std::string& name, TopicId id) {

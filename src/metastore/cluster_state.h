@@ -54,6 +54,9 @@ class ClusterState {
   Task<Result<std::vector<TopicRecord>>> load_topics();
   /// Errors: topic_exists; invalid_topic_name when another name collides (traps.md 38); conflict.
   Task<Result<void>> create_topic(const TopicRecord& topic);
+  /// Adds partitions behind those that the topic has: `added` begins with the number they have come to, without gaps.
+  /// All of them or none. Errors: unknown_topic (no such name, or another id), conflict (another number of partitions).
+  Task<Result<void>> add_partitions(const std::string& name, TopicId id, std::vector<PartitionRecord> added);
   /// Writes the tombstone of (name, id) and removes the topic in one guarded step. Errors: unknown_topic (no such name,
   /// or another id).
   Task<Result<void>> delete_topic(const std::string& name, TopicId id);

@@ -101,6 +101,49 @@ TEST(ClusterState, ConfigsAreChangedFromWhatIsStored) {
   EXPECT_TRUE(stage.run(again.load_broker_configs(BrokerId{2}))->empty());
 }
 
+std::vector<PartitionRecord> more(int from, int end) {
+  std::vector<PartitionRecord> added = topic("", 0, end).partitions;
+  added.erase(added.begin(), added.begin() + from);
+  return added;
+}
+
+TEST(ClusterState, PartitionsAreAddedBehindThoseThereAre) {
+  for (Kind kind : {Kind::memory, Kind::sqlite}) {
+    Stage stage(kind);
+    ClusterState state(stage.store());
+    const TopicId id{Uuid{7, 1}};
+    ASSERT_TRUE(stage.run(state.create_topic(topic("t", 1, 2))).ok());
+    ASSERT_TRUE(stage.run(state.add_partitions("t", id, more(2, 300))).ok());
+    EXPECT_EQ(stage.run(state.add_partitions("t", id, more(2, 300))).code(), Errc::conflict) << "somebody else did";
+    EXPECT_EQ(stage.run(state.add_partitions("t", TopicId{Uuid{7, 9}}, more(300, 301))).code(), Errc::unknown_topic);
+    EXPECT_EQ(stage.run(state.add_partitions("x", id, more(300, 301))).code(), Errc::unknown_topic);
+    stage.reopen();
+    ClusterState again(stage.store());
+    auto topics = stage.run(again.load_topics());
+    ASSERT_EQ((*topics)[0].partitions.size(), 300u);
+    EXPECT_EQ((*topics)[0].partitions[299].index.v, 299);
+    EXPECT_EQ((*topics)[0].configs.at("retention.ms"), "5") << "the settings stay";
+    ASSERT_TRUE(stage.run(again.delete_topic("t", id)).ok());
+    RangeRequest partitions{.key = std::string(records::kPartitions), .range_end = prefix_end(records::kPartitions)};
+    EXPECT_EQ(stage.run(stage.store().range(std::move(partitions)))->count, 0);
+  }
+}
+
+// An addition of several transactions that was cut short leaves keys that the topic does not count.
+TEST(ClusterState, AnAdditionCutShortDidNotHappen) {
+  Stage stage(Kind::memory);
+  ClusterState state(stage.store());
+  ASSERT_TRUE(stage.run(state.create_topic(topic("t", 1, 2))).ok());
+  Transaction half;
+  for (const PartitionRecord& partition : more(2, 5))
+    half.success.push_back(
+        Put{records::partition_key(TopicId{Uuid{7, 1}}, partition.index), records::encode_partition(partition)});
+  ASSERT_TRUE(stage.run(stage.store().transact(std::move(half))).ok());
+  EXPECT_EQ((*stage.run(state.load_topics()))[0].partitions.size(), 2u);
+  ASSERT_TRUE(stage.run(state.add_partitions("t", TopicId{Uuid{7, 1}}, more(2, 4))).ok());
+  EXPECT_EQ((*stage.run(state.load_topics()))[0].partitions.size(), 4u);
+}
+
 TEST(ClusterState, EpochsGrowPastStoredAndFloor) {
   Stage stage(Kind::memory);
   ClusterState state(stage.store());
@@ -155,6 +198,11 @@ TEST(ClusterState, LostAnswersBreakNothing) {
         EXPECT_EQ(created.code(), Errc::unknown_outcome);
       }
       if (!there) continue;
+      auto grown = stage.run(state.add_partitions(name, record.id, more(3, 200)));
+      const auto at = static_cast<std::size_t>(std::ranges::find(*topics, name, &TopicRecord::name) - topics->begin());
+      const std::size_t partitions = (*stage.run(calm.load_topics()))[at].partitions.size();
+      EXPECT_TRUE(partitions == 200 || (partitions == 3 && !grown.ok())) << partitions;
+      if (!grown.ok()) EXPECT_EQ(grown.code(), Errc::unknown_outcome);
       auto epochs = stage.run(state.bump_epochs({{name, PartitionIndex{1}, newest[name]}}));
       if (epochs.ok()) {
         EXPECT_GT((*epochs)[0], newest[name]);

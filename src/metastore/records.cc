@@ -121,10 +121,12 @@ Result<Fields> decode_fields(std::string_view text) {
   return fields;
 }
 
-std::string encode_topic(const TopicRecord& topic) {
+std::string encode_topic(const TopicRecord& topic) { return encode_topic(topic, topic.partitions.size()); }
+
+std::string encode_topic(const TopicRecord& topic, std::size_t partition_count) {
   Fields fields{{"id", topic.id.v.to_string()},
                 {"created", std::to_string(topic.created)},
-                {"partitions", std::to_string(topic.partitions.size())}};
+                {"partitions", std::to_string(partition_count)}};
   for (const auto& [name, value] : topic.configs) fields[std::string(kConfigPrefix) + name] = value;
   return encode_fields(fields);
 }

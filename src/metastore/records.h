@@ -34,6 +34,7 @@ Result<Fields> decode_fields(std::string_view text);
 
 /// Without its partitions: they have their own keys. `count` goes in, so that a missing one is noticed.
 std::string encode_topic(const TopicRecord& topic);
+std::string encode_topic(const TopicRecord& topic, std::size_t partition_count);
 struct TopicHead {
   TopicRecord topic;  ///< no partitions, no name
   std::int32_t partition_count = 0;

@@ -343,7 +343,7 @@ Task<Result<Offset>> Partition::delete_records(Offset before) {
   if (failed_) co_return Error(Errc::disk_failed, name_.to_string());
   if (stopped_) co_return Errc::not_leader;
   if (config_.compacted && !log_->config().delete_old)
-    co_return Error(Errc::invalid_config, name_.to_string() + ": cleanup.policy has no delete");
+    co_return Error(Errc::policy_violation, name_.to_string() + ": cleanup.policy has no delete");
   if (before == kWatermark) before = high_watermark_;
   if (before < Offset{0} || before > high_watermark_) co_return Error(Errc::offset_out_of_range, name_.to_string());
   // With a weak flush policy the watermark may be ahead of the disk: a crash would take the log's end behind its start.

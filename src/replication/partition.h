@@ -154,7 +154,8 @@ class Partition final : public CommitMember {
 
   /// Moves the log start up to `before`, or to the watermark when that is -1; brings where it is then. It survives a
   /// crash once the caller has noted it in the log-start checkpoint. Errors: offset_out_of_range (beyond the watermark,
-  /// below -1), invalid_config (the topic is compacted and never deletes), not_leader, disk_failed, resource_exhausted.
+  /// below -1), policy_violation (the topic is compacted and never deletes), not_leader, disk_failed,
+  /// resource_exhausted.
   Task<Result<Offset>> delete_records(Offset before);
   /// One look at retention: moves the log start and deletes what fell off. Called by the broker's timer.
   Task<void> apply_retention(WallMillis now);

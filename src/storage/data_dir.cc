@@ -216,11 +216,16 @@ Result<void> DataDir::write_checkpoints(const Checkpoints& checkpoints) {
   return {};
 }
 
-Result<void> DataDir::save_log_start(const TopicPartition& partition, Offset start) {
+Result<void> DataDir::save_log_starts(const OffsetCheckpoint& moved) {
   OffsetCheckpoint starts = loaded_.log_starts;
-  Offset& known = starts[partition];
-  if (start <= known) return {};
-  known = start;
+  bool changed = false;
+  for (const auto& [partition, start] : moved) {
+    Offset& known = starts[partition];
+    if (start <= known) continue;
+    known = start;
+    changed = true;
+  }
+  if (!changed) return {};
   MR_TRY_VOID(write_checkpoint(kLogStartName, starts));
   loaded_.log_starts = std::move(starts);
   return {};

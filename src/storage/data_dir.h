@@ -69,9 +69,9 @@ class DataDir {
   Offset high_watermark(const TopicPartition& partition) const;
   Offset cleaned_end(const TopicPartition& partition) const;
   Result<void> write_checkpoints(const Checkpoints& checkpoints);
-  /// On return every later start finds the partition's log start at `start` or above (for DeleteRecords; move the log's
-  /// own start first). Below what is known it changes nothing.
-  Result<void> save_log_start(const TopicPartition& partition, Offset start);
+  /// On return every later start finds each partition's log start where `moved` says or above (for DeleteRecords; move
+  /// the logs' own starts first). Below what is known it changes nothing.
+  Result<void> save_log_starts(const OffsetCheckpoint& moved);
 
   /// What the commit journals of earlier lives know, as read by open().
   JournalEvidence& journals() { return *journals_; }

@@ -114,9 +114,9 @@ TEST(DataDir, ASavedLogStartIsDurable) {
       auto dir = must_open(disk);
       ASSERT_TRUE(disk.sync_directory("/").ok());
       ASSERT_TRUE(dir->write_checkpoints({.recovery_points = {}, .log_starts = {{other, Offset{7}}}}).ok());
-      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{5}).ok());
+      ASSERT_TRUE(dir->save_log_starts({{kPartition, Offset{5}}}).ok());
       disk.crash_after(changes, mode);
-      (void)dir->save_log_start(kPartition, Offset{9});
+      (void)dir->save_log_starts({{kPartition, Offset{9}}});
       returned = !disk.crashed();
       dir.reset();
       if (returned) disk.crash(mode);
@@ -125,7 +125,7 @@ TEST(DataDir, ASavedLogStartIsDurable) {
       Offset found = dir->log_start(kPartition);
       EXPECT_TRUE(found == Offset{9} || (!returned && found == Offset{5})) << found.v << " after " << changes;
       EXPECT_EQ(dir->log_start(other), Offset{7});
-      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{3}).ok());
+      ASSERT_TRUE(dir->save_log_starts({{kPartition, Offset{3}}}).ok());
       EXPECT_EQ(dir->log_start(kPartition), found) << "it never goes back";
     }
   }
@@ -144,7 +144,7 @@ TEST(DataDir, ALogStartDoesNotOutliveItsTopic) {
       ASSERT_TRUE(disk.sync_directory("/").ok());
       make_partition(disk, "orders-3", owner.v);
       ASSERT_TRUE(disk.sync_directory("/data/orders-3").ok() && disk.sync_directory("/data").ok());
-      ASSERT_TRUE(dir->save_log_start(kPartition, Offset{5}).ok());
+      ASSERT_TRUE(dir->save_log_starts({{kPartition, Offset{5}}}).ok());
       disk.crash_after(changes, mode);
       (void)dir->remove_partition(kPartition, owner, Uuid{8, 8});
       returned = !disk.crashed();

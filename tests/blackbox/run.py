@@ -15,7 +15,7 @@ import harness
 
 MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
           "matrix-franz", "matrix-sarama"]
-SUITES = ["raw", "groups", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
+SUITES = ["raw", "admin", "groups", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
 
 
 def suite_of(name):

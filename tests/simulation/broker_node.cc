@@ -94,7 +94,8 @@ struct BrokerNode::Life {
                                              .partition = partition.partition,
                                              .home = topic->partition(partition.partition)->home,
                                              .before = before};
-      answer = co_await broker->delete_records(wanted);
+      co_await broker->delete_records(std::span(&wanted, 1));
+      answer = std::move(wanted.log_start);
     }
     if (process.alive()) asked->answer = std::move(answer);
   }

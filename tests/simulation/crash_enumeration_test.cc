@@ -398,8 +398,10 @@ class Enumeration {
     std::int64_t placed_end = known.placed.empty() ? 0 : known.placed.rbegin()->first + 1;
     known.start_asked = std::max(known.start_asked, before < 0 ? placed_end : before);
     const std::int64_t least = before < 0 ? known.acked_end : before;
-    auto answer = running_->run(running_->broker->delete_records(
-        {.topic = key.first, .partition = key.second, .home = home, .before = Offset{before}}));
+    broker::Broker::RecordsToDelete wanted{
+        .topic = key.first, .partition = key.second, .home = home, .before = Offset{before}};
+    running_->run(running_->broker->delete_records(std::span(&wanted, 1)));
+    const Result<Offset>& answer = wanted.log_start;
     if (!answer.ok()) {
       failures.push_back("delete records: " + answer.error().message());
       return;

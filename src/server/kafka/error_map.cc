@@ -48,6 +48,8 @@ wire::KafkaError kafka_error(Errc code) {
       return K::invalid_replica_assignment;
     case Errc::invalid_config:
       return K::invalid_config;
+    case Errc::policy_violation:
+      return K::policy_violation;
     case Errc::offset_out_of_range:
       return K::offset_out_of_range;
     case Errc::offset_not_available:

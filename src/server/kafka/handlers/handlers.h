@@ -23,15 +23,24 @@ Task<Result<void>> handle_list_groups(Exchange& x);
 Task<Result<void>> handle_api_versions(Exchange& x);
 Task<Result<void>> handle_create_topics(Exchange& x);
 Task<Result<void>> handle_delete_topics(Exchange& x);
+Task<Result<void>> handle_delete_records(Exchange& x);
 Task<Result<void>> handle_init_producer_id(Exchange& x);
 Task<Result<void>> handle_offset_for_leader_epoch(Exchange& x);
 Task<Result<void>> handle_describe_configs(Exchange& x);
 Task<Result<void>> handle_alter_configs(Exchange& x);
+Task<Result<void>> handle_alter_replica_log_dirs(Exchange& x);
+Task<Result<void>> handle_describe_log_dirs(Exchange& x);
+Task<Result<void>> handle_create_partitions(Exchange& x);
 Task<Result<void>> handle_delete_groups(Exchange& x);
+Task<Result<void>> handle_elect_leaders(Exchange& x);
 Task<Result<void>> handle_incremental_alter_configs(Exchange& x);
+Task<Result<void>> handle_alter_partition_reassignments(Exchange& x);
+Task<Result<void>> handle_list_partition_reassignments(Exchange& x);
 Task<Result<void>> handle_offset_delete(Exchange& x);
 Task<Result<void>> handle_describe_cluster(Exchange& x);
+Task<Result<void>> handle_describe_producers(Exchange& x);
 Task<Result<void>> handle_list_config_resources(Exchange& x);
+Task<Result<void>> handle_describe_topic_partitions(Exchange& x);
 
 using wire::KafkaError;
 
