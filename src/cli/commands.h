@@ -54,6 +54,15 @@ struct TopicDelete {
   std::string name;
   bool if_exists = false;
 };
+struct TopicAddPartitions {
+  std::string name;
+  std::int32_t more = 0;
+};
+struct TopicDeleteRecords {
+  std::string name;
+  std::string before;
+  std::vector<std::int32_t> partitions;  ///< empty: all
+};
 struct GroupList {
   std::vector<std::string> states;  ///< Kafka's names; empty: all
   bool names = false;               ///< nothing else
@@ -165,9 +174,10 @@ struct Completion {
 
 struct CommandLine {
   Common common;
-  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, GroupList, GroupDescribe,
-               GroupMembers, GroupLag, GroupSeek, GroupDelete, GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair,
-               LogDump, ConfigExplain, ConfigDescribe, ConfigAlter, Doctor, MakeBundle, Completion>
+  std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, TopicAddPartitions,
+               TopicDeleteRecords, GroupList, GroupDescribe, GroupMembers, GroupLag, GroupSeek, GroupDelete,
+               GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair, LogDump, ConfigExplain, ConfigDescribe, ConfigAlter,
+               Doctor, MakeBundle, Completion>
       command;
 };
 

@@ -9,6 +9,8 @@ int run(const Common& common, const TopicList& command);
 int run(const Common& common, const TopicDescribe& command);
 int run(const Common& common, const TopicAlter& command);
 int run(const Common& common, const TopicDelete& command);
+int run(const Common& common, const TopicAddPartitions& command);
+int run(const Common& common, const TopicDeleteRecords& command);
 int run(const Common& common, const GroupList& command);
 int run(const Common& common, const GroupDescribe& command);
 int run(const Common& common, const GroupMembers& command);

@@ -72,6 +72,8 @@ struct Parser {
   TopicDescribe describe;
   TopicAlter alter;
   TopicDelete remove;
+  TopicAddPartitions add_partitions;
+  TopicDeleteRecords delete_records;
   GroupList group_list;
   GroupDescribe group_describe;
   GroupMembers group_members;
@@ -160,7 +162,7 @@ struct Parser {
   }
 
   void add_topic_commands() {
-    auto* topic = app.add_subcommand("topic", "Create, list, describe, alter and delete topics.");
+    auto* topic = app.add_subcommand("topic", "Create, list, describe, alter, grow, trim and delete topics.");
     topic->require_subcommand(1);
     auto* c = connected(topic->add_subcommand("create", "Create a topic."));
     c->add_option("NAME", create.name, "1 to 249 of a-z A-Z 0-9 . _ -")->required();
@@ -199,6 +201,38 @@ struct Parser {
     dry(r);
     r->footer("Examples:\n  millrace topic delete orders\n  millrace topic delete orders --dry-run");
     runs(r, remove);
+    add_topic_changes(*topic);
+  }
+
+  void add_topic_changes(CLI::App& topic) {
+    auto* a = connected(topic.add_subcommand("add-partitions", "Give a topic more partitions."));
+    a->add_option("TOPIC", add_partitions.name, "The topic.")->required();
+    a->add_option("N", add_partitions.more, "How many more.")->required()->check(CLI::Range(1, 1'000'000));
+    dry(a);
+    a->footer(
+        "Records with a key go to other partitions from then on: the order of a key's records holds only among those\n"
+        "written before, and among those written after.\n\n"
+        "Examples:\n  millrace topic add-partitions orders 3\n  millrace topic add-partitions orders 3 --dry-run");
+    runs(a, add_partitions);
+    auto* r = connected(topic.add_subcommand("delete-records", "Delete the oldest records of a topic."));
+    r->add_option("TOPIC", delete_records.name, "The topic.")->required();
+    r->add_option("--before", delete_records.before,
+                  "Delete what lies before an offset (of one partition), @TIME or end.")
+        ->required()
+        ->type_name("OFFSET|@TIME|end");
+    r->add_option("-p,--partition", delete_records.partitions, "Only this partition; may be repeated. [all]")
+        ->check(CLI::Range(0, 1'000'000))
+        ->type_name("P")
+        ->allow_extra_args(false);
+    dry(r);
+    r->footer(
+        "TIME is milliseconds since 1970, or 2026-01-31, or 2026-01-31T08:30:00Z: the first record at or after it "
+        "stays.\n"
+        "What is deleted cannot be brought back. Disk space comes back segment by segment.\n\n"
+        "Examples:\n  millrace topic delete-records orders --before @2026-01-31 --dry-run\n"
+        "  millrace topic delete-records orders --before 42 --partition 0\n"
+        "  millrace topic delete-records orders --before end");
+    runs(r, delete_records);
   }
 
   static void topics(CLI::App* app, std::vector<std::string>& into, const std::string& help) {

@@ -6,7 +6,9 @@
 #include <map>
 
 #include "client/broker_error.h"
+#include "wire/api/create_partitions.h"
 #include "wire/api/create_topics.h"
+#include "wire/api/delete_records.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/describe_configs.h"
 #include "wire/api/incremental_alter_configs.h"
@@ -69,6 +71,28 @@ Task<Result<void>> delete_topic(Cluster& cluster, std::string name, TimePoint de
   const std::string what = fmt::format("topic '{}'", name);
   if (reply->responses.empty()) co_return silent(what);
   const auto& answer = reply->responses[0];
+  if (answer.error_code != wire::KafkaError::none)
+    co_return broker_error(answer.error_code, what, answer.error_message);
+  co_return Result<void>{};
+}
+
+Task<Result<void>> create_partitions(Cluster& cluster, std::string topic, std::int32_t count, bool validate_only,
+                                     TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await cluster.controller(deadline));
+  namespace api = wire::create_partitions;
+  wire::Arena arena;
+  api::Request request;
+  request.topics = arena.list<api::CreatePartitionsTopic>(1);
+  request.topics[0].name = topic;
+  request.topics[0].count = count;
+  request.topics[0].assignments.reset();
+  request.timeout_ms = timeout_ms(cluster.env(), deadline);
+  request.validate_only = validate_only;
+  MR_CO_TRY(auto reply, co_await connection->call(request, deadline));
+  cluster.forget(topic);
+  const std::string what = fmt::format("topic '{}'", topic);
+  if (reply->results.empty()) co_return silent(what);
+  const auto& answer = reply->results[0];
   if (answer.error_code != wire::KafkaError::none)
     co_return broker_error(answer.error_code, what, answer.error_message);
   co_return Result<void>{};
@@ -290,6 +314,61 @@ Task<Result<std::vector<Result<FoundOffset>>>> find_offsets(Cluster& cluster, st
     for (std::size_t i : open) cluster.forget(partitions[i].topic);
     MR_CO_TRY_VOID(co_await sleep_until(next));
   }
+}
+
+namespace {
+
+/// Asks one leader to delete its share and fills in where logs start then.
+Task<Result<void>> ask_to_delete(Env& env, const Asked& asked, const std::vector<DeleteBefore>& wanted,
+                                 std::vector<Result<Offset>>& starts, TimePoint deadline) {
+  namespace api = wire::delete_records;
+  wire::Arena arena;
+  api::Request request;
+  request.timeout_ms = timeout_ms(env, deadline);
+  request.topics = arena.list<api::DeleteRecordsTopic>(asked.share.size());
+  std::size_t next = 0;
+  for (const auto& [name, partitions] : asked.share) {
+    api::DeleteRecordsTopic& topic = request.topics[next++];
+    topic.name = name;
+    topic.partitions = arena.list<api::DeleteRecordsPartition>(partitions.size());
+    std::size_t i = 0;
+    for (const auto& [partition, at] : partitions)
+      topic.partitions[i++] = {.partition_index = partition, .offset = wanted[at].before};
+  }
+  MR_CO_TRY(auto reply, co_await asked.leader->call(request, deadline));
+  for (const auto& topic : reply->topics) {
+    auto share = asked.share.find(std::string(topic.name));
+    if (share == asked.share.end()) continue;
+    for (const auto& answer : topic.partitions) {
+      auto at = share->second.find(answer.partition_index);
+      if (at == share->second.end()) continue;
+      if (answer.error_code == wire::KafkaError::none) {
+        starts[at->second] = Offset{answer.low_watermark};
+      } else {
+        starts[at->second] = broker_error(answer.error_code, wanted[at->second].partition.to_string());
+      }
+    }
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<std::vector<Result<Offset>>>> delete_records(Cluster& cluster, std::vector<DeleteBefore> wanted,
+                                                         TimePoint deadline) {
+  std::vector<Result<Offset>> starts;
+  std::map<std::string, Asked> leaders;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const TopicPartition& name = wanted[i].partition;
+    starts.emplace_back(silent(name.to_string()));
+    MR_CO_TRY(Cluster::Leader leader, co_await cluster.leader(name, deadline));
+    Asked& asked = leaders[leader.connection->address().to_string()];
+    asked.leader = std::move(leader.connection);
+    asked.share[name.topic][name.partition] = i;
+  }
+  for (const auto& [address, asked] : leaders)
+    MR_CO_TRY_VOID(co_await ask_to_delete(cluster.env(), asked, wanted, starts, deadline));
+  co_return starts;
 }
 
 }  // namespace mr::client

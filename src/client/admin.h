@@ -26,6 +26,19 @@ Task<Result<CreatedTopic>> create_topic(Cluster& cluster, NewTopic topic, TimePo
 /// Errors: unknown_topic.
 Task<Result<void>> delete_topic(Cluster& cluster, std::string name, TimePoint deadline);
 
+/// Lets a topic have `count` partitions. Errors: unknown_topic, invalid_partition_count (not more than it has).
+Task<Result<void>> create_partitions(Cluster& cluster, std::string topic, std::int32_t count, bool validate_only,
+                                     TimePoint deadline);
+
+struct DeleteBefore {
+  TopicPartition partition;
+  Offset before;  ///< exclusive
+};
+/// Deletes the records of each partition, named once, that lie below its offset: where its log starts then, in the
+/// order of `wanted`. Errors of one partition are its answer: offset_out_of_range, policy_violation, unknown_topic, ...
+Task<Result<std::vector<Result<Offset>>>> delete_records(Cluster& cluster, std::vector<DeleteBefore> wanted,
+                                                         TimePoint deadline);
+
 struct ConfigValue {
   std::string name;
   std::optional<std::string> value;

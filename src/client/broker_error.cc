@@ -26,6 +26,8 @@ Errc errc_of(wire::KafkaError code) {
       return Errc::invalid_config;
     case K::invalid_request:
       return Errc::invalid_argument;
+    case K::policy_violation:
+      return Errc::policy_violation;
     case K::offset_out_of_range:
       return Errc::offset_out_of_range;
     case K::not_leader_or_follower:

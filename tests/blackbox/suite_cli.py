@@ -502,3 +502,51 @@ def dev(ctx):
     finally:
         broker.kill()
         broker.wait()
+
+
+@scenario("topic-add-partitions")
+def add_partitions(ctx):
+    topic = ctx.topic(partitions=2)
+    out, err = cli(ctx, "topic", "add-partitions", topic, "3", "--dry-run")
+    assert not out and "would add 3 partitions" in err and "would have 5" in err, err
+    assert rows(cli(ctx, "topic", "describe", topic, "-o", "ndjson")[0])[0]["partitions"][-1]["partition"] == 1
+    out, _ = cli(ctx, "topic", "add-partitions", topic, "3", "-o", "json")
+    assert json.loads(out) == {"name": topic, "partitions_before": 2, "partitions": 5}, out
+    assert "it has 6" in cli(ctx, "topic", "add-partitions", topic, "1")[1]
+    assert len(rows(cli(ctx, "topic", "describe", topic, "-o", "ndjson")[0])[0]["partitions"]) == 6
+    cli(ctx, "topic", "add-partitions", topic, "0", expect=USAGE)
+    cli(ctx, "topic", "add-partitions", ctx.name("none"), "1", expect=FAILED)
+    _, err = cli(ctx, "topic", "add-partitions", topic, "900000", expect=FAILED)
+    assert "limit" in err, err
+
+
+@scenario("topic-delete-records")
+def delete_records(ctx):
+    one, two = ctx.topic(), ctx.topic(partitions=2)
+    with ctx.broker.connect() as c:
+        for i in range(10):
+            assert c.produce(one, rk.batch([b"v"], timestamp=1_000_000 + i * 1000))["ErrorCode"] == 0
+            assert c.produce(two, rk.batch([b"v"], timestamp=1_000_000 + i * 1000), partition=i % 2)["ErrorCode"] == 0
+
+    def cut(topic, before, *more, **kinds):
+        out, err = cli(ctx, "topic", "delete-records", topic, "--before", before, *more, "-o", "ndjson", **kinds)
+        return [(r["partition"], r["start_before"], r["start"], r["end"]) for r in rows(out)]
+    assert cut(one, "4", "--dry-run") == [(0, 0, 4, 10)]
+    assert cut(one, "4") == [(0, 0, 4, 10)], "the dry run has changed nothing, and told the truth"
+    assert cut(one, "2") == [(0, 4, 4, 10)], "a start does not go back"
+    assert cut(one, "@1006500", "--dry-run") == cut(one, "@1006500") == [(0, 4, 7, 10)]
+    for dry in (["--dry-run"], []):
+        _, err = cli(ctx, "topic", "delete-records", one, "--before", "11", *dry, expect=FAILED)
+        assert f"{one}-0" in err, err
+    assert cut(two, "@1005000") == [(0, 0, 3, 5), (1, 0, 2, 5)]
+    assert cut(two, "end", "--partition", "1") == [(1, 2, 5, 5)]
+    assert cut(two, "@9000000") == [(0, 3, 5, 5), (1, 5, 5, 5)], "all are older"
+    out, err = cli(ctx, "topic", "delete-records", one, "--before", "end")
+    assert "deleted 3 offsets" in err and "PARTITION" in out, out + err
+    for bad in (["--before", "start"], ["--before", "-3"], ["--before", "soon"], []):
+        cli(ctx, "topic", "delete-records", one, *bad, expect=USAGE)
+    _, err = cli(ctx, "topic", "delete-records", two, "--before", "1", expect=USAGE)
+    assert "--partition" in err, err
+    cli(ctx, "topic", "delete-records", two, "--before", "end", "--partition", "7", expect=FAILED)
+    compacted = ctx.topic(configs={"cleanup.policy": "compact"})
+    cli(ctx, "topic", "delete-records", compacted, "--before", "end", expect=FAILED)
