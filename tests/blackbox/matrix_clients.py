@@ -17,7 +17,7 @@ from harness import ROOT, Skip, Unreachable, cache_dir, install_debian
 
 SOURCES = os.path.join(ROOT, "tests/clients")
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-EVERYTHING = {"admin", "configs", "assign", "idempotent", "seek", "pause", "manual", "auto", "static", "cooperative"}
+EVERYTHING = {"admin", "configs", "partitions", "assign", "idempotent", "seek", "pause", "manual", "auto", "static", "cooperative"}
 
 
 def built(stem, sources, build):
@@ -144,12 +144,12 @@ class Platformatic(Node):
 
 CLIENTS = {c.key: c for c in [
     Java("java", "Java kafka-clients"),
-    Kcat("kcat", "kcat", cannot=["admin", "configs", "assign", "seek", "pause", "manual"]),
+    Kcat("kcat", "kcat", cannot=["admin", "configs", "partitions", "assign", "seek", "pause", "manual"]),
     Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
     Python("python", "kafka-python", "drive_kafka_python.py"),
     Python("aiokafka", "aiokafka", "drive_aiokafka.py", cannot=["configs", "cooperative"]),
     KafkaJs("kafkajs", "kafkajs", cannot=["configs", "assign", "static", "cooperative"], codecs=["none", "gzip", "snappy"]),
-    Platformatic("platformatic", "@platformatic/kafka", cannot=["configs", "assign", "seek", "pause", "cooperative"],
+    Platformatic("platformatic", "@platformatic/kafka", cannot=["configs", "partitions", "assign", "seek", "pause", "cooperative"],
                  codecs=["none", "gzip", "snappy", "lz4"]),
     Go("franz", "franz-go"),
     Go("sarama", "sarama"),

@@ -69,6 +69,29 @@ def configs(ctx, stage):
     assert driver.call("configs", topic=name) == {"max.message.bytes": "8192"}, "after a refusal"
 
 
+@scenario("topics-grow-and-trim", "partitions")
+def grow_and_trim(ctx, stage):
+    """The client's admin adds partitions and deletes records; what is left is read where it was."""
+    driver = stage.main(ctx.broker.address)
+    topic = ctx.topic(partitions=1)
+    with ctx.broker.connect() as c:
+        driver.call("grow", topic=topic, partitions=3)
+        c.wait_for_topic(topic, 3)
+        for p in range(3):
+            for _ in range(4):
+                assert c.produce(topic, rk.batch([b"x", b"y"]), partition=p)["ErrorCode"] == 0
+        driver.call("trim", topic=topic, offsets={"0": 3, "2": 8})
+        starts = [c.list_offset(topic, -2, p)["Offset"] for p in range(3)]
+        assert starts == [3, 0, 8], starts
+        for wrong in (lambda: driver.call("grow", topic=topic, partitions=2),
+                      lambda: driver.call("trim", topic=topic, offsets={"1": 99})):
+            try:
+                wrong()
+            except AssertionError:
+                continue
+            raise Violation("the client was not told of an error")
+
+
 def produce(ctx, stage, codec):
     """With acks 0, 1 and all, and idempotent; read back by the same client, looked up as stored."""
     with Play(ctx, stage, 2) as play:

@@ -114,6 +114,12 @@ serve(createRequire(import.meta.url)('kafkajs/package.json').version, {
     await (await admin()).createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
   },
   delete: async ({ topic }) => (await admin()).deleteTopics({ topics: [topic] }),
+  grow: async ({ topic, partitions }) =>
+    (await admin()).createPartitions({ topicPartitions: [{ topic, count: partitions }] }),
+  trim: async ({ topic, offsets }) => {
+    const partitions = Object.entries(offsets).map(([p, o]) => ({ partition: Number(p), offset: String(o) }))
+    await (await admin()).deleteTopicRecords({ topic, partitions })
+  },
   list: async () => (await admin()).listTopics(),
   produce: async ({ topic, partition, values, codec, acks, idempotent }) => {
     const p = await producer(idempotent, idempotent)

@@ -8,7 +8,7 @@ import traceback
 import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as E
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 import line
@@ -108,6 +108,13 @@ class Driver:
 
     async def delete(self, topic):
         await self.with_admin(lambda a: a.delete_topics([topic]))
+
+    async def grow(self, topic, partitions):
+        await self.with_admin(lambda a: a.create_partitions({topic: NewPartitions(partitions)}))
+
+    async def trim(self, topic, offsets):
+        before = {TopicPartition(topic, int(p)): RecordsToDelete(o) for p, o in offsets.items()}
+        await self.with_admin(lambda a: a.delete_records(before))
 
     async def list(self):
         return await self.with_admin(lambda a: a.list_topics())

@@ -2,8 +2,8 @@
 import sys
 
 import confluent_kafka as ck
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewTopic,
-                                   ResourceType)
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions,
+                                   NewTopic, ResourceType)
 
 import line
 
@@ -101,6 +101,14 @@ class Driver(line.Driver):
 
     def delete(self, topic):
         self.admin.delete_topics([topic])[topic].result(30)
+
+    def grow(self, topic, partitions):
+        self.admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
+
+    def trim(self, topic, offsets):
+        before = [ck.TopicPartition(topic, int(p), o) for p, o in offsets.items()]
+        for done in self.admin.delete_records(before).values():
+            done.result(30)
 
     def list(self):
         return sorted(self.admin.list_topics(timeout=30).topics)

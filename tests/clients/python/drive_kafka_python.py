@@ -99,6 +99,16 @@ class Driver(line.Driver):
         a.delete_topics([topic])
         a.close()
 
+    def grow(self, topic, partitions):
+        a = self.admin()
+        a.create_partitions({topic: partitions})
+        a.close()
+
+    def trim(self, topic, offsets):
+        a = self.admin()
+        a.delete_records({TopicPartition(topic, int(p)): o for p, o in offsets.items()})
+        a.close()
+
     def list(self):
         a = self.admin()
         names = [t if isinstance(t, str) else t["name"] for t in a.list_topics()]

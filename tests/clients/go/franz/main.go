@@ -39,6 +39,26 @@ func (f *franz) Delete(topic string) error {
 	return err
 }
 
+func (f *franz) Grow(topic string, partitions int32) error {
+	done, err := f.admin.UpdatePartitions(background, int(partitions), topic)
+	if err != nil {
+		return err
+	}
+	return done.Error()
+}
+
+func (f *franz) Trim(topic string, before map[int32]int64) error {
+	offsets := kadm.Offsets{}
+	for partition, offset := range before {
+		offsets.AddOffset(topic, partition, offset, -1)
+	}
+	done, err := f.admin.DeleteRecords(background, offsets)
+	if err != nil {
+		return err
+	}
+	return done.Error()
+}
+
 func (f *franz) List() ([]string, error) {
 	found, err := f.admin.ListTopics(background)
 	return found.Names(), err

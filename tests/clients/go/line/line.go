@@ -77,6 +77,8 @@ type Member interface {
 type Library interface {
 	Create(topic string, partitions int32) error
 	Delete(topic string) error
+	Grow(topic string, partitions int32) error
+	Trim(topic string, before map[int32]int64) error
 	List() ([]string, error)
 	Configs(topic string) (map[string]string, error)
 	Alter(r Request) error
@@ -131,6 +133,10 @@ func one(r Request, library Library, members map[string]Member, lock *sync.Mutex
 		return nil, library.Create(r.Topic, r.Partitions)
 	case "delete":
 		return nil, library.Delete(r.Topic)
+	case "grow":
+		return nil, library.Grow(r.Topic, r.Partitions)
+	case "trim":
+		return nil, library.Trim(r.Topic, r.Offsets)
 	case "list":
 		return library.List()
 	case "configs":

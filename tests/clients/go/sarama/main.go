@@ -43,6 +43,14 @@ func (l *library) Create(topic string, partitions int32) error {
 
 func (l *library) Delete(topic string) error { return l.admin.DeleteTopic(topic) }
 
+func (l *library) Grow(topic string, partitions int32) error {
+	return l.admin.CreatePartitions(topic, partitions, nil, false)
+}
+
+func (l *library) Trim(topic string, before map[int32]int64) error {
+	return l.admin.DeleteRecords(topic, before)
+}
+
 func (l *library) List() ([]string, error) {
 	found, err := l.admin.ListTopics()
 	names := []string{}

@@ -18,7 +18,9 @@ import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
@@ -247,12 +249,22 @@ public final class Drive {
     return ((Number) r.get(field)).intValue();
   }
 
+  private static void trim(String topic, Map<?, ?> offsets) throws Exception {
+    Map<TopicPartition, RecordsToDelete> before = new HashMap<>();
+    offsets.forEach((p, o) -> before.put(new TopicPartition(topic, Integer.parseInt((String) p)),
+        RecordsToDelete.beforeOffset(((Number) o).longValue())));
+    admin.deleteRecords(before).all().get();
+  }
+
   private static Object serve(Map<String, Object> r) throws Exception {
     Member m = r.get("m") == null ? null : members.get(r.get("m"));
     switch ((String) r.get("op")) {
       case "create" -> admin.createTopics(
           List.of(new NewTopic((String) r.get("topic"), number(r, "partitions"), (short) 1))).all().get();
       case "delete" -> admin.deleteTopics(List.of((String) r.get("topic"))).all().get();
+      case "grow" -> admin.createPartitions(
+          Map.of((String) r.get("topic"), NewPartitions.increaseTo(number(r, "partitions")))).all().get();
+      case "trim" -> trim((String) r.get("topic"), (Map<?, ?>) r.get("offsets"));
       case "list" -> {
         return new ArrayList<>(admin.listTopics().names().get());
       }
