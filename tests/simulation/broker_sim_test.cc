@@ -67,7 +67,6 @@ const std::set<std::string> kExpectedProbes = {
 const std::set<std::string> kTestedElsewhere = {
     "state_machine_discarded",  // state_machine_host_test: no coordinator is served yet
     "read_healed",              // read_checks_test: no seed flips bits of reads yet
-    "slow_sender_dropped",      // frame_reader_test: no client of a history wants that much memory
     "scrub_found_damage",       // scrub_test: no history lasts a day
     "scrub_waits_for_compaction",
     // cleaner_test: no topic of the simulation is compacted, since its checker wants every record to stay
