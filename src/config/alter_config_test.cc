@@ -112,6 +112,9 @@ TEST(AlterBrokerConfig, LayersOverWhatItWasStartedWith) {
   EXPECT_EQ(shown.synonyms[3].source, ConfigSource::default_value);
   EXPECT_EQ(describe_cluster_config(now).size(), 2u);
 
+  EXPECT_EQ(entry(describe_broker_config(now), "log.retention.ms").synonyms.back().name, "log.retention.hours");
+  EXPECT_TRUE(entry(describe_broker_config(started()), "log.retention.ms").synonyms.empty());
+
   auto retention = entry(describe_topic_config({}, now), "retention.ms");
   EXPECT_EQ(retention.value, "7");
   EXPECT_EQ(retention.source, ConfigSource::dynamic_default);

@@ -33,6 +33,8 @@ constexpr std::string_view kWhileItRuns =
     "| a resource named twice in AlterConfigs | INVALID_REQUEST for both | no answer (4.3.1) |\n"
     "| APPEND and SUBTRACT on a list that the topic does not set | begin with what holds for it, the broker's setting "
     "too | begin with the default |\n"
+    "| a topic config whose value comes from a coarser broker option (`log.retention.hours`, `log.roll.hours`) | shown "
+    "with that option and its source | shown as a default without synonyms |\n"
     "| the longest value of one setting | 32767 bytes | as long as a metadata record |\n";
 
 std::string shown(const std::string& text) {

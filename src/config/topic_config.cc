@@ -207,6 +207,9 @@ std::vector<ConfigEntry> describe_broker_config(const BrokerSettings& broker) {
                       .read_only = option.apply == Apply::restart,
                       .help = option.help};
     add_synonyms(broker_synonyms(option.rule.name), broker, entry.synonyms);
+    // As in Kafka the chain begins with the option itself: one that is not set has none.
+    auto own = std::ranges::find(entry.synonyms, entry.name, &ConfigSynonym::name);
+    entry.synonyms.erase(entry.synonyms.begin(), own);
     if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
     entries.push_back(std::move(entry));
   }

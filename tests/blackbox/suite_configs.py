@@ -270,7 +270,7 @@ def broker_sources(ctx):
         expect({(BROKER, ""): [0]}, a.incremental([(BROKER, "", [("log.retention.ms", DELETE, None),
                                                                  ("message.max.bytes", DELETE, None)])]), "all taken back")
         a.becomes({}, lambda: a.dynamic(""), "all taken back")
-        expect([("log.retention.hours", "168", DEFAULT)], chain(BROKER, a.node, "log.retention.ms"), "not set")
+        expect([], chain(BROKER, a.node, "log.retention.ms"), "not set")
         value = a.describe(BROKER, a.node, ["log.retention.ms"])[1]["log.retention.ms"]["Value"]
         expect(None, value, "not set")
 
