@@ -84,6 +84,22 @@ TEST(Parse, LogRepairIsADryRun) {
   EXPECT_EQ(parsed({"log", "repair", "d"}).error(), 2);
 }
 
+// Without -b both find the broker by its data directory, so it matters whether somebody named one.
+TEST(Parse, DoctorAndBundleTakeABrokersSettings) {
+  auto doctor = command<Doctor>({"doctor", "--data-dir", "d", "--set", "node.id=7", "--no-disk-test"});
+  ASSERT_EQ(doctor.inputs.size(), 2u);
+  EXPECT_TRUE(doctor.no_disk_test);
+  EXPECT_FALSE(doctor.bootstrap_given);
+  EXPECT_TRUE(command<Doctor>({"doctor", "-b", "h:1"}).bootstrap_given);
+  auto bundle = command<MakeBundle>({"bundle", "--config", "f", "--log-file", "l", "--to", "b.tar.gz", "-b", "h:1"});
+  EXPECT_EQ(bundle.properties_file, "f");
+  EXPECT_EQ(bundle.log_file, "l");
+  EXPECT_EQ(bundle.to, "b.tar.gz");
+  EXPECT_TRUE(bundle.bootstrap_given);
+  EXPECT_FALSE(command<MakeBundle>({"bundle"}).bootstrap_given);
+  EXPECT_TRUE(parsed({"bundle", "--dry-run"})->common.dry_run);
+}
+
 TEST(Parse, CommonOptions) {
   auto line = parsed({"topic", "list", "-b", "h:1", "-o", "json", "--timeout-ms", "5"});
   ASSERT_TRUE(line.has_value());
