@@ -1,8 +1,10 @@
 """Apache Kafka's own console tools, from the packages that tools/reference-kafka fetches: topics, producer, consumer, groups."""
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 
 from harness import REFERENCE, ROOT, Suite, Unreachable, wait_until
@@ -13,8 +15,12 @@ TOOLS = {"topics": "org.apache.kafka.tools.TopicCommand",
          "consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
          "groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
          "configs": "kafka.admin.ConfigCommand",
-         "offsets": "org.apache.kafka.tools.GetOffsetShell"}
-
+         "offsets": "org.apache.kafka.tools.GetOffsetShell",
+         "delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+         "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+         "leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+         "reassign": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+         "transactions": "org.apache.kafka.tools.TransactionsCommand"}
 
 
 def reference(*args):
@@ -174,3 +180,53 @@ def group(ctx):
     assert sum(map(int, ends.values())) == 120, ends
     tool(ctx, "groups", "--delete", "--group", group)
     assert group not in tool(ctx, "groups", "--list").split()
+
+
+def offsets(ctx, topic, *more):
+    """{partition: offset} as the offsets tool prints it."""
+    out = tool(ctx, "offsets", "--topic", topic, *more)
+    return {int(p): int(o) for p, o in re.findall(rf"^{topic}:(\d+):(\d+)$", out, re.M)}
+
+
+def json_file(content):
+    file = tempfile.NamedTemporaryFile("w", suffix=".json")
+    json.dump(content, file)
+    file.flush()
+    return file
+
+
+@scenario("topics-partitions-and-records")
+def partitions_and_records(ctx):
+    """More partitions, fewer records, sizes on disk, offsets by time, elections, reassignments, producers."""
+    topic = ctx.topic(2)
+    tool(ctx, "topics", "--alter", "--topic", topic, "--partitions", "4")
+    assert "PartitionCount: 4" in tool(ctx, "topics", "--describe", "--topic", topic)
+    out = tool(ctx, "topics", "--alter", "--topic", topic, "--partitions", "3", check=False)
+    assert "4 partition" in out and "Error" in out, out
+    produce(ctx, topic, lines(0, 200))
+    ends = offsets(ctx, topic, "--time", "-1")
+    assert set(ends) == {0, 1, 2, 3} and sum(ends.values()) == 200, ends
+    full = max(ends, key=ends.get)
+    assert offsets(ctx, topic, "--time", "0")[full] == 0, "the first record at or after a time"
+    assert offsets(ctx, topic, "--time", "-3")[full] >= 0, "the record with the largest time"
+    with json_file({"version": 1, "partitions": [{"topic": topic, "partition": full, "offset": 1}]}) as wanted:
+        out = tool(ctx, "delete-records", "--offset-json-file", wanted.name)
+    assert re.search(rf"partition: {topic}-{full}\s+low_watermark: 1", out), out
+    assert offsets(ctx, topic, "--time", "-2")[full] == 1, "the start has moved"
+    with json_file({"version": 1, "partitions": [{"topic": topic, "partition": full, "offset": 100000}]}) as wanted:
+        out = tool(ctx, "delete-records", "--offset-json-file", wanted.name, check=False)
+    assert "OffsetOutOfRange" in out or "error" in out.lower(), out
+    out = tool(ctx, "log-dirs", "--describe", "--topic-list", topic)
+    found = json.loads(next(text for text in out.splitlines() if text.startswith("{")))
+    sizes = {p["partition"]: p["size"] for b in found["brokers"] for d in b["logDirs"] for p in d["partitions"]}
+    assert set(sizes) == {f"{topic}-{p}" for p in range(4)} and sizes[f"{topic}-{full}"] > 0, sizes
+    out = tool(ctx, "leader-election", "--election-type", "preferred", "--topic", topic, "--partition", "0", check=False)
+    assert "already leader" in out or "not needed" in out.lower() or "Valid replica already elected" in out, out
+    node = found["brokers"][0]["broker"]
+    with json_file({"version": 1, "partitions": [{"topic": topic, "partition": 0, "replicas": [node]}]}) as wanted:
+        tool(ctx, "reassign", "--reassignment-json-file", wanted.name, "--execute")
+        out = tool(ctx, "reassign", "--reassignment-json-file", wanted.name, "--verify", "--preserve-throttles")
+    assert "is completed" in out, out
+    assert "No partition reassignments found" in tool(ctx, "reassign", "--list")
+    out = tool(ctx, "transactions", "describe-producers", "--topic", topic, "--partition", str(full))
+    assert re.search(r"^ProducerId\s+ProducerEpoch", out, re.M) and len(out.strip().splitlines()) == 2, out
