@@ -118,7 +118,9 @@ serve(createRequire(import.meta.url)('kafkajs/package.json').version, {
     (await admin()).createPartitions({ topicPartitions: [{ topic, count: partitions }] }),
   trim: async ({ topic, offsets }) => {
     const partitions = Object.entries(offsets).map(([p, o]) => ({ partition: Number(p), offset: String(o) }))
-    await (await admin()).deleteTopicRecords({ topic, partitions })
+    const a = await admin()
+    await a.fetchTopicOffsets(topic) // deleteTopicRecords takes leaders only from what is known of the topic already
+    await a.deleteTopicRecords({ topic, partitions })
   },
   list: async () => (await admin()).listTopics(),
   produce: async ({ topic, partition, values, codec, acks, idempotent }) => {
