@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 
+import rawkafka as rk
 from harness import REFERENCE, ROOT, Suite, Unreachable, wait_until
 from matrix_clients import built, run
 
@@ -230,3 +231,32 @@ def partitions_and_records(ctx):
     assert "No partition reassignments found" in tool(ctx, "reassign", "--list")
     out = tool(ctx, "transactions", "describe-producers", "--topic", topic, "--partition", str(full))
     assert re.search(r"^ProducerId\s+ProducerEpoch", out, re.M) and len(out.strip().splitlines()) == 2, out
+
+
+@scenario("group-sees-new-partitions")
+def group_sees_new_partitions(ctx):
+    """A member that reads all there is gets the partitions that are added meanwhile, from their first record."""
+    topic, group, failures = ctx.topic(1), ctx.name("g"), []
+
+    def grow():
+        try:
+            with ctx.broker.connect() as c:
+                assert c.produce(topic, rk.batch([b"line-0"]))["ErrorCode"] == 0
+                wait_until(lambda: [g["GroupState"] for g in c.call("DescribeGroups", 5, {"Groups": [group]})["Groups"]] == ["Stable"],
+                           60, "the group is stable")
+                done = c.call("CreatePartitions", 3, {"Topics": [{"Name": topic, "Count": 3, "Assignments": None}],
+                                                      "TimeoutMs": 10000})
+                assert done["Results"][0]["ErrorCode"] == 0, done
+                c.wait_for_topic(topic, 3)
+                for p in (1, 2):
+                    wait_until(lambda: c.produce(topic, rk.batch([b"line-%d" % p]), partition=p)["ErrorCode"] == 0, 10, "leader")
+        except Exception as e:
+            failures.append(e)
+    other = threading.Thread(target=grow)
+    other.start()
+    out = tool(ctx, "consumer", "--topic", topic, "--group", group, "--max-messages", "3", "--timeout-ms", "60000",
+               "--command-property", "auto.offset.reset=earliest", "--command-property", "metadata.max.age.ms=300")
+    other.join()
+    assert not failures, failures
+    assert sorted(text for text in out.splitlines() if text.startswith("line-")) == ["line-0", "line-1", "line-2"], out
+    assert set(described(ctx, group)) == {0, 1, 2}, "commits of all partitions"
