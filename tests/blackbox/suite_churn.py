@@ -3,8 +3,8 @@
   tests/blackbox/run.py churn                      100 groups, a few rounds
   tests/blackbox/run.py churn --seconds 3600       by hand: an hour; prints the broker's memory every hundred rounds
 
-Each call of a driver that sends is an idempotent producer of its own, which the broker has to remember for
-producer.id.expiration.ms (a day): for a long run MILLRACE_PRODUCER_ID_EXPIRATION_MS=300000, or memory grows by them, as it should.
+What the memory allocator has taken and not given back counts too, and grows for a while: `gdb -p PID -batch -ex 'print
+(int)malloc_trim(0)'` before a look shows what is in use.
 
 Half of the groups are franz-go's, half confluent-kafka-python's (librdkafka). In a round ten groups get records, and one member
 of each leaves while another joins. In the end every group has read every record in order, and no partition had two owners.
