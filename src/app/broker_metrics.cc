@@ -43,10 +43,10 @@ struct BrokerMetrics::Process {
                             {{"reason", "memory"}})},
         bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
         bytes_out{r.counter("millrace_kafka_sent_bytes_total", "Bytes sent to Kafka clients.")},
-          sessions(r.gauge("millrace_fetch_sessions", "Fetch sessions of consumers.")),
-          session_partitions(r.gauge("millrace_fetch_session_partitions", "Partitions that fetch sessions hold.")),
-          sessions_evicted{
-              r.counter("millrace_fetch_sessions_evicted_total", "Fetch sessions that made room for others.")},
+        sessions(r.gauge("millrace_fetch_sessions", "Fetch sessions of consumers.")),
+        session_partitions(r.gauge("millrace_fetch_session_partitions", "Partitions that fetch sessions hold.")),
+        sessions_evicted{
+            r.counter("millrace_fetch_sessions_evicted_total", "Fetch sessions that made room for others.")},
         journal_damage{r.counter("millrace_commit_journal_damaged_blocks_total",
                                  "Blocks of the commit journal that had been on disk and were lost at the start.")} {
     info.set(1);
