@@ -42,6 +42,9 @@ Result<std::int32_t> plan_partitions(const PartitionsSpec& spec, const TopicInfo
   if (static_cast<std::int64_t>(topics.partition_count()) + added > limits.partitions_max)
     return Error(Errc::invalid_partition_count,
                  fmt::format("{} more partitions would pass this broker's limit of {}", added, limits.partitions_max));
+  if (added > kNewPartitionsMax)
+    return Error(Errc::policy_violation,
+                 fmt::format("{} more partitions at once: a request may add {}", added, kNewPartitionsMax));
   if (spec.assignment) MR_TRY_VOID(check_by_hand(spec, added, limits));
   return added;
 }

@@ -19,6 +19,10 @@ struct TopicSpec {
   std::map<std::string, std::string> configs;
 };
 
+/// What one request may add: each costs files and a turn of shard 0, which other requests wait for. Apache Kafka's
+/// bound.
+inline constexpr std::int32_t kNewPartitionsMax = 10'000;
+
 struct TopicLimits {
   std::int32_t default_partitions = 1;
   std::int16_t default_replication = 1;

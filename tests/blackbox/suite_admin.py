@@ -159,6 +159,7 @@ def create_partitions_errors(ctx):
             # Kafka says UNKNOWN_SERVER_ERROR to more than 10,000 at once, and has made them; it lets __consumer_offsets
             # grow, after which groups look for their offsets elsewhere.
             expect({topic: rk.INVALID_PARTITIONS}, create_partitions(c, (topic, 2_000_000_000)), "too many")
+            expect({topic: POLICY}, create_partitions(c, (topic, 10_007)), "too many at once")
             internal = offsets_topic(c)
             expect({internal: POLICY}, create_partitions(c, (internal, 51)), internal)
 

@@ -1,5 +1,7 @@
 // CreateTopics v2-7. v4 defaults by -1; v5 flexible, effective settings in the answer; v7 topic id. Rules: traps.md
 // 37, 38.
+#include <fmt/format.h>
+
 #include "server/kafka/handlers/handlers.h"
 #include "wire/api/create_topics.h"
 
@@ -45,6 +47,15 @@ void fill_success(Exchange& x, const broker::TopicInfo& topic, CreatableTopicRes
   answer.configs = configs;
 }
 
+std::int64_t partitions_of(const wire::create_topics::Request& request, std::int32_t by_default) {
+  std::int64_t total = 0;
+  for (const CreatableTopic& topic : request.topics) {
+    const std::int32_t asked = topic.num_partitions == -1 ? by_default : std::max(topic.num_partitions, 0);
+    total += topic.assignments.empty() ? asked : static_cast<std::int64_t>(topic.assignments.size());
+  }
+  return total;
+}
+
 void fill_error(Exchange& x, const Error& error, CreatableTopicResult& answer) {
   answer.error_code = kafka_error(error);
   answer.error_message.reset();
@@ -56,6 +67,7 @@ void fill_error(Exchange& x, const Error& error, CreatableTopicResult& answer) {
 Task<Result<void>> handle_create_topics(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<wire::create_topics::Request>());
   wire::create_topics::Response response;
+  const std::int64_t partitions = partitions_of(request, x.broker->config().num_partitions);
   // A name that stands there twice is answered once, with an error, as Apache Kafka does.
   std::unordered_map<std::string_view, std::size_t> times;
   std::vector<const CreatableTopic*> wanted;
@@ -69,6 +81,14 @@ Task<Result<void>> handle_create_topics(Exchange& x) {
     answer.error_message.reset();
     if (times[asked.name] > 1) {
       fill_error(x, Error(Errc::invalid_argument, "the request names this topic twice"), answer);
+      continue;
+    }
+    if (partitions > broker::kNewPartitionsMax) {
+      fill_error(
+          x,
+          Error(Errc::policy_violation, fmt::format("{} partitions in one request: at most {} may be made at once",
+                                                    partitions, broker::kNewPartitionsMax)),
+          answer);
       continue;
     }
     auto spec = spec_of(asked, x.head.version);
