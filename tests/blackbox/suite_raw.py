@@ -446,6 +446,11 @@ def transactional(ctx):
         expect(53, c.produce(topic, batch, version=8)["ErrorCode"], "a transactional batch of nobody")
         if ctx.broker.kind != "millrace":
             return
+        for v in versions(c, "FindCoordinator"):
+            if v:  # v0 knows groups only
+                a = c.call("FindCoordinator", v, {"KeyType": 1, **({"Key": "t"} if v < 4 else {"CoordinatorKeys": ["t"]})})
+                a = a if v < 4 else a["Coordinators"][0]
+                expect((53, "transactions are not served yet"), (a["ErrorCode"], a["ErrorMessage"]), f"FindCoordinator v{v}")
         for v in versions(c, "InitProducerId"):
             a = c.call("InitProducerId", v, {"TransactionalId": "t", "TransactionTimeoutMs": 60000})
             expect((53, -1, -1), (a["ErrorCode"], a["ProducerId"], a["ProducerEpoch"]), f"InitProducerId v{v}")

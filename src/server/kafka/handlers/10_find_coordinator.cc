@@ -25,7 +25,10 @@ Task<Found> find(Exchange& x, std::int8_t type, std::string_view key) {
       co_return Found{*node, advertised(x), {}, std::nullopt};
     }
     case KeyType::transaction:
-      co_return Found{.error = KafkaError::unsupported_version, .message = "transactions are not served yet"};
+      // librdkafka asks again and again after UNSUPPORTED_VERSION; this code ends a transactional producer at once in
+      // every client.
+      co_return Found{.error = kafka_error(Errc::transactional_id_unsupported),
+                      .message = "transactions are not served yet"};
     case KeyType::share:
       co_return Found{.error = KafkaError::unsupported_version, .message = "share groups are not served yet"};
     default:
