@@ -128,7 +128,8 @@ class Driver(line.Driver):
         key = (codec, acks, idempotent)
         if key not in self.producers:
             self.producers[key] = ck.Producer({**BASE, "bootstrap.servers": self.broker, "compression.type": codec, "acks": acks,
-                                               "enable.idempotence": idempotent, "linger.ms": 2})
+                                               "enable.idempotence": idempotent,
+                                               "linger.ms": 100})  # flush() does not wait for it: one call, one batch
         p, acked = self.producers[key], []
 
         def done(error, message):
