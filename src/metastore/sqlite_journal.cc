@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "metastore/journal.h"
+#include "runtime/real_host.h"
 
 namespace mr::metastore {
 
@@ -11,6 +12,9 @@ namespace {
 /// Stored in the file's header, so that `file` and a newer Millrace recognise it.
 constexpr int kApplicationId = 0x4d524d44;  // "MRMD"
 constexpr int kFormatVersion = 1;
+/// Blocks that the write-ahead log always has in front of it. A start has to raise the leader epochs, also on a disk
+/// that is full to the brim: a thousand partitions take about half of this.
+constexpr std::uint64_t kRoom = 1 << 20;
 
 struct CloseDatabase {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -65,10 +69,12 @@ class SqliteJournal final : public Journal {
   Result<void> prepare_all();
   Result<void> run(Statement& statement);
   Result<void> write(const Change& change);
+  void keep_room();
 
   std::string path_;
   std::unique_ptr<sqlite3, CloseDatabase> db_;
   Revision revision_;
+  std::uint64_t taken_ = 0;  ///< bytes of the write-ahead log that have blocks
   // After db_, so that they are finalized before it closes.
   Statement put_, remove_, head_, grant_, revoke_;
 };
@@ -161,6 +167,7 @@ Result<Snapshot> SqliteJournal::load() {
   MR_TRY_VOID(execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"));
   MR_TRY_VOID(create_or_check());
   MR_TRY_VOID(prepare_all());
+  keep_room();
 
   Snapshot snapshot;
   MR_TRY(snapshot.revision.v, ask_number("SELECT revision FROM head"));
@@ -222,7 +229,18 @@ Result<void> SqliteJournal::commit(const Change& change) {
     return written;
   }
   revision_ = change.revision;
+  keep_room();
   return {};
+}
+
+/// Takes blocks behind the end of the write-ahead log without making it longer. When there are none, what was taken
+/// before is still there.
+void SqliteJournal::keep_room() {
+  auto log = real_files().open(path_ + "-wal", OpenMode::read_write);
+  if (!log.ok()) return;  // SQLite makes it with the first commit
+  auto size = (*log)->size();
+  if (!size.ok() || *size + kRoom / 2 <= taken_) return;
+  if ((*log)->allocate(*size + kRoom).ok()) taken_ = *size + kRoom;
 }
 
 }  // namespace

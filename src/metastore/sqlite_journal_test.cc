@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "metastore/metastore_fixture.h"
+#include "runtime/machine_facts.h"
 
 namespace mr::metastore {
 namespace {
@@ -54,6 +55,28 @@ TEST(SqliteJournal, ACrashLeavesAPrefixOfTheCommits) {
     while (sure < kCommits && log_sizes[static_cast<std::size_t>(sure)] <= cut) ++sure;
     EXPECT_GE(snapshot->revision.v, sure) << cut;
     EXPECT_EQ(snapshot->items.size(), static_cast<std::size_t>(snapshot->revision.v)) << cut;
+  }
+}
+
+/// The write-ahead log of the one database in `directory`.
+ListedFile log_file(const std::string& directory) {
+  auto listing = list_files(directory, 10);
+  EXPECT_TRUE(listing.ok());
+  for (const ListedFile& file : listing->files)
+    if (file.path.ends_with("-wal")) return file;
+  ADD_FAILURE() << "no log";
+  return {};
+}
+
+TEST(SqliteJournal, TheLogHasRoomOnAFullDisk) {
+  TemporaryDirectory directory;
+  const auto path = directory.file("metadata.db");
+  auto journal = make_sqlite_journal(path);
+  ASSERT_TRUE(journal->load().ok());
+  for (std::int64_t i = 1; i <= 300; ++i) {
+    ASSERT_TRUE(journal->commit(put(i, "k" + std::to_string(i))).ok());
+    const ListedFile log = log_file(directory.file(""));
+    ASSERT_GE(log.allocated_bytes, log.bytes + (512 << 10));
   }
 }
 
