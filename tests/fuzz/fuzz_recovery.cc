@@ -144,7 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PartitionLog& opened = **log;
   MR_CHECK(opened.log_start() <= opened.log_end() && opened.durable_end() == opened.log_end());
   read_to_the_end(opened, options.clean_stop);
-  (void)opened.find_timestamp(1000, opened.log_end());
+  (void)opened.find_timestamp(1000, opened.log_end(), opened.log_start());
   (void)opened.find_max_timestamp(opened.log_end());
   if (options.clean_stop || opened.log_end().v > INT64_MAX - 10 || opened.latest_epoch().v == INT32_MAX) return 0;
 
