@@ -7,6 +7,7 @@ import time
 import rawkafka as rk
 from harness import Skip, Suite
 
+NONE = -2147483648  # operations that nobody asked for
 SUITE = Suite("raw", "raw frames")
 scenario = SUITE.scenario
 
@@ -863,6 +864,25 @@ def describe_cluster(ctx):
             host, port = ctx.broker.address.split(":")
             expect((0, [(host, int(port))]), (a["ErrorCode"], [(b["Host"], b["Port"]) for b in a["Brokers"]]), f"v{v}")
             assert a["ClusterId"] and a["ControllerId"] >= 0
+
+
+@scenario("authorized-operations")
+def operations(ctx):
+    """Where nobody forbids anything everything is allowed; told only to those who ask."""
+    topic = ctx.topic()
+    with ctx.broker.connect() as c:
+        def metadata(v, **more):
+            return c.call("Metadata", v, {"Topics": [{"Name": topic}, {"Name": ctx.name("none")}], "AllowAutoTopicCreation": False, **more})
+        for asked, expected in ((True, {"topic": 3576, "none": 3576, "cluster": 8096}), (False, dict.fromkeys(("topic", "none", "cluster"), NONE))):
+            for v in range(8, 14):
+                flags = {"IncludeTopicAuthorizedOperations": asked, **({"IncludeClusterAuthorizedOperations": asked} if v < 11 else {})}
+                a = metadata(v, **flags)
+                got = {"topic" if t["Name"] == topic else "none": t["TopicAuthorizedOperations"] for t in a["Topics"]}
+                expect({**expected, **({} if v < 11 else {"cluster": None})},
+                       {**got, "cluster": a["ClusterAuthorizedOperations"] if v < 11 else None}, f"Metadata v{v}, asked: {asked}")
+            for v in versions(c, "DescribeCluster"):
+                a = c.call("DescribeCluster", v, {"IncludeClusterAuthorizedOperations": asked})
+                expect(expected["cluster"], a["ClusterAuthorizedOperations"], f"DescribeCluster v{v}, asked: {asked}")
 
 
 @scenario("describe-configs-every-version")

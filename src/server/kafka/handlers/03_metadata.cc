@@ -71,6 +71,11 @@ void answer_by_id(Exchange& x, const broker::TopicTable& table, TopicId id, Meta
   answer.topic_authorized_operations = kNoOperations;
 }
 
+void fill_operations(wire::metadata::Response& response) {
+  for (MetadataResponseTopic& topic : response.topics)
+    if (topic.name) topic.topic_authorized_operations = kTopicOperations;  // there or not, as in Apache Kafka
+}
+
 }  // namespace
 
 Task<Result<void>> handle_metadata(Exchange& x) {
@@ -81,7 +86,8 @@ Task<Result<void>> handle_metadata(Exchange& x) {
   response.brokers[0] = {.node_id = x.broker->self(), .host = here.host, .port = here.port};
   response.cluster_id = x.broker->cluster_id();
   response.controller_id = x.broker->self();
-  response.cluster_authorized_operations = kNoOperations;
+  response.cluster_authorized_operations =
+      request.include_cluster_authorized_operations ? kClusterOperations : kNoOperations;
 
   auto table = x.broker->topics(x.shard);
   bool all = !request.topics || (x.head.version == 0 && request.topics->empty());
@@ -89,6 +95,7 @@ Task<Result<void>> handle_metadata(Exchange& x) {
     response.topics = x.arena.list<MetadataResponseTopic>(table->topics().size());
     std::size_t next = 0;
     for (const auto& [name, topic] : table->topics()) describe(x, *topic, response.topics[next++]);
+    if (request.include_topic_authorized_operations) fill_operations(response);
     co_return x.answer(response);
   }
   bool may_create = request.allow_auto_topic_creation && x.broker->config().auto_create_topics_enable;
@@ -103,6 +110,7 @@ Task<Result<void>> handle_metadata(Exchange& x) {
       answer_by_id(x, *table, asked.topic_id, response.topics[t]);
     }
   }
+  if (request.include_topic_authorized_operations) fill_operations(response);
   co_return x.answer(response);
 }
 

@@ -45,6 +45,8 @@ Task<Result<void>> handle_describe_groups(Exchange& x) {
   for (std::size_t g = 0; g < found.size(); ++g) {
     MR_CO_TRY_VOID(x.check_built_bytes());
     describe(x, found[g], response.groups[g]);
+    if (request.include_authorized_operations && response.groups[g].error_code == KafkaError::none)
+      response.groups[g].authorized_operations = kGroupOperations;
   }
   co_return x.answer(response);
 }

@@ -22,6 +22,7 @@ Task<Result<void>> handle_describe_cluster(Exchange& x) {
   response.cluster_id = x.broker->cluster_id();
   response.controller_id = x.broker->self();
   response.brokers = x.arena.list<wire::describe_cluster::DescribeClusterBroker>(1);
+  if (request.include_cluster_authorized_operations) response.cluster_authorized_operations = kClusterOperations;
   response.brokers[0] = {.broker_id = x.broker->self(), .host = here.host, .port = here.port};
   co_return x.answer(response);
 }

@@ -13,10 +13,6 @@ using namespace wire::describe_topic_partitions;
 
 constexpr std::int32_t kPartitionsMax = 2000;  // max.request.partition.size.limit
 
-/// Everything that can be done to a topic, where nobody forbids anything: READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE,
-/// DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits by their numbers in Kafka.
-constexpr std::int32_t kAllTopicOperations = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
-
 void fill_partitions(Exchange& x, const broker::TopicInfo& topic, std::size_t from, std::size_t end,
                      DescribeTopicPartitionsResponseTopic& answer) {
   answer.partitions = x.arena.list<DescribeTopicPartitionsResponsePartition>(end - from);
@@ -50,7 +46,7 @@ std::vector<DescribeTopicPartitionsResponseTopic> page(Exchange& x, const broker
     }
     DescribeTopicPartitionsResponseTopic& answer = topics.emplace_back();
     answer.name = name;
-    answer.topic_authorized_operations = kAllTopicOperations;
+    answer.topic_authorized_operations = kTopicOperations;
     broker::TopicRef topic = table.find(name);
     const std::size_t from = std::exchange(start, 0);
     if (topic == nullptr) {

@@ -54,5 +54,12 @@ Endpoint advertised(const Exchange& x);
 
 /// "Not asked for" in the authorized-operations fields (traps.md 35).
 inline constexpr std::int32_t kNoOperations = INT32_MIN;
+/// Everything that can be done to a topic, a group or the cluster, where nobody forbids anything: bits by the numbers
+/// that Kafka gives READ (3), WRITE, CREATE, DELETE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS
+/// and IDEMPOTENT_WRITE (12).
+inline constexpr std::int32_t kTopicOperations =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+inline constexpr std::int32_t kGroupOperations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+inline constexpr std::int32_t kClusterOperations = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 }  // namespace mr::server::kafka
