@@ -17,15 +17,8 @@ void describe(Exchange& x, const broker::TopicInfo& topic, MetadataResponseTopic
   answer.topic_authorized_operations = kNoOperations;
   answer.partitions = x.arena.list<wire::metadata::MetadataResponsePartition>(topic.partitions.size());
   for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
-    const broker::PartitionPlace& place = topic.partitions[p];
-    auto& partition = answer.partitions[p];
-    partition.partition_index = PartitionIndex{static_cast<std::int32_t>(p)};
-    partition.leader_id = place.leader;
-    partition.leader_epoch = place.leader_epoch;
-    partition.replica_nodes = x.arena.list<BrokerId>(place.replicas.size());
-    std::ranges::copy(place.replicas, partition.replica_nodes.begin());
-    partition.isr_nodes = x.arena.list<BrokerId>(place.isr.size());
-    std::ranges::copy(place.isr, partition.isr_nodes.begin());
+    answer.partitions[p].partition_index = PartitionIndex{static_cast<std::int32_t>(p)};
+    fill_place(x, topic.partitions[p], answer.partitions[p]);
   }
 }
 

@@ -17,15 +17,9 @@ void fill_partitions(Exchange& x, const broker::TopicInfo& topic, std::size_t fr
                      DescribeTopicPartitionsResponseTopic& answer) {
   answer.partitions = x.arena.list<DescribeTopicPartitionsResponsePartition>(end - from);
   for (std::size_t p = from; p < end; ++p) {
-    const broker::PartitionPlace& place = topic.partitions[p];
     DescribeTopicPartitionsResponsePartition& partition = answer.partitions[p - from];
     partition.partition_index = PartitionIndex{static_cast<std::int32_t>(p)};
-    partition.leader_id = place.leader;
-    partition.leader_epoch = place.leader_epoch;
-    partition.replica_nodes = x.arena.list<BrokerId>(place.replicas.size());
-    std::ranges::copy(place.replicas, partition.replica_nodes.begin());
-    partition.isr_nodes = x.arena.list<BrokerId>(place.isr.size());
-    std::ranges::copy(place.isr, partition.isr_nodes.begin());
+    fill_place(x, topic.partitions[p], partition);
     // No replica is outside the ISR, so none waits to be eligible.
     partition.eligible_leader_replicas.emplace();
     partition.last_known_elr.emplace();

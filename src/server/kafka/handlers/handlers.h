@@ -52,6 +52,17 @@ struct Endpoint {
 };
 Endpoint advertised(const Exchange& x);
 
+/// Who leads and who holds a partition, into what Metadata or DescribeTopicPartitions answers of it.
+template <class Partition>
+void fill_place(Exchange& x, const broker::PartitionPlace& place, Partition& answer) {
+  answer.leader_id = place.leader;
+  answer.leader_epoch = place.leader_epoch;
+  answer.replica_nodes = x.arena.list<BrokerId>(place.replicas.size());
+  std::ranges::copy(place.replicas, answer.replica_nodes.begin());
+  answer.isr_nodes = x.arena.list<BrokerId>(place.isr.size());
+  std::ranges::copy(place.isr, answer.isr_nodes.begin());
+}
+
 /// "Not asked for" in the authorized-operations fields (traps.md 35).
 inline constexpr std::int32_t kNoOperations = INT32_MIN;
 /// Everything that can be done to a topic, a group or the cluster, where nobody forbids anything: bits by the numbers
