@@ -64,8 +64,8 @@ class Assignor {
 /// is told in the error's text, and the group keeps its last assignment.
 Result<void> check_assignment(const AssignorInput& input, const AssignorOutput& output);
 
-/// Sticky and even: loads differ by at most one where subscriptions allow it, and no more partitions move than that
-/// needs.
+/// Sticky and even: loads differ by at most one where subscriptions allow it. Where all subscribe alike no more
+/// partitions move than that needs; with mixed subscriptions hardly more (2 % in random groups).
 std::unique_ptr<Assignor> make_uniform_assignor();
 /// Of each topic a run of consecutive partitions; topics with equal subscribers are cut at the same places, so that
 /// records with equal keys meet in one member (co-partitioning).
