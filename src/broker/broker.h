@@ -126,6 +126,23 @@ class Broker {
   /// traps.md 71-73. Errors: unsupported_version (special value we do not know), not_leader, fenced_leader_epoch, ...
   Task<Result<OffsetAnswer>> list_offset(OffsetQuery query);
 
+  /// Where somebody who reads a partition stands: what is left of it for him, and since when that waits.
+  struct ReaderStanding {
+    // In.
+    TopicId topic;
+    PartitionIndex partition;
+    ShardId home;
+    Offset next{0};  ///< what he reads next
+    // Out.
+    Offset start{-1};  ///< of the log; -1: no such partition here, or its log failed
+    Offset end{-1};    ///< the watermark
+    /// When the first record at `next` or above was stamped, at most half a second off when it is not the first of its
+    /// batch; empty when there is none below the watermark, or it does not read.
+    std::optional<WallMillis> oldest;
+  };
+  /// One message per shard. `times`: also how old the oldest unread record is, for most by a look at a batch's header.
+  Task<void> look_at(std::span<ReaderStanding> readers, bool times = true);
+
   struct EpochQuery {
     TopicId topic;
     PartitionIndex partition;
