@@ -1,6 +1,7 @@
 #include "app/group_metrics.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mr::app {
 
@@ -63,10 +64,11 @@ constexpr GroupGauge kGauges[] = {
 
 }  // namespace
 
-GroupMetrics::GroupMetrics(MetricsRegistry& registry, broker::Broker& broker, coordinator::GroupCoordinator& groups)
+GroupMetrics::GroupMetrics(MetricsRegistry& registry, coordinator::GroupCoordinator& groups,
+                           coordinator::LagWatch& lags)
     : registry_(registry),
-      broker_(broker),
       groups_(groups),
+      watch_(lags),
       left_out_(registry.gauge("millrace_metrics_left_out",
                                "How many have no series of their own because there are too many.",
                                {{"what", "group_partitions"}})) {
@@ -85,41 +87,40 @@ Task<void> GroupMetrics::refresh() {
   follow(co_await groups_.stats());
   const std::uint64_t round = ++round_;
   auto stand = co_await groups_.positions(kGroupSeriesMax);
-  const std::vector<Offset> ends = co_await ends_of(stand.positions);
+  const auto readers = co_await watch_.look_at(stand.positions);
   std::size_t left_out = stand.left_out;
   for (std::size_t i = 0; i < stand.positions.size(); ++i) {
     const coordinator::GroupPosition& at = stand.positions[i];
-    if (ends[i] >= Offset{0} && !take(at, ends[i])) ++left_out;
+    if (readers[i].end < Offset{0}) continue;
+    if (take(at, readers[i].end)) {
+      take_age(at, readers[i]);
+    } else {
+      ++left_out;
+    }
   }
   left_out_.set(static_cast<std::int64_t>(left_out));
   // What could not be asked just now keeps its series.
   if (!stand.whole) co_return;
   std::erase_if(lags_, [&](const auto& entry) { return entry.second.round < round; });
+  std::erase_if(ages_, [&](const auto& entry) { return entry.second.round < round; });
   for (auto& [of, consumed] : consumed_)
     if (consumed.round < round) consumed.counter.forget();
   std::erase_if(consumed_, [&](const auto& entry) { return entry.second.round < round; });
 }
 
-Task<std::vector<Offset>> GroupMetrics::ends_of(const std::vector<coordinator::GroupPosition>& positions) {
-  std::vector<Offset> ends(positions.size(), Offset{-1});
-  const std::uint32_t shards = broker_.shards().count();
-  std::vector<std::vector<std::pair<std::size_t, broker::PartitionKey>>> by_shard(shards);
-  auto table = broker_.topics(ShardId{0});
-  for (std::size_t i = 0; i < positions.size(); ++i) {
-    auto topic = table->find(positions[i].topic);
-    const broker::PartitionPlace* place = topic == nullptr ? nullptr : topic->partition(positions[i].partition);
-    if (place != nullptr) by_shard[place->home.v].push_back({i, {topic->id, positions[i].partition}});
+void GroupMetrics::take_age(const coordinator::GroupPosition& position, const broker::Broker::ReaderStanding& reader) {
+  auto at = ages_.find(position.group);
+  if (at == ages_.end()) {
+    Age fresh{.gauge = registry_.gauge("millrace_group_lag_seconds",
+                                       "Age of the oldest record that a group has not committed.",
+                                       {{"consumer_group", position.group}}, 1000)};
+    at = ages_.emplace(position.group, std::move(fresh)).first;
   }
-  for (std::uint32_t s = 0; s < shards; ++s) {
-    if (by_shard[s].empty()) continue;
-    // `ends` and `by_shard` wait here until the shard has answered.
-    co_await broker_.shards().call(ShardId{s}, [this, s, &ends, &asked = by_shard[s]] {
-      for (const auto& [at, key] : asked)
-        if (auto partition = broker_.shard(ShardId{s}).find(key.topic, key.partition))
-          ends[at] = partition->high_watermark();
-    });
-  }
-  co_return ends;
+  Age& age = at->second;
+  if (age.round < round_) age.seconds = 0;
+  age.round = round_;
+  if (reader.oldest) age.seconds = std::max(age.seconds, coordinator::age_of(*reader.oldest, watch_.wall()));
+  age.gauge.set(std::llround(age.seconds * 1000));
 }
 
 bool GroupMetrics::take(const coordinator::GroupPosition& position, Offset end) {

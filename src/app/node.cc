@@ -10,7 +10,7 @@
 #include "runtime/longest_wait.h"
 #include "runtime/machine.h"
 #include "runtime/machine_facts.h"
-#include "server/api/consumer_groups.h"
+#include "server/api/group_lag.h"
 
 namespace mr::app {
 
@@ -85,6 +85,8 @@ Task<Result<void>> Node::start_all() {
   MR_CO_TRY_VOID(co_await broker_->start());
   groups_ = std::make_unique<coordinator::GroupCoordinator>(*broker_);
   co_await groups_->start();
+  lags_ = std::make_unique<coordinator::LagWatch>(*broker_, *groups_);
+  lags_->start();
   MR_CO_TRY_VOID(co_await start_kafka());
   open_ = true;
   auto ready = co_await write_ready_file();
@@ -143,7 +145,7 @@ Task<Result<void>> Node::start_kafka() {
     doors_.push_back(std::move(door));
   }
   broker_metrics_ = std::make_unique<BrokerMetrics>(metrics_, host_, *broker_, doors_);
-  group_metrics_ = std::make_unique<GroupMetrics>(metrics_, *broker_, *groups_);
+  group_metrics_ = std::make_unique<GroupMetrics>(metrics_, *groups_, *lags_);
   co_return Result<void>{};
 }
 
@@ -151,8 +153,11 @@ Task<Result<void>> Node::start_http() {
   router_.add("GET", "/metrics", [this](http::HttpRequest&) { return metrics_page(); });
   for (std::string_view path : {"/health", "/readyz"})
     http::add_health_route(router_, path, [this] { return health(); });
-  server::api::add_consumer_group_routes(router_, {.broker = [this] { return broker_.get(); },
-                                                   .groups = [this] { return open_ ? groups_.get() : nullptr; }});
+  const server::api::GroupSources sources{.broker = [this] { return broker_.get(); },
+                                          .groups = [this] { return open_ ? groups_.get() : nullptr; },
+                                          .lags = [this] { return lags_.get(); }};
+  server::api::add_consumer_group_routes(router_, sources);
+  server::api::add_group_lag_route(router_, sources);
   http::add_health_route(router_, "/livez", [] { return http::Health{}; });
   router_.add("GET", "/version", [](http::HttpRequest&) { return version_page(); });
   for (const std::string& entry : settings_.config.http_listeners) {
@@ -272,6 +277,7 @@ Task<Result<void>> Node::stop() {
   if (ready_written_) co_await remove_ready_file();
   for (auto& door : http_) co_await door->stop();
   for (auto& door : doors_) co_await door->stop();
+  if (lags_) co_await lags_->stop();
   if (groups_) co_await groups_->stop();
   Result<void> stopped;
   if (broker_) stopped = co_await broker_->stop();
@@ -280,6 +286,7 @@ Task<Result<void>> Node::stop() {
   broker_metrics_.reset();
   group_metrics_.reset();
   doors_.clear();
+  lags_.reset();
   groups_.reset();
   broker_.reset();
   metadata_.reset();

@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "config/broker_settings.h"
 #include "coordinator/group_coordinator.h"
+#include "coordinator/lag/lag_watch.h"
 #include "metastore/local_metastore.h"
 #include "runtime/real_host.h"
 #include "server/http/server.h"
@@ -69,6 +70,7 @@ class Node {
   std::unique_ptr<metastore::LocalMetastore> metadata_;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<coordinator::GroupCoordinator> groups_;
+  std::unique_ptr<coordinator::LagWatch> lags_;
   std::vector<std::unique_ptr<server::kafka::KafkaServer>> doors_;
   std::unique_ptr<BrokerMetrics> broker_metrics_;
   std::unique_ptr<GroupMetrics> group_metrics_;

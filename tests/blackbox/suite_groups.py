@@ -2,6 +2,7 @@
 
 What is expected here was seen in answers of Apache Kafka 4.3.1, against which this suite passes too.
 """
+import gzip
 import json
 import struct
 import time
@@ -808,6 +809,75 @@ def http_groups(ctx):
             expect((before + 3, 0), (metric("queue_messages_consumed_total{", *mine), metric("queue_consumer_lag{", *mine, 'partition="0"')), "consumed")
             assert metric("millrace_group_members") >= 1 and metric("millrace_group_rebalances_completed_total") >= 1
             assert metric("millrace_group_offset_commits_total") >= 3 and metric("millrace_groups_active") >= 1
+
+
+@scenario("http-lag-in-seconds", only="millrace")
+def http_lag(ctx):
+    """A probe stamps its records in the past; what the broker calls their age is off by less than a second, inside
+    batches, compressed, after a burst, a restart, and on a topic where nothing happens."""
+    topic = ctx.topic(2)
+    with ctx.broker.connect() as c:
+        group = coordinator(ctx, c, ctx.name("lag"))
+        path = f"/consumer-groups/{group}/lag"
+        expect(404, http(ctx, path)[0], "no such group")
+
+        def stamped(*ages, codec=0, partition=0):
+            """One batch of records that were stamped so many seconds ago."""
+            now = rk.now_ms()
+            at = [now - int(age * 1000) for age in ages]
+            records = b"".join(rk.record(b"v", offset_delta=i, timestamp_delta=one - at[0]) for i, one in enumerate(at))
+            payload = gzip.compress(records) if codec == 1 else records
+            expect(0, c.produce(topic, rk.batch([b"v"] * len(at), codec=codec, timestamp=at[0], max_timestamp=max(at),
+                                                payload=payload), partition=partition)["ErrorCode"], "produce")
+
+        def lag():
+            status, body = http(ctx, path)
+            expect(200, status, "status")
+            return json.loads(body)
+
+        def age_is(seconds, what, of=lag):
+            got = of()["lag_seconds"]
+            assert got is not None and seconds - 1 <= got <= seconds + 1, f"{what}: {got}, not about {seconds}"
+
+        stamped(500, 400, 300)
+        stamped(200, 100, codec=1)
+        stamped(50, partition=1)
+        for committed, age in ((0, 500), (1, 400), (2, 300), (3, 200), (4, 100)):
+            simple_commit(c, group, topic, committed, 0)
+            age_is(age, f"committed {committed}")
+        simple_commit(c, group, topic, 5, 0)
+        got = lag()
+        expect((0, 0, 0), (got["lag"], got["lag_seconds"], got["drain_seconds"]), "all is consumed")
+        expect([], got["advice"], "nothing to do")
+        simple_commit(c, group, topic, 0, 1)
+        age_is(50, "the other partition")
+        got = lag()
+        expect(["no_consumer"], [one["advice"] for one in got["advice"]], "advice")
+        rows = [(r["topic"], r["partition"], r["committed_offset"], r["end_offset"], r["lag"], r["member"])
+                for r in got["partitions"]]
+        expect([(topic, 0, 5, 5, 0, None), (topic, 1, 0, 1, 1, None)], rows, "rows")
+        for _ in range(20):
+            stamped(*[1] * 50, partition=0)
+        age_is(50, "a burst on the other partition changes nothing")
+        expect(1001, lag()["lag"], "burst")
+
+        def gauge():
+            lines = [line for line in http(ctx, "/metrics")[1].splitlines()
+                     if line.startswith("millrace_group_lag_seconds{") and f'"{group}"' in line]
+            expect(1, len(lines), "one series")
+            return {"lag_seconds": float(lines[0].rsplit(" ", 1)[1])}
+        age_is(50, "metric", gauge)
+    began = time.monotonic()
+    ctx.broker.restart()
+    wait_until(lambda: http(ctx, path)[0] == 200, 30, "the group is loaded")
+    age_is(50 + time.monotonic() - began, "after a restart")
+
+    def with_rates():
+        got = lag()
+        return got if got["produced_per_second"] is not None else None
+    wait_until(with_rates, 30, "two looks at the group")
+    got = lag()
+    expect((0, 0, None), (got["produced_per_second"], got["consumed_per_second"], got["drain_seconds"]), "nobody reads")
 
 
 # ---- how long a start takes

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "wire/consumer_protocol.h"
+#include "server/api/group_answers.h"
 
 namespace mr::server::api {
 
@@ -32,21 +32,13 @@ struct PartitionRow {
 /// By topic, then partition.
 using Rows = std::map<std::pair<std::string, PartitionIndex>, PartitionRow>;
 
-/// Sorted; empty when it does not read like a consumer's.
-std::optional<std::vector<TopicPartition>> assigned(const GroupDescription& group, const DescribedMember& member) {
-  if (group.protocol_type != "consumer") return std::nullopt;
-  auto partitions = wire::assigned_partitions(member.assignment.view());
-  if (!partitions.ok()) return std::nullopt;
-  return std::move(*partitions);
-}
-
 std::string json_or_null(const std::optional<std::string>& text) { return text ? json_string(*text) : "null"; }
 std::string number_or_null(std::optional<std::int64_t> number) { return number ? std::to_string(*number) : "null"; }
 std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
 
 std::string member_json(const GroupDescription& group, const DescribedMember& member) {
   std::string topics;
-  if (auto all = assigned(group, member)) {
+  if (auto all = assigned_to(group, member)) {
     std::string_view last;
     for (const TopicPartition& one : *all) {
       if (topics.empty() || one.topic != last) {
@@ -88,13 +80,6 @@ std::int64_t total_lag(const Rows& rows) {
   return sum;
 }
 
-HttpResponse refused(const Error& error) {
-  if (error == Errc::group_not_found) return HttpResponse::error(404, "group_not_found", error.message());
-  if (error == Errc::invalid_group_id) return HttpResponse::error(400, "invalid_group_id", error.message());
-  return HttpResponse::error(503, to_string(error.code()), error.message());
-}
-HttpResponse starting() { return HttpResponse::error(503, "starting", "the broker does not serve groups yet"); }
-
 Task<Offset> end_of(broker::Broker& broker, std::string_view topic, PartitionIndex partition) {
   auto found = broker.topics(ShardId{0})->find(topic);
   if (found == nullptr || partition.v < 0 || static_cast<std::size_t>(partition.v) >= found->partitions.size())
@@ -123,7 +108,7 @@ Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator
     for (const coordinator::FetchedOffset& one : topic.partitions)
       whole->rows[{topic.topic, one.partition}] = {one.offset, one.leader_epoch, one.metadata};
   for (const DescribedMember& member : whole->group.members)
-    for (const TopicPartition& one : assigned(whole->group, member).value_or(std::vector<TopicPartition>{}))
+    for (const TopicPartition& one : assigned_to(whole->group, member).value_or(std::vector<TopicPartition>{}))
       whole->rows[{one.topic, one.partition}].owner = &member;
   for (auto& [at, row] : whole->rows) row.end = co_await end_of(broker, at.first, at.second);
   co_return whole;
@@ -131,9 +116,9 @@ Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator
 
 Task<HttpResponse> list(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
-  if (groups == nullptr) co_return starting();
+  if (groups == nullptr) co_return groups_starting();
   auto listing = co_await groups->list();
-  if (listing.error) co_return refused(*listing.error);
+  if (listing.error) co_return group_refused(*listing.error);
   auto state = request.query_value("state");
   std::string body;
   for (const coordinator::ListedGroup& group : listing.groups) {
@@ -146,10 +131,10 @@ Task<HttpResponse> list(const GroupSources& sources, HttpRequest& request) {
 
 Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
-  if (groups == nullptr) co_return starting();
+  if (groups == nullptr) co_return groups_starting();
   broker::Broker& broker = *sources.broker();
   auto found = co_await look_at(broker, *groups, std::string(request.path_value("group")));
-  if (!found.ok()) co_return refused(found.error());
+  if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string members, offsets;
   for (const DescribedMember& member : whole.group.members)
@@ -166,9 +151,9 @@ Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
 
 Task<HttpResponse> show_assignments(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
-  if (groups == nullptr) co_return starting();
+  if (groups == nullptr) co_return groups_starting();
   auto found = co_await look_at(*sources.broker(), *groups, std::string(request.path_value("group")));
-  if (!found.ok()) co_return refused(found.error());
+  if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string rows;
   for (const auto& [name, row] : whole.rows) {

@@ -3,6 +3,7 @@
 
 #include "broker/broker.h"
 #include "coordinator/group_coordinator.h"
+#include "coordinator/lag/lag_watch.h"
 #include "server/http/router.h"
 
 namespace mr::server::api {
@@ -11,6 +12,7 @@ namespace mr::server::api {
 struct GroupSources {
   std::function<broker::Broker*()> broker;
   std::function<coordinator::GroupCoordinator*()> groups;
+  std::function<coordinator::LagWatch*()> lags;  ///< there when `groups` are
 };
 
 /// GET /consumer-groups, /consumer-groups/{group}, /consumer-groups/{group}/assignments: docs/http.md.

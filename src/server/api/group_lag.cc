@@ -1,0 +1,101 @@
+#include "server/api/group_lag.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "coordinator/lag/group_lag.h"
+#include "server/api/group_answers.h"
+
+namespace mr::server::api {
+
+namespace {
+
+using coordinator::GroupDescription;
+using coordinator::LagAdvice;
+using coordinator::LagFacts;
+using coordinator::PartitionLag;
+using http::HttpRequest;
+using http::HttpResponse;
+using http::json_string;
+
+std::string number_or_null(std::optional<double> number) { return number ? fmt::format("{:.3f}", *number) : "null"; }
+std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
+std::string rates_json(const std::optional<coordinator::LagRates>& rates) {
+  return fmt::format(R"("produced_per_second":{},"consumed_per_second":{})",
+                     number_or_null(rates ? std::optional(rates->produced) : std::nullopt),
+                     number_or_null(rates ? std::optional(rates->consumed) : std::nullopt));
+}
+
+/// Who is in the group and what each of them reads.
+void take_members(const GroupDescription& group, LagFacts& facts, std::map<TopicPartition, PartitionLag>& rows) {
+  for (const coordinator::DescribedMember& member : group.members) {
+    facts.members.push_back({member.member, member.client_id, member.client_host, member.session_timeout});
+    for (const TopicPartition& one : assigned_to(group, member).value_or(std::vector<TopicPartition>{}))
+      rows[one].member = member.member;
+  }
+}
+
+Task<Result<LagFacts>> look_at(coordinator::GroupCoordinator& groups, coordinator::LagWatch& watch, std::string name) {
+  std::vector<GroupDescription> described = co_await groups.describe({name});
+  if (described.front().error) co_return *described.front().error;
+  auto fetched = co_await groups.fetch_offsets({.group = name, .topics = std::nullopt});
+  if (fetched.error) co_return *fetched.error;
+  LagFacts facts;
+  std::map<TopicPartition, PartitionLag> rows;
+  for (const coordinator::FetchedTopic& topic : fetched.topics)
+    for (const coordinator::FetchedOffset& one : topic.partitions)
+      rows[{topic.topic, one.partition}].committed = one.offset;
+  take_members(described.front(), facts, rows);
+  std::vector<coordinator::GroupPosition> positions;
+  for (auto& [at, row] : rows) {
+    row.name = at;
+    positions.push_back({name, at.topic, at.partition, row.committed});
+    facts.partitions.push_back(std::move(row));
+  }
+  auto readers = co_await watch.look_at(std::move(positions));
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    PartitionLag& row = facts.partitions[i];
+    row.end = readers[i].end;
+    if (row.records() == 0) row.age_seconds = 0;
+    if (row.records() && readers[i].oldest) row.age_seconds = coordinator::age_of(*readers[i].oldest, watch.wall());
+    if (row.records()) row.rates = watch.history().rates(watch.now(), name, row.name, row.committed, row.end);
+  }
+  co_return facts;
+}
+
+std::string row_json(const PartitionLag& row) {
+  auto lag = row.records();
+  return fmt::format(
+      R"({{"topic":{},"partition":{},"committed_offset":{},"end_offset":{},"lag":{},"lag_seconds":{},{},"member":{}}})",
+      json_string(row.name.topic), row.name.partition.v, offset_or_null(row.committed), offset_or_null(row.end),
+      lag ? std::to_string(*lag) : "null", number_or_null(row.age_seconds), rates_json(row.rates),
+      row.member.empty() ? "null" : json_string(row.member));
+}
+
+Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
+  coordinator::GroupCoordinator* groups = sources.groups();
+  if (groups == nullptr) co_return groups_starting();
+  const std::string name(request.path_value("group"));
+  auto found = co_await look_at(*groups, *sources.lags(), name);
+  if (!found.ok()) co_return group_refused(found.error());
+  const coordinator::LagSummary sum = coordinator::summarize(found->partitions);
+  std::string partitions, advice;
+  for (const PartitionLag& row : found->partitions) partitions += (partitions.empty() ? "" : ",") + row_json(row);
+  for (const LagAdvice& one : coordinator::advise(*found))
+    advice += fmt::format(R"({}{{"advice":"{}","text":{}}})", advice.empty() ? "" : ",",
+                          coordinator::advice_name(one.kind), json_string(one.text));
+  co_return HttpResponse::json(fmt::format(
+      R"({{"group":{},"lag":{},"lag_seconds":{},{},"drain_seconds":{},"members":{},"advice":[{}],"partitions":[{}]}})"
+      "\n",
+      json_string(name), sum.records, number_or_null(sum.age_seconds), rates_json(sum.rates),
+      number_or_null(sum.drain_seconds), found->members.size(), advice, partitions));
+}
+
+}  // namespace
+
+void add_group_lag_route(http::HttpRouter& router, GroupSources sources) {
+  router.add("GET", "/consumer-groups/{group}/lag", [sources](HttpRequest& request) { return show(sources, request); });
+}
+
+}  // namespace mr::server::api
