@@ -76,6 +76,9 @@ struct GroupMembers {
 struct GroupLag {
   std::string group;
   std::vector<std::string> topics;  ///< "TOPIC" or "TOPIC:0,3"; empty: all
+  bool watch = false;
+  std::int64_t interval_ms = 2000;  ///< between two looks
+  std::uint64_t looks = 0;          ///< 0: without end
 };
 struct GroupSeek {
   std::string group;

@@ -1,4 +1,5 @@
-// `group list`, `describe`, `members`, `lag`: what there is. group_change.cc and group_seek.cc change it.
+// `group list`, `describe`, `members`: what there is. group_lag.cc watches it, group_change.cc and group_seek.cc change
+// it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -198,32 +199,6 @@ Task<Result<int>> members(Session& session, GroupMembers command) {
   co_return kOk;
 }
 
-Task<Result<int>> lag(Session& session, GroupLag command) {
-  MR_CO_TRY(Choice choice, Choice::parse(command.topics));
-  MR_CO_TRY(auto committed, co_await committed_of(session, command.group, choice));
-  // Nothing committed: does the group exist at all?
-  if (committed.empty())
-    MR_CO_TRY_VOID(co_await client::describe_group(session.cluster, command.group, session.deadline()));
-  MR_CO_TRY(auto positions, co_await positions_of(session, std::move(committed), nullptr));
-  const LagTotals totals = totals_of(positions);
-  Value::List rows;
-  for (const Position& p : positions) rows.emplace_back(to_row(p));
-  if (session.common.output != OutputFormat::table) {
-    print(render_one(
-        session.common.output,
-        {{"group", command.group}, {"lag", totals.all}, {"topics", to_values(totals)}, {"partitions", rows}}));
-  } else if (rows.empty()) {
-    if (!session.common.quiet)
-      say(fmt::format("group '{}' has committed no offsets{}", command.group,
-                      choice.everything() ? "" : " of what --topic names"));
-  } else {
-    Value::List sums = to_values(totals);
-    sums.push_back(Value::Object{{"topic", "(all)"}, {"lag", totals.all}});
-    print(render_rows(OutputFormat::table, rows) + "\n" + render_rows(OutputFormat::table, sums));
-  }
-  co_return kOk;
-}
-
 }  // namespace
 
 int run(const Common& common, const GroupList& command) {
@@ -234,9 +209,6 @@ int run(const Common& common, const GroupDescribe& command) {
 }
 int run(const Common& common, const GroupMembers& command) {
   return with_cluster(common, [&](Session& session) { return members(session, command); });
-}
-int run(const Common& common, const GroupLag& command) {
-  return with_cluster(common, [&](Session& session) { return lag(session, command); });
 }
 
 }  // namespace mr::cli

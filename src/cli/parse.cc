@@ -273,7 +273,13 @@ struct Parser {
     auto* g = connected(group->add_subcommand("lag", "How far a group is behind the ends of its partitions."));
     g->add_option("GROUP", group_lag.group, "The group.")->required();
     topics(g, group_lag.topics, "Only this topic or these partitions of it; may be repeated.");
-    g->footer("Examples:\n  millrace group lag billing\n  millrace group lag billing -t orders -o json > before.json");
+    g->add_flag("-w,--watch", group_lag.watch, "Look again and again, with rates and advice; Ctrl-C ends it.");
+    g->add_option("--interval", group_lag.interval_ms, "Milliseconds between two looks; with --watch.")
+        ->check(CLI::Range(std::int64_t{100}, std::int64_t{3'600'000}));
+    g->add_option("-n,--looks", group_lag.looks, "End after so many; with --watch.");
+    g->footer(
+        "Examples:\n  millrace group lag billing\n  millrace group lag billing -t orders -o json > before.json\n"
+        "  millrace group lag billing --watch");
     runs(g, group_lag);
     add_group_changes(*group);
   }

@@ -207,6 +207,29 @@ def lag(ctx):
     group(ctx, "lag", ctx.name("none"), expect=FAILED)
 
 
+@scenario("group-lag-in-seconds")
+def lag_seconds(ctx):
+    """Seconds and advice; --watch ends after the looks it was asked for, and tells rates once it has seen enough."""
+    topic = ctx.topic(1)
+    with ctx.broker.connect() as c:
+        for age in (90, 60, 0):
+            assert c.produce(topic, rk.batch([b"v"] * 5, timestamp=rk.now_ms() - age * 1000))["ErrorCode"] == 0
+    name = with_offsets(ctx, topic, [5])
+    seen = ask(ctx, "lag", name)
+    assert seen["lag"] == 10 and 59 <= seen["seconds"] <= 75, seen
+    assert [one["advice"] for one in seen["advice"]] == ["no_consumer"], seen
+    assert "no_consumer: 10 records wait" in group(ctx, "lag", name)[0]
+    looks = [json.loads(line) for line in
+             group(ctx, "lag", name, "--watch", "--interval", "700", "--looks", "8", "-o", "ndjson")[0].splitlines()]
+    assert len(looks) == 8 and all(look["lag"] == 10 for look in looks), looks
+    assert looks[0]["produced_per_second"] is None and looks[-1]["produced_per_second"] == 0, looks
+    assert looks[-1]["drain_seconds"] is None and looks[-1]["seconds"] > looks[0]["seconds"] + 4, looks
+    out = group(ctx, "lag", name, "-w", "--looks", "2", "--interval", "100")[0]
+    assert out.count("(all)") == 2 and "\x1b" not in out, out
+    group(ctx, "lag", name, "--interval", "5", expect=2)
+
+
+
 @scenario("group-seek-dry-run")
 def seek_dry(ctx):
     topic = filled(ctx, 2)
