@@ -10,7 +10,7 @@
 #include "runtime/longest_wait.h"
 #include "runtime/machine.h"
 #include "runtime/machine_facts.h"
-#include "server/api/group_lag.h"
+#include "server/api/group_health.h"
 
 namespace mr::app {
 
@@ -157,7 +157,7 @@ Task<Result<void>> Node::start_http() {
                                           .groups = [this] { return open_ ? groups_.get() : nullptr; },
                                           .lags = [this] { return lags_.get(); }};
   server::api::add_consumer_group_routes(router_, sources);
-  server::api::add_group_lag_route(router_, sources);
+  server::api::add_group_health_routes(router_, sources);
   http::add_health_route(router_, "/livez", [] { return http::Health{}; });
   router_.add("GET", "/version", [](http::HttpRequest&) { return version_page(); });
   for (const std::string& entry : settings_.config.http_listeners) {

@@ -58,9 +58,11 @@ void answer_sync(Deciding& d, Member& member, SyncAnswer answer);
 /// What a member is told of the current round.
 JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool with_members);
 /// A new round begins: members shall join again.
-void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause);
+void begin_round(Deciding& d, LiveGroup& group, RebalanceReason reason);
 /// From every state but empty: begins a round, or looks whether the one under way is complete.
-void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceCause cause);
+void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceReason reason);
+/// The round is over: everybody's assignment is there, or nobody is left. Notes what moved.
+void end_round(Deciding& d, LiveGroup& group);
 /// Completes the round when everybody has joined.
 void maybe_complete_round(Deciding& d, LiveGroup& group);
 /// Completes the round with those who have joined.

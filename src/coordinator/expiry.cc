@@ -20,8 +20,9 @@ void on_session(Deciding& d, LiveGroup& group, std::string_view id) {
   ++d.live.stats.member_timeouts;
   log_info("coordinator", "a member's session has ended",
            {{"group", group.name()}, {"member", id}, {"session_ms", member->session_timeout.count()}});
+  RebalanceReason reason{RebalanceCause::member_expired, member->id, member->session_timeout};
   drop_member(d, group, std::string(id), Errc::unknown_member);
-  begin_or_complete_round(d, group, RebalanceCause::member_expired);
+  begin_or_complete_round(d, group, std::move(reason));
 }
 
 void on_pending(Deciding& d, LiveGroup& group, std::string_view id) {
@@ -49,8 +50,9 @@ void on_sync_missed(Deciding& d, LiveGroup& group) {
   if (missing.empty()) return;
   log_info("coordinator", "members did not fetch their assignment in time",
            {{"group", group.name()}, {"generation", group.generation.v}, {"members", missing.size()}});
+  const Millis waited = group.rebalance_timeout();
   for (const std::string& id : missing) drop_member(d, group, id, Errc::unknown_member);
-  begin_round(d, group, RebalanceCause::not_synced);
+  begin_round(d, group, {RebalanceCause::not_synced, missing.front(), waited});
 }
 
 /// Tombstones for what has expired. How long until something else may, and whether anything is left.

@@ -312,7 +312,7 @@ std::vector<std::string> pick(const std::vector<std::string>& groups, const std:
 
 }  // namespace
 
-Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::string> groups) {
+Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::string> groups, bool with_rebalances) {
   const TaskContext& context = co_await current_context();
   const broker::TopicRef of = topic(context.executor->shard());
   std::vector<GroupDescription> answers(groups.size());
@@ -323,7 +323,7 @@ Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::
   if (of == nullptr) co_return answers;
   for (auto& [partition, positions] : by_partition(groups, of->partitions.size())) {
     const PartitionIndex index{partition};
-    DescribeEvent event{pick(groups, positions)};
+    DescribeEvent event{pick(groups, positions), with_rebalances};
     auto answer = co_await ask({of->partition(index)->home.v, {of->id, index}}, std::move(event), kForever);
     for (std::size_t i = 0; i < positions.size(); ++i) {
       if (answer.ok()) {

@@ -53,7 +53,7 @@ class GroupCoordinator {
   Task<DeleteOffsetsAnswer> delete_offsets(DeleteOffsetsRequest request);
 
   /// In the order asked.
-  Task<std::vector<GroupDescription>> describe(std::vector<std::string> groups);
+  Task<std::vector<GroupDescription>> describe(std::vector<std::string> groups, bool with_rebalances = false);
   /// Groups of all partitions that are loaded, in order of names. `error`: coordinator_loading or
   /// coordinator_not_available when some could not be asked.
   struct Listing {

@@ -23,7 +23,8 @@ void restore_members(Deciding& d, LiveGroup& group, GroupRecord record) {
                   .session_timeout = stored.session_timeout,
                   .rebalance_timeout = stored.rebalance_timeout,
                   .protocols = {{record.protocol.value_or(""), std::move(stored.subscription)}},
-                  .assignment = std::move(stored.assignment)};
+                  .assignment = stored.assignment,
+                  .last_assignment = std::move(stored.assignment)};
     d.heard(group, add_member(d, group, std::move(member), record.protocol_type));
   }
   if (group.members().empty()) return;

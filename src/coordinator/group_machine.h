@@ -35,6 +35,7 @@ struct JoinEvent {
 };
 struct DescribeEvent {
   std::vector<std::string> groups;
+  bool with_rebalances = false;
 };
 struct ListEvent {};
 struct DeleteGroupsEvent {

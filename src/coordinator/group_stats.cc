@@ -1,6 +1,24 @@
 #include "coordinator/group_stats.h"
 
+#include "coordinator/rebalance_history.h"
+
 namespace mr::coordinator {
+
+std::string_view cause_name(RebalanceCause cause) {
+  switch (cause) {
+    case RebalanceCause::member_joined:
+      return "member_joined";
+    case RebalanceCause::member_left:
+      return "member_left";
+    case RebalanceCause::member_expired:
+      return "member_expired";
+    case RebalanceCause::member_replaced:
+      return "member_replaced";
+    case RebalanceCause::not_synced:
+      return "not_synced";
+  }
+  return "unknown";
+}
 
 GroupStats& GroupStats::operator+=(const GroupStats& other) {
   groups += other.groups;

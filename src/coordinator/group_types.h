@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "coordinator/rebalance_history.h"
 #include "model/ids.h"
 
 /// What is asked of a group and what it answers, in no wire version's words: requests own what they hold, since they
@@ -239,6 +240,7 @@ struct GroupDescription {
   Generation generation = kNoGeneration;
   std::string leader;
   std::vector<DescribedMember> members;
+  std::vector<Rebalance> rebalances;  ///< the last ones, youngest first; when asked for
 };
 struct ListedGroup {
   std::string group;

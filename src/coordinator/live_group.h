@@ -9,6 +9,7 @@
 #include "coordinator/group_state.h"
 #include "coordinator/group_stats.h"
 #include "coordinator/group_types.h"
+#include "coordinator/rebalance_history.h"
 
 namespace mr::coordinator {
 
@@ -38,6 +39,7 @@ struct Member {
   Millis rebalance_timeout{0};
   std::vector<GroupProtocol> protocols;
   Blob assignment;
+  Blob last_assignment;             ///< of the last round that ended; tells what moves
   std::optional<WaiterId> joining;  ///< its join waits for the round
   std::optional<WaiterId> syncing;  ///< its sync waits for the leader's
   bool never_joined = false;        ///< its first join is not answered yet: it cannot send heartbeats
@@ -102,6 +104,7 @@ class LiveGroup {
   WallMillis state_since = -1;
   std::map<std::string, Deadline, std::less<>> pending;  ///< member ids that were given out and have not come back
   std::optional<std::set<std::string, std::less<>>> subscribed;
+  RebalanceHistory history;
   Deadline round;
   Deadline sync;
   Deadline expiry;

@@ -7,7 +7,7 @@ namespace mr::coordinator {
 
 namespace {
 
-GroupDescription describe(const Deciding& d, const LiveGroup& group) {
+GroupDescription describe(const Deciding& d, const LiveGroup& group, bool with_rebalances) {
   GroupDescription into{.group = group.name(),
                         .state = group.state,
                         .protocol_type = group.protocol_type.value_or(""),
@@ -24,6 +24,7 @@ GroupDescription describe(const Deciding& d, const LiveGroup& group) {
                             .assignment = member.assignment,
                             .since_heartbeat = d.now.mono - member.last_heard,
                             .session_timeout = member.session_timeout});
+  if (with_rebalances) into.rebalances.assign(group.history.rounds().begin(), group.history.rounds().end());
   return into;
 }
 
@@ -33,7 +34,7 @@ void on_describe(Deciding& d, WaiterId waiter, const DescribeEvent& event) {
   std::vector<GroupDescription> answer;
   for (const std::string& name : event.groups) {
     const LiveGroup* group = d.live.find(name);
-    answer.push_back(group != nullptr ? describe(d, *group)
+    answer.push_back(group != nullptr ? describe(d, *group, event.with_rebalances)
                                       : GroupDescription{.error = Errc::group_not_found, .group = name});
   }
   d.reply(waiter, std::move(answer));

@@ -77,9 +77,10 @@ void add_and_wait(Join& join, LiveGroup& group, std::string id) {
                 .protocols = std::move(request.protocols)};
   Member& added = add_member(join.d, group, std::move(member), request.protocol_type);
   added.never_joined = true;
+  const std::string member_id = added.id;
   join.wait(group, added);
   join.d.heard(group, added, kNewMemberWait);
-  begin_or_complete_round(join.d, group, RebalanceCause::member_joined);
+  begin_or_complete_round(join.d, group, {RebalanceCause::member_joined, member_id});
 }
 
 void update_and_wait(Join& join, LiveGroup& group, Member& member) {
@@ -87,7 +88,8 @@ void update_and_wait(Join& join, LiveGroup& group, Member& member) {
   member.session_timeout = join.request.session_timeout;
   member.rebalance_timeout = join.request.rebalance_timeout;
   join.wait(group, member);
-  begin_or_complete_round(join.d, group, RebalanceCause::member_joined);
+  const std::string member_id = member.id;
+  begin_or_complete_round(join.d, group, {RebalanceCause::member_joined, member_id});
 }
 
 /// A static member is back under another id; the old one is fenced wherever it still waits.
@@ -109,7 +111,7 @@ void replace_static(Join& join, LiveGroup& group, std::string old_id) {
     case GroupStateName::stable: {
       if (group.choose_protocol() != group.protocol) {
         join.wait(group, member);
-        begin_round(d, group, RebalanceCause::member_replaced);
+        begin_round(d, group, {RebalanceCause::member_replaced, member.id});
         return;
       }
       // Nobody else notices; only the record learns the new id. A leader must not assign again (KIP-814): a client
@@ -126,7 +128,7 @@ void replace_static(Join& join, LiveGroup& group, std::string old_id) {
     case GroupStateName::completing_rebalance:
       // The leader may have assigned to the old id already.
       join.wait(group, member);
-      begin_round(d, group, RebalanceCause::member_replaced);
+      begin_round(d, group, {RebalanceCause::member_replaced, member.id});
       return;
     case GroupStateName::preparing_rebalance:
       join.wait(group, member);

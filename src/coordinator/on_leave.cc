@@ -31,16 +31,19 @@ void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
   }
   LiveGroup* group = d.live.find(request.group);
   bool any = false;
+  std::string who;  // the first that goes
   for (const LeavingMember& leaving : request.members) {
     auto wrong = group == nullptr ? Error(Errc::unknown_member) : leave_one(d, *group, leaving);
     any = any || !wrong;
+    if (!wrong && who.empty()) who = leaving.member.empty() ? *leaving.instance : leaving.member;
     if (!wrong)
       log_info("coordinator", "a member leaves",
                {{"group", group->name()}, {"member", leaving.member}, {"reason", leaving.reason}});
     answer.members.push_back({leaving.member, leaving.instance, std::move(wrong)});
   }
   d.reply(waiter, std::move(answer));
-  if (any && group->state != GroupStateName::empty) begin_or_complete_round(d, *group, RebalanceCause::member_left);
+  if (any && group->state != GroupStateName::empty)
+    begin_or_complete_round(d, *group, {RebalanceCause::member_left, who});
 }
 
 }  // namespace mr::coordinator

@@ -48,6 +48,7 @@ void take_assignments(Deciding& d, LiveGroup& group, std::vector<MemberAssignmen
     return;
   }
   d.record(std::move(record));
+  end_round(d, group);
   group.for_each_member([&](Member& member) {
     if (!member.syncing) return;
     answer_sync(d, member, assignment_of(group, member));

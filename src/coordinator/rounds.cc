@@ -1,6 +1,9 @@
 // From one generation to the next: begin a round, wait for everybody, complete it (traps.md 75-79).
+#include <algorithm>
+
 #include "base/log.h"
 #include "coordinator/deciding.h"
+#include "wire/consumer_protocol.h"
 
 namespace mr::coordinator {
 
@@ -62,7 +65,7 @@ JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool wi
   return answer;
 }
 
-void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
+void begin_round(Deciding& d, LiveGroup& group, RebalanceReason reason) {
   if (group.state == GroupStateName::completing_rebalance) {
     group.for_each_member([&](Member& member) {
       member.assignment = Blob{};
@@ -77,9 +80,14 @@ void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
   const bool first = group.state == GroupStateName::empty;
   change_state(d, group, GroupStateName::preparing_rebalance);
   group.round_began = d.now.mono;
-  ++d.live.stats.rebalances[static_cast<std::size_t>(cause)];
+  ++d.live.stats.rebalances[static_cast<std::size_t>(reason.cause)];
   log_debug("coordinator", "a group begins a round",
-            {{"group", group.name()}, {"generation", group.generation.v}, {"members", group.members().size()}});
+            {{"group", group.name()},
+             {"generation", group.generation.v},
+             {"members", group.members().size()},
+             {"cause", cause_name(reason.cause)},
+             {"member", reason.member}});
+  group.history.begin(d.now.wall, d.now.mono, std::move(reason));
 
   DeadlineKey key{DeadlineKind::round, group.name(), {}};
   if (!first) {
@@ -96,11 +104,11 @@ void begin_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
   d.arm(group.round, delay, std::move(key));
 }
 
-void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceCause cause) {
+void begin_or_complete_round(Deciding& d, LiveGroup& group, RebalanceReason reason) {
   if (group.state == GroupStateName::preparing_rebalance) {
     maybe_complete_round(d, group);
   } else {
-    begin_round(d, group, cause);
+    begin_round(d, group, std::move(reason));
   }
 }
 
@@ -117,6 +125,7 @@ void complete_with_nobody(Deciding& d, LiveGroup& group) {
   group.read_subscriptions();
   change_state(d, group, GroupStateName::empty);
   d.record(group_record(group.name(), as_record(group)));
+  end_round(d, group);
   arm_expiry(d, group, d.settings.retention_check);
 }
 
@@ -168,6 +177,35 @@ void complete_round(Deciding& d, LiveGroup& group) {
     d.heard(group, member);
   });
   d.arm(group.sync, group.rebalance_timeout(), {DeadlineKind::sync, group.name(), {}});
+}
+
+namespace {
+
+/// Partitions of whose owner this round has heard first. Empty: somebody's assignment does not read.
+std::optional<std::size_t> count_moved(const LiveGroup& group) {
+  if (!group.is_consumer()) return std::nullopt;
+  std::size_t moved = 0;
+  for (const auto& [id, member] : group.members()) {
+    if (member.assignment == member.last_assignment) continue;
+    auto now = wire::assigned_partitions(member.assignment.view());
+    auto before = wire::assigned_partitions(member.last_assignment.view());
+    if (!now.ok() || !before.ok()) return std::nullopt;
+    for (const TopicPartition& one : *now)
+      if (!std::ranges::binary_search(*before, one)) ++moved;
+  }
+  return moved;
+}
+
+}  // namespace
+
+void end_round(Deciding& d, LiveGroup& group) {
+  if (Rebalance* round = group.history.under_way()) {
+    round->took = d.now.mono - round->began_mono;
+    round->generation = group.generation.v;
+    round->members = group.members().size();
+    round->moved = count_moved(group);
+  }
+  group.for_each_member([](Member& member) { member.last_assignment = member.assignment; });
 }
 
 GroupRecord as_record(const LiveGroup& group) {

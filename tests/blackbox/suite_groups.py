@@ -797,6 +797,12 @@ def http_groups(ctx):
             listed = {g["group"]: g for g in json.loads(http(ctx, "/consumer-groups")[1])["groups"]}
             expect(("Stable", "consumer", "classic"), (listed[group]["state"], listed[group]["protocol_type"], listed[group]["type"]), "list")
             assert group not in http(ctx, "/consumer-groups?state=Empty")[1], "filter"
+            rounds_seen = json.loads(http(ctx, path + "/rebalances")[1])["rebalances"]
+            expect([("member_joined", m.id, None, m.generation, 1, 2)],
+                   [(r["cause"], r["member"], r["timeout_ms"], r["generation"], r["members"], r["moved"])
+                    for r in rounds_seen], "rebalances")
+            assert 0 <= rounds_seen[0]["seconds"] < 10, rounds_seen
+            assert abs(rounds_seen[0]["began_ms"] - rk.now_ms()) < 20_000, rounds_seen
 
             def metric(name, *labels):
                 lines = [line for line in http(ctx, "/metrics")[1].splitlines()

@@ -1,4 +1,4 @@
-#include "server/api/group_lag.h"
+#include "server/api/group_health.h"
 
 #include <fmt/format.h>
 
@@ -36,8 +36,20 @@ void take_members(const GroupDescription& group, LagFacts& facts, std::map<Topic
   }
 }
 
+coordinator::RecentRebalances recent(const std::vector<coordinator::Rebalance>& all, TimePoint now) {
+  using coordinator::RebalanceCause;
+  coordinator::RecentRebalances sum;
+  for (const coordinator::Rebalance& one : all) {
+    if (one.began_mono < now - std::chrono::minutes(10)) break;
+    ++sum.all;
+    if (one.reason.cause == RebalanceCause::member_expired) ++sum.session_timeouts;
+    if (one.reason.cause == RebalanceCause::not_synced) ++sum.missed_rounds;
+  }
+  return sum;
+}
+
 Task<Result<LagFacts>> look_at(coordinator::GroupCoordinator& groups, coordinator::LagWatch& watch, std::string name) {
-  std::vector<GroupDescription> described = co_await groups.describe({name});
+  std::vector<GroupDescription> described = co_await groups.describe({name}, true);
   if (described.front().error) co_return *described.front().error;
   auto fetched = co_await groups.fetch_offsets({.group = name, .topics = std::nullopt});
   if (fetched.error) co_return *fetched.error;
@@ -47,6 +59,7 @@ Task<Result<LagFacts>> look_at(coordinator::GroupCoordinator& groups, coordinato
     for (const coordinator::FetchedOffset& one : topic.partitions)
       rows[{topic.topic, one.partition}].committed = one.offset;
   take_members(described.front(), facts, rows);
+  facts.rebalances = recent(described.front().rebalances, watch.now());
   std::vector<coordinator::GroupPosition> positions;
   for (auto& [at, row] : rows) {
     row.name = at;
@@ -73,7 +86,7 @@ std::string row_json(const PartitionLag& row) {
       row.member.empty() ? "null" : json_string(row.member));
 }
 
-Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
+Task<HttpResponse> show_lag(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
   const std::string name(request.path_value("group"));
@@ -92,10 +105,36 @@ Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
       number_or_null(sum.drain_seconds), found->members.size(), advice, partitions));
 }
 
+std::string rebalance_json(const coordinator::Rebalance& one) {
+  auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  return fmt::format(
+      R"({{"began_ms":{},"seconds":{},"cause":"{}","member":{},"timeout_ms":{},"generation":{},"members":{},"moved":{}}})",
+      one.began, number_or_null(one.took ? std::optional(seconds(*one.took)) : std::nullopt),
+      coordinator::cause_name(one.reason.cause), one.reason.member.empty() ? "null" : json_string(one.reason.member),
+      one.reason.timeout.count() > 0 ? std::to_string(one.reason.timeout.count()) : "null",
+      one.generation < 0 ? "null" : std::to_string(one.generation), one.took ? std::to_string(one.members) : "null",
+      one.moved ? std::to_string(*one.moved) : "null");
+}
+
+Task<HttpResponse> show_rebalances(const GroupSources& sources, HttpRequest& request) {
+  coordinator::GroupCoordinator* groups = sources.groups();
+  if (groups == nullptr) co_return groups_starting();
+  const std::string name(request.path_value("group"));
+  std::vector<GroupDescription> described = co_await groups->describe({name}, true);
+  if (described.front().error) co_return group_refused(*described.front().error);
+  std::string rows;
+  for (const coordinator::Rebalance& one : described.front().rebalances)
+    rows += (rows.empty() ? "" : ",") + rebalance_json(one);
+  co_return HttpResponse::json(fmt::format("{{\"group\":{},\"rebalances\":[{}]}}\n", json_string(name), rows));
+}
+
 }  // namespace
 
-void add_group_lag_route(http::HttpRouter& router, GroupSources sources) {
-  router.add("GET", "/consumer-groups/{group}/lag", [sources](HttpRequest& request) { return show(sources, request); });
+void add_group_health_routes(http::HttpRouter& router, GroupSources sources) {
+  router.add("GET", "/consumer-groups/{group}/lag",
+             [sources](HttpRequest& request) { return show_lag(sources, request); });
+  router.add("GET", "/consumer-groups/{group}/rebalances",
+             [sources](HttpRequest& request) { return show_rebalances(sources, request); });
 }
 
 }  // namespace mr::server::api
