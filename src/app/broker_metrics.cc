@@ -35,6 +35,10 @@ struct BrokerMetrics::Process {
         connections(r.gauge("millrace_kafka_connections", "Open Kafka connections.")),
         opened{r.counter("millrace_kafka_connections_opened_total", "Kafka connections accepted.")},
         refused{r.counter("millrace_kafka_connections_refused_total", "Kafka connections refused by max.connections.")},
+        refused_by_address{r.counter("millrace_kafka_connections_refused_by_address_total",
+                                     "Kafka connections refused by max.connections.per.ip.")},
+        accept_failures{r.counter("millrace_kafka_accept_failures_total",
+                                  "Times that a connection could not be accepted, for lack of descriptors mostly.")},
         bad_input{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
                             {{"reason", "bad_input"}})},
         idle{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
@@ -104,7 +108,7 @@ struct BrokerMetrics::Process {
   Gauge info, uptime, resident;
   Followed cpu_ms;
   Gauge shard_count, connections;
-  Followed opened, refused, bad_input, idle, no_memory, bytes_in, bytes_out;
+  Followed opened, refused, refused_by_address, accept_failures, bad_input, idle, no_memory, bytes_in, bytes_out;
   Gauge sessions, session_partitions;
   Followed sessions_evicted;
   Followed journal_damage;
@@ -194,6 +198,7 @@ void BrokerMetrics::read_doors_and_shards() {
   p.cpu_ms.follow(static_cast<std::uint64_t>(used_cpu_seconds() * 1000));
 
   const std::uint32_t shards = host_.shards().count();
+  std::uint64_t refused_by_address = 0, accept_failures = 0;
   std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, no_memory = 0, in = 0, out = 0;
   std::uint64_t sessions = 0, session_partitions = 0, evicted = 0;
   std::map<std::size_t, std::uint64_t> requests, errors;
@@ -205,6 +210,8 @@ void BrokerMetrics::read_doors_and_shards() {
       open += c.connections_open.load(std::memory_order_relaxed);
       opened += c.connections_opened.load(std::memory_order_relaxed);
       refused += c.connections_refused.load(std::memory_order_relaxed);
+      refused_by_address += c.connections_refused_by_host.load(std::memory_order_relaxed);
+      accept_failures += c.accept_failures.load(std::memory_order_relaxed);
       bad += c.closed_bad_input.load(std::memory_order_relaxed);
       idle += c.closed_idle.load(std::memory_order_relaxed);
       no_memory += c.closed_memory.load(std::memory_order_relaxed);
@@ -229,6 +236,8 @@ void BrokerMetrics::read_doors_and_shards() {
   p.connections.set(static_cast<std::int64_t>(open));
   p.opened.follow(opened);
   p.refused.follow(refused);
+  p.refused_by_address.follow(refused_by_address);
+  p.accept_failures.follow(accept_failures);
   p.bad_input.follow(bad);
   p.idle.follow(idle);
   p.no_memory.follow(no_memory);

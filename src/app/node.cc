@@ -121,6 +121,7 @@ Task<Result<void>> Node::start_kafka() {
                                       ? static_cast<std::uint64_t>(config.queued_max_request_bytes)
                                       : memory_budget(config) / 4;
   // Connections leave a quarter of the file limit to the logs: refused at the door is better than half served.
+  auto hosts = std::make_shared<server::kafka::HostCounts>();
   const std::uint64_t descriptors = raise_descriptor_limit() / 4 * 3;
   for (const config::ListenerAddress& listener : listeners) {
     server::kafka::KafkaServerOptions options;
@@ -131,6 +132,7 @@ Task<Result<void>> Node::start_kafka() {
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);
     options.connections_max =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors / listeners.size(), UINT32_MAX));
+    options.hosts = hosts;
     options.fetch_sessions_max = static_cast<std::uint32_t>(config.max_incremental_fetch_session_cache_slots);
     options.idle_max = config.connections_max_idle_ms < 0 ? kLongestWait : bounded_wait(config.connections_max_idle_ms);
     // One whole request must fit, whatever the budget.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "config/address_limits.h"
+
 namespace mr::config {
 
 namespace {
@@ -98,6 +100,7 @@ Result<DynamicSettings> alter_broker_config(const BrokerSettings& now, BrokerSco
              changed(option->rule, change, now.of(option->rule.name).effective().value_or("")));
     }
     MR_TRY(BrokerSettings whole, with_dynamic(now, after));
+    MR_TRY_VOID(check_connection_limits(whole.config));
     MR_TRY(TopicConfig topics, TopicConfig::resolve(whole.config, {}));
     MR_TRY_VOID(topics.check_together());
     return after;

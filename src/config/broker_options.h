@@ -44,6 +44,10 @@ namespace mr::config {
     "Largest request; a longer one closes its connection.")                                                            \
   NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \
     "Client connections at a time, of each listener; more are refused. At most 3/4 of the file limit for all.")                                               \
+  NUMBER(max_connections_per_ip, "max.connections.per.ip", int32, kInt32Max, 0, kInt32Max, live, "",                   \
+    "Client connections at a time from one address, over all listeners; more are closed. 0 only with overrides.")      \
+  TEXT(max_connections_per_ip_overrides, "max.connections.per.ip.overrides", string, "", "", live, "",                 \
+    "Addresses with a number of their own: ADDRESS:COUNT,... IP addresses, no names.")                                 \
   NUMBER(connections_max_idle_ms, "connections.max.idle.ms", int64, 600000, -1, kInt64Max, restart, "",                \
     "Close a connection after this long without a request; -1 never.")                                                 \
   NUMBER(queued_max_request_bytes, "queued.max.request.bytes", int64, -1, -1, kInt64Max, restart, "",                  \

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "config/address_limits.h"
 #include "config/kafka_names.h"
 
 namespace mr::config {
@@ -202,6 +203,7 @@ Result<BrokerSettings> with_dynamic(BrokerSettings result, const DynamicSettings
   MR_TRY_VOID(put(dynamic.broker, &Setting::dynamic_broker));
   MR_TRY_VOID(put(dynamic.everywhere, &Setting::dynamic_default));
   store_all(result);
+  MR_TRY_VOID(parse_address_limits(result.config.max_connections_per_ip_overrides));
   return result;
 }
 
@@ -226,6 +228,7 @@ Result<BrokerSettings> load_broker_settings(const std::vector<SettingInput>& inp
   }
   store_all(result);
   MR_TRY_VOID(check_listeners(result.config));
+  MR_TRY_VOID(check_connection_limits(result.config));
   return result;
 }
 

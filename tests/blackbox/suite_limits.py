@@ -2,6 +2,7 @@
 
   tests/blackbox/run.py limits --filter idle --rounds 10000       by hand: so many idle connections
 """
+import http.client
 import resource
 import socket
 import struct
@@ -103,6 +104,64 @@ def max_connections(ctx):
             c.close()
 
 
+def alter_broker(c, **settings):
+    """Settings of the running broker; `_` stands for `.`, None unsets."""
+    changes = [{"Name": name.replace("_", "."), "ConfigOperation": 0 if value is not None else 1, "Value": value}
+               for name, value in settings.items()]
+    answer = c.call("IncrementalAlterConfigs", 1, {"ValidateOnly": False, "Resources": [
+        {"ResourceType": 4, "ResourceName": "1", "Configs": changes}]})
+    return answer["Responses"][0]["ErrorCode"]
+
+
+@scenario("max-connections-per-ip")
+def max_connections_per_ip(ctx):
+    """An address has its share, whoever else is there; the share is its own or everybody's, and moves while the broker runs."""
+    with Limited(ctx, "max.connections.per.ip=3", "max.connections.per.ip.overrides=127.0.0.2:1, [::1]:9") as b:
+        refused = "millrace_kafka_connections_refused_by_address_total"
+
+        def dial_from(source):
+            host, port = b.address.rsplit(":", 1)
+            return socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0))
+
+        def is_served(one, source=None):
+            one.settimeout(20)
+            try:
+                one.sendall(rk.Connection.frame(first, "ApiVersions", 0, {}))
+                return one.recv(4) != b""
+            except ConnectionError:
+                return False
+        first = b.connect()
+        first.api_versions()
+        held = [dial_from("127.0.0.1"), dial_from("127.0.0.1"), dial_from("127.0.0.2")]
+        assert all(is_served(one) for one in held)
+        for source in ("127.0.0.1", "127.0.0.2", "127.0.0.1"):
+            with dial_from(source) as one:
+                assert not is_served(one), f"one more from {source}"
+        assert metric(b, refused) == 3 and metric(b, "millrace_kafka_connections") == 4
+        held += [dial_from("127.0.0.3") for _ in range(3)]
+        assert all(is_served(one) for one in held), "others do not feel it"
+        held.pop(0).close()
+        wait_until(lambda: metric(b, "millrace_kafka_connections") == 6, 10, "the broker sees it go")
+        held.append(dial_from("127.0.0.1"))
+        assert is_served(held[-1]), "who leaves makes room"
+
+        assert alter_broker(first, max_connections_per_ip="4", max_connections_per_ip_overrides="127.0.0.2:2") == 0
+        held += [dial_from("127.0.0.1"), dial_from("127.0.0.2")]
+        assert all(is_served(one) for one in held), "both moved"
+        for source in ("127.0.0.1", "127.0.0.2"):
+            with dial_from(source) as one:
+                assert not is_served(one), f"one more from {source}"
+        assert alter_broker(first, max_connections_per_ip="1") == 0
+        assert is_served(held[-2]) and first.api_versions(), "who is there stays"
+        for name in ("localhost:3", "127.0.0.1", "127.0.0.1:-1"):
+            assert alter_broker(first, max_connections_per_ip_overrides=name) == rk.INVALID_REQUEST, name
+        assert alter_broker(first, max_connections_per_ip="0", max_connections_per_ip_overrides="") == rk.INVALID_REQUEST
+        lines = b.log_tail(1000).count("as many as max.connections.per.ip allows")
+        assert 1 <= lines <= 2, f"{lines} lines for {metric(b, refused)} refusals"
+        for one in held:
+            one.close()
+
+
 @scenario("file-limit")
 def file_limit(ctx):
     """More clients than descriptors: the log keeps its share, the rest are refused at the door."""
@@ -134,6 +193,35 @@ def file_limit(ctx):
                 return None
         wait_until(served, 10, "room again")
         assert broker.log_tail(1000).count("connections") < 10, "not a line for each"
+
+
+@scenario("no-descriptor-left")
+def no_descriptor(ctx):
+    """The process has no descriptor for one more connection: it waits its turn, that is counted, and everybody else is served."""
+    with Limited(ctx) as b, b.connect() as first:
+        topic = ctx.name("t")
+        first.create_topic(topic)
+        first.wait_for_topic(topic)
+        assert first.produce(topic, rk.batch([b"x"]))["ErrorCode"] == 0
+        metrics = http.client.HTTPConnection(b.http, timeout=20)  # kept: a new one would not get in either
+
+        def failures():
+            metrics.request("GET", "/metrics")
+            lines = metrics.getresponse().read().decode().splitlines()
+            return next(float(line.split()[1]) for line in lines if line.startswith("millrace_kafka_accept_failures_total "))
+        assert failures() == 0
+        pid = b.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+        with dial(b) as waiting:
+            waiting.sendall(rk.Connection.frame(first, "ApiVersions", 0, {}))
+            wait_until(lambda: failures() >= 2, 10, "tried, and tried again")
+            assert first.produce(topic, rk.batch([b"y"]))["ErrorCode"] == 0
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            assert len(waiting.recv(4)) == 4, "served once there is room"
+        wait_until(lambda: "connections are accepted again" in b.log_tail(100), 10, "said")
+        assert b.log_tail(100).count("no connections are accepted") == 1
+        metrics.close()
 
 
 @scenario("idle-connections")

@@ -18,7 +18,8 @@ KafkaServer::KafkaServer(Shards& shards, broker::Broker& broker, coordinator::Gr
       options_(std::move(options)),
       address_(options_.listen),
       memory_("requests", options_.receive_bytes_max),
-      session_memory_("fetch sessions", options_.fetch_session_bytes_max) {
+      session_memory_("fetch sessions", options_.fetch_session_bytes_max),
+      hosts_(options_.hosts ? options_.hosts : std::make_shared<HostCounts>()) {
   // Shards share the number; each has at least one, unless there are none at all.
   const std::size_t sessions_max = (options_.fetch_sessions_max + shards_.count() - 1) / shards_.count();
   for (std::uint32_t s = 0; s < shards_.count(); ++s)
@@ -68,6 +69,7 @@ Task<void> KafkaServer::accept_loop(ShardId shard) {
     if (!stream.ok()) {
       if (mine.scope.stopping() || stream.code() == Errc::cancelled || stream.code() == Errc::connection_closed)
         co_return;
+      ServerCounters::bump(mine.counters.accept_failures);
       if (failed++ == 0) log_warn("server", "no connections are accepted", {{"error", stream.error().message()}});
       if (!(co_await sleep_until(env.now() + Millis(100))).ok()) co_return;
       continue;
@@ -76,7 +78,10 @@ Task<void> KafkaServer::accept_loop(ShardId shard) {
     const auto wanted = static_cast<std::uint32_t>(broker_.settings(shard)->config.max_connections);
     if (open_.fetch_add(1, std::memory_order_relaxed) >= std::min(wanted, options_.connections_max)) {
       open_.fetch_sub(1, std::memory_order_relaxed);
-      mine.counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
+      ServerCounters::bump(mine.counters.connections_refused);
+      if (std::uint64_t times = mine.refused.count(env.now()))
+        log_warn("server", "connections are refused: as many are open as max.connections or the file limit allows",
+                 {{"limit", std::min(wanted, options_.connections_max)}, {"refused", times}});
       (*stream)->close();
       continue;
     }
@@ -85,6 +90,22 @@ Task<void> KafkaServer::accept_loop(ShardId shard) {
 }
 
 Task<void> KafkaServer::serve(ShardId shard, std::unique_ptr<Stream> stream) {
+  const std::string host = stream->remote().host;
+  // All shards and listeners count together, so one shard does it.
+  const bool admitted = co_await shards_.call(ShardId{0}, [this, &host] {
+    return hosts_->enter(host, broker_.settings(ShardId{0}), shards_.env(ShardId{0}).now());
+  });
+  if (admitted) {
+    co_await serve_admitted(shard, std::move(stream));
+    co_await shards_.call(ShardId{0}, [this, &host] { hosts_->leave(host); });
+  } else {
+    ServerCounters::bump(per_shard_[shard.v]->counters.connections_refused_by_host);
+    stream->close();
+  }
+  open_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Task<void> KafkaServer::serve_admitted(ShardId shard, std::unique_ptr<Stream> stream) {
   PerShard& mine = *per_shard_[shard.v];
   mine.counters.connections_opened.fetch_add(1, std::memory_order_relaxed);
   mine.counters.connections_open.fetch_add(1, std::memory_order_relaxed);
@@ -93,7 +114,6 @@ Task<void> KafkaServer::serve(ShardId shard, std::unique_ptr<Stream> stream) {
     co_await connection.run();
   }
   mine.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
-  open_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace mr::server::kafka

@@ -13,6 +13,7 @@
 #include "server/kafka/buffer_pool.h"
 #include "server/kafka/exchange.h"
 #include "server/kafka/fetch_sessions.h"
+#include "server/kafka/host_counts.h"
 #include "wire/api_info.h"
 
 namespace mr::broker {
@@ -48,13 +49,16 @@ struct KafkaServerOptions {
   std::uint64_t receive_bytes_max = 1ull << 30;   ///< of all requests in flight
   std::uint32_t fetch_sessions_max = 1000;        ///< max.incremental.fetch.session.cache.slots, over all shards
   std::uint64_t fetch_session_bytes_max = 64ull << 20;
+  std::shared_ptr<HostCounts> hosts;  ///< of all listeners of the broker; unset: this one's alone
 };
 
 /// Written by one shard, read by any.
 struct ServerCounters {
   std::atomic<std::uint64_t> connections_opened{0};
   std::atomic<std::uint64_t> connections_open{0};
-  std::atomic<std::uint64_t> connections_refused{0};
+  std::atomic<std::uint64_t> connections_refused{0};          ///< max.connections
+  std::atomic<std::uint64_t> connections_refused_by_host{0};  ///< max.connections.per.ip
+  std::atomic<std::uint64_t> accept_failures{0};              ///< such as no descriptor left
   std::atomic<std::uint64_t> closed_idle{0};
   std::atomic<std::uint64_t> closed_bad_input{0};
   std::atomic<std::uint64_t> closed_memory{0};  ///< none for its request, or it held some too slowly
@@ -108,10 +112,12 @@ class KafkaServer {
     BufferPool pool;
     FetchSessions fetch_sessions;
     std::unique_ptr<Listener> listener;
+    SeldomSaid refused;
     Scope scope;
   };
   Task<void> accept_loop(ShardId shard);
   Task<void> serve(ShardId shard, std::unique_ptr<Stream> stream);
+  Task<void> serve_admitted(ShardId shard, std::unique_ptr<Stream> stream);
 
   Shards& shards_;
   broker::Broker& broker_;
@@ -120,6 +126,7 @@ class KafkaServer {
   Address address_;
   MemoryAccount memory_;
   MemoryAccount session_memory_;
+  std::shared_ptr<HostCounts> hosts_;  ///< shard 0
   std::atomic<std::uint32_t> open_{0};
   std::vector<std::unique_ptr<PerShard>> per_shard_;
 };
