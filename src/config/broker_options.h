@@ -57,6 +57,8 @@ namespace mr::config {
   NUMBER(max_incremental_fetch_session_cache_slots, "max.incremental.fetch.session.cache.slots", int32, 1000, 0,       \
     kInt32Max, restart, "",                                                                                            \
     "Fetch sessions kept, so that readers name only what changes; together they take at most 64 MiB. 0: none.")        \
+  NUMBER(max_request_partition_size_limit, "max.request.partition.size.limit", int32, 2000, 1, kInt32Max, restart, "", \
+    "Most partitions of one answer to DescribeTopicPartitions; the rest comes in further pages.")                      \
   NUMBER(producer_id_expiration_ms, "producer.id.expiration.ms", int32, 86400000, 1, kInt32Max, live, "",              \
     "Forget an idle idempotent producer after this long.")                                                             \
   NUMBER(group_min_session_timeout_ms, "group.min.session.timeout.ms", int32, 6000, 0, kInt32Max, restart, "",            \

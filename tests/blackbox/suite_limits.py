@@ -224,6 +224,18 @@ def no_descriptor(ctx):
         metrics.close()
 
 
+@scenario("pages-of-partitions")
+def pages(ctx):
+    with Limited(ctx, "max.request.partition.size.limit=3") as b, b.connect() as c:
+        c.create_topic("t", 5)
+        c.wait_for_topic("t", 5)
+        asked = {"Topics": [{"Name": "t"}], "ResponsePartitionLimit": 2000, "Cursor": None}
+        first = c.call("DescribeTopicPartitions", 0, asked)
+        assert [p["PartitionIndex"] for p in first["Topics"][0]["Partitions"]] == [0, 1, 2]
+        second = c.call("DescribeTopicPartitions", 0, {**asked, "Cursor": first["NextCursor"]})
+        assert [p["PartitionIndex"] for p in second["Topics"][0]["Partitions"]] == [3, 4] and second["NextCursor"] is None
+
+
 @scenario("idle-connections")
 def idle(ctx):
     count = ctx.options.rounds or 1000

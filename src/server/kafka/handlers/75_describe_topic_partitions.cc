@@ -11,8 +11,6 @@ namespace {
 
 using namespace wire::describe_topic_partitions;
 
-constexpr std::int32_t kPartitionsMax = 2000;  // max.request.partition.size.limit
-
 void fill_partitions(Exchange& x, const broker::TopicInfo& topic, std::size_t from, std::size_t end,
                      DescribeTopicPartitionsResponseTopic& answer) {
   answer.partitions = x.arena.list<DescribeTopicPartitionsResponsePartition>(end - from);
@@ -91,7 +89,8 @@ Task<Result<void>> handle_describe_topic_partitions(Exchange& x) {
   std::size_t start = 0;
   if (request.cursor && !names.empty() && names.front() == first)
     start = static_cast<std::size_t>(request.cursor->partition_index.v);
-  const auto limit = static_cast<std::size_t>(std::clamp(request.response_partition_limit, 1, kPartitionsMax));
+  const std::int32_t most = x.broker->settings(x.shard)->config.max_request_partition_size_limit;
+  const auto limit = static_cast<std::size_t>(std::clamp(request.response_partition_limit, 1, most));
   Response response;
   auto topics = page(x, *table, names, start, limit, response.next_cursor);
   response.topics = x.arena.list<DescribeTopicPartitionsResponseTopic>(topics.size());
