@@ -458,6 +458,23 @@ def list_offsets_exact(ctx):
             compare(start)
 
 
+@scenario("list-offsets-largest-time-behind-the-start")
+def list_offsets_largest_behind(ctx):
+    """A batch that the log start lies in counts with its deleted records, here and there. One that is deleted as a whole counts for
+    Apache Kafka until its segment goes, which leads readers out of range; here what can be read counts."""
+    with ctx.broker.connect() as c:
+        for codec in (0, 1):
+            topic = ctx.topic()
+            base = rk.now_ms() - 100_000
+            for times in ((300, 500, 200), (50, 400), (60, 70)):
+                expect(0, c.produce(topic, timed_batch([base + t for t in times], codec))["ErrorCode"], "produce")
+            for start in range(8):
+                expect({0: (0, start)}, delete_records(c, topic, (0, start)), "delete records")
+                want = (500, 1) if start < 3 or ctx.broker.kind == "kafka" else (400, 4) if start < 5 else (70, 6)
+                want = (0, -1, -1) if start == 7 and ctx.broker.kind != "kafka" else (0, base + want[0], want[1])
+                expect(want, found_at(c, topic, -3), f"start {start}, codec {codec}")
+
+
 @scenario("list-offsets-log-append-time")
 def list_offsets_append_time(ctx):
     topic = ctx.topic(configs={"message.timestamp.type": "LogAppendTime"})
