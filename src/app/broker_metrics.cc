@@ -108,7 +108,8 @@ struct BrokerMetrics::Process {
   Gauge info, uptime, resident;
   Followed cpu_ms;
   Gauge shard_count, connections;
-  Followed opened, refused, refused_by_address, accept_failures, bad_input, idle, no_memory, bytes_in, bytes_out;
+  Followed opened, refused, refused_by_address, accept_failures, bad_input, idle, no_memory, bytes_in,
+      bytes_out;
   Gauge sessions, session_partitions;
   Followed sessions_evicted;
   Followed journal_damage;
@@ -190,7 +191,7 @@ BrokerMetrics::BrokerMetrics(MetricsRegistry& registry, RealHost& host, broker::
 
 BrokerMetrics::~BrokerMetrics() = default;
 
-void BrokerMetrics::read_doors_and_shards() {
+void BrokerMetrics::read_doors() {
   Process& p = *process_;
   auto up = host_.env(ShardId{0}).now() - started_;
   p.uptime.set(std::chrono::duration_cast<std::chrono::seconds>(up).count());
@@ -233,6 +234,9 @@ void BrokerMetrics::read_doors_and_shards() {
     held.limit += door->memory().limit();
     held.refused += door->memory().refused();
   }
+  accounts[broker_.inflating().name()] = {.used = broker_.inflating().used(),
+                                          .limit = broker_.inflating().limit(),
+                                          .refused = broker_.inflating().refused()};
   p.connections.set(static_cast<std::int64_t>(open));
   p.opened.follow(opened);
   p.refused.follow(refused);
@@ -252,7 +256,11 @@ void BrokerMetrics::read_doors_and_shards() {
   }
   for (auto& [at, count] : errors) p.follow_error(at, count);
   for (auto& [account, held] : accounts) p.follow(account, held);
-  for (std::uint32_t s = 0; s < shards; ++s) {
+}
+
+void BrokerMetrics::read_shards() {
+  Process& p = *process_;
+  for (std::uint32_t s = 0; s < host_.shards().count(); ++s) {
     ShardCounters c = host_.counters(ShardId{s});
     p.stalls[s].follow(c.stalls);
     p.turns[s].follow(c.turns);
@@ -261,7 +269,8 @@ void BrokerMetrics::read_doors_and_shards() {
 }
 
 Task<void> BrokerMetrics::refresh() {
-  read_doors_and_shards();
+  read_doors();
+  read_shards();
   process_->journal_damage.follow(broker_.damaged_journal_blocks());
   Logs& logs = *logs_;
   const FileSyncs syncs = file_syncs();

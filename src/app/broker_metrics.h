@@ -30,7 +30,8 @@ class BrokerMetrics {
  private:
   struct Process;
   struct Logs;
-  void read_doors_and_shards();
+  void read_doors();
+  void read_shards();
 
   RealHost& host_;
   broker::Broker& broker_;

@@ -76,10 +76,12 @@ Task<Result<void>> Node::start_all() {
                           .settings = settings_,
                           .directories = std::move(directories),
                           .unopened = std::move(unopened),
-                          .all_failed = [this](Error why) {
-                            fatal_ = std::move(why);
-                            host_.request_stop();
-                          }};
+                          .all_failed =
+                              [this](Error why) {
+                                fatal_ = std::move(why);
+                                host_.request_stop();
+                              },
+                          .inflating_bytes_max = std::max<std::uint64_t>(memory_budget(settings_.config) / 8, 16_MiB)};
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
   if (interrupted_) broker_->interrupt_start();
   MR_CO_TRY_VOID(co_await broker_->start());

@@ -12,6 +12,7 @@ Broker::Broker(BrokerDeps deps)
       open_log_(std::move(deps.open_log)),
       cluster_(deps.metadata),
       journal_(deps.journal),
+      inflating_("inflating", deps.inflating_bytes_max),
       all_failed_(std::move(deps.all_failed)) {
   auto started = std::make_shared<const config::BrokerSettings>(settings_);
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {

@@ -42,6 +42,8 @@ struct BrokerDeps {
   /// Of reads that need no check of their checksums, one in so many is checked all the same.
   std::uint64_t read_sample_one_in = replication::ReadChecks::kSampleOneIn;
   JournalSizes journal = {};
+  /// What looking into compressed batches may hold at a time, over all shards.
+  std::uint64_t inflating_bytes_max = 512u << 20;
   /// Pool. How logs are opened; only mutation tests (tests/simulation) put something else here.
   std::function<Result<std::unique_ptr<storage::Log>>(FileSystem&, storage::Log::OpenOptions)> open_log =
       storage::Log::open;
@@ -78,6 +80,8 @@ class Broker {
   /// As `shard` sees them now, with what was set while brokers run. Keep the pointer for the length of one request.
   std::shared_ptr<const config::BrokerSettings> settings(ShardId shard) const { return per_shard_[shard.v]->settings; }
   BrokerId self() const { return self_; }
+  /// Memory for looking into compressed batches. Any shard.
+  MemoryAccount& inflating() { return inflating_; }
   const std::string& cluster_id() const { return cluster_id_; }
   metastore::ClusterState& cluster() { return cluster_; }
   /// Blocks of the last life's commit journals that had been on disk and could not be read. On shard 0.
@@ -324,6 +328,7 @@ class Broker {
   decltype(BrokerDeps::open_log) open_log_;
   metastore::ClusterState cluster_;
   JournalSizes journal_;
+  MemoryAccount inflating_;
   std::string cluster_id_;
   std::vector<std::unique_ptr<ShardState>> per_shard_;
 

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include "broker/broker.h"
+#include "broker/inflating.h"
+#include "model/compression.h"
 #include "model/recompress.h"
+#include "model/validate_batch.h"
 
 namespace mr::broker {
 
@@ -21,8 +24,11 @@ bool enough_in_sync(const ProduceItem& item, std::int32_t wanted) {
   return item.in_sync >= std::min(static_cast<std::size_t>(wanted), item.replicas);
 }
 
-/// What the records of one batch may grow to while they are given another codec: as BatchRules.
-constexpr std::uint64_t kInflatedBytesMax = BatchRules{}.inflated_bytes_max;
+/// To a producer a batch that inflates to too much is a message that is too large.
+AppendFailure to_producer(const Error& error) {
+  if (error.code() == Errc::too_large) return {Error(Errc::message_too_large, error.detail())};
+  return {error};
+}
 
 /// Small enough to be compressed on the shard, within a tenth of a millisecond or so.
 bool cheap(ByteView batch, Codec codec, int level) {
@@ -37,13 +43,18 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
   ShardState& shard = broker_.shard(here);
   std::vector<std::pair<ShardId, std::vector<ProduceItem*>>> remote;
   std::size_t faults_left = kRecordFaultsMax;
-  std::vector<std::pair<ProduceItem*, PartitionRef>> to_recompress;
+  struct Slow {
+    ProduceItem* item;
+    PartitionRef partition;
+    Placed why;
+  };
+  std::vector<Slow> slow;
   for (ProduceItem& item : items) {
     if (item.refused) continue;
     if (item.home == here) {
       PartitionRef partition;
-      if (!append_one(shard, item, partition, faults_left)) {
-        to_recompress.emplace_back(&item, std::move(partition));
+      if (Placed placed = append_one(shard, item, partition, faults_left); placed != Placed::done) {
+        slow.push_back({&item, std::move(partition), placed});
         continue;
       }
       if (acks_ == Acks::all && item.outcome) local_.emplace_back(&item, std::move(partition));
@@ -53,8 +64,8 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
     if (group == remote.end()) group = remote.insert(remote.end(), {item.home, {}});
     group->second.push_back(&item);
   }
-  for (auto& [item, partition] : to_recompress) {
-    co_await recompress_and_append(shard, *item, partition, faults_left);
+  for (auto& [item, partition, why] : slow) {
+    co_await append_slowly(shard, *item, partition, faults_left, why);
     if (acks_ == Acks::all && item->outcome) local_.emplace_back(item, std::move(partition));
   }
   for (auto& [home, group] : remote) {
@@ -67,8 +78,8 @@ Task<void> Produce::append(std::span<ProduceItem> items) {
   if (appends_pending_ > 0) (void)co_await appended_;
 }
 
-bool Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
-                         std::optional<MutableBytes> recompressed) {
+Produce::Placed Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition,
+                                    std::size_t& faults_left, PreparedBatch prepared) {
   partition = shard.find(item.topic, item.partition);
   if (partition == nullptr) {
     item.outcome = std::unexpected(AppendFailure{shard.missing(item.topic, item.partition)});
@@ -77,18 +88,19 @@ bool Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
         Error(Errc::not_enough_replicas, fmt::format("{} of {} replicas are in sync, min.insync.replicas is {}",
                                                      item.in_sync, item.replicas, partition->config().in_sync_min))});
   } else if (auto codec = partition->config().stored_as;
-             codec && !recompressed && has_other_codec(item.batch, *codec)) {
-    return false;
+             codec && !prepared.batch && has_other_codec(item.batch, *codec)) {
+    return Placed::other_codec;
   } else {
-    // What the topic made of it the request need not know (traps.md 47).
-    const bool ours = recompressed && recompressed->data() != item.batch.data();
-    replication::AppendRules rules{.zstd_allowed = zstd_allowed_ || ours,
-                                   .record_faults_max = std::min(kRecordFaultsOfABatch, faults_left)};
-    item.outcome = partition->append(recompressed.value_or(item.batch), shard.env.clock.wall(), rules);
+    const MutableBytes batch = prepared.batch.value_or(item.batch);
+    const WallMillis now = shard.env.clock.wall();
+    auto facts = prepared.facts ? std::move(*prepared.facts)
+                                : validate_batch(batch, partition->rules(now, rules(item, batch, faults_left)));
+    if (!prepared.facts && !facts && facts.error().error.code() == Errc::too_large) return Placed::large;
+    item.outcome = partition->append_looked_into(batch, now, std::move(facts));
   }
   if (item.outcome) {
     if (acks_ != Acks::all) note_time(*partition);
-    return true;
+    return Placed::done;
   }
   faults_left -= std::min(faults_left, item.outcome.error().records.size());
   switch (item.outcome.error().error.code()) {
@@ -106,34 +118,88 @@ bool Produce::append_one(ShardState& shard, ProduceItem& item, PartitionRef& par
     default:
       break;
   }
-  return true;
+  return Placed::done;
+}
+
+replication::AppendRules Produce::rules(const ProduceItem& item, ByteView batch, std::size_t faults_left) const {
+  // What the topic made of it the request need not know (traps.md 47).
+  const bool ours = batch.data() != item.batch.data();
+  return {.zstd_allowed = zstd_allowed_ || ours,
+          .record_faults_max = std::min(kRecordFaultsOfABatch, faults_left),
+          .inflated_bytes_max = kInflatedWholeMax};
 }
 
 /// A batch that cannot be given another codec is appended as it is: whatever is wrong with it is said there.
-Task<void> Produce::recompress_and_append(ShardState& shard, ProduceItem& item, PartitionRef& partition,
-                                          std::size_t& faults_left) {
-  const replication::PartitionConfig& config = partition->config();
-  const Codec codec = *config.stored_as;
-  const int level = config.stored_level;
-  const bool refused = item.batch.size() > static_cast<std::size_t>(std::max(config.batch_bytes_max, 0)) ||
-                       (!zstd_allowed_ && !has_other_codec(item.batch, Codec::zstd));
-  auto work = [&] { return recompress_batch(item.batch, codec, level, kInflatedBytesMax); };
+Task<void> Produce::append_slowly(ShardState& shard, ProduceItem& item, PartitionRef& partition,
+                                  std::size_t& faults_left, Placed why) {
+  const auto says_all = [](Errc code) {
+    return code == Errc::request_timed_out || code == Errc::cancelled || code == Errc::too_large;
+  };
+  MutableBytes batch = item.batch;
   Result<std::vector<std::byte>> made = Errc::internal;
-  if (!refused && cheap(item.batch, codec, level)) {
-    made = work();
-  } else if (!refused) {
-    Result<void> turn = co_await shard.recompressing.acquire(1, deadline_);
-    if (!turn.ok()) {
-      Errc why = turn.code() == Errc::timed_out ? Errc::request_timed_out : turn.code();
-      item.outcome = std::unexpected(AppendFailure{Error(why, "no turn to compress the batch")});
+  if (why == Placed::other_codec) {
+    const replication::PartitionConfig& config = partition->config();
+    const bool refused = batch.size() > static_cast<std::size_t>(std::max(config.batch_bytes_max, 0)) ||
+                         (!zstd_allowed_ && !has_other_codec(batch, Codec::zstd));
+    if (!refused) made = co_await recompress(shard, batch, *config.stored_as, config.stored_level);
+    if (!made.ok() && says_all(made.code())) {
+      item.outcome = std::unexpected(to_producer(made.error()));
       co_return;
     }
-    Semaphore::Held held(shard.recompressing);
-    made = co_await offload(shard.env, work);
-    shard.env.probe.hit("recompressed_off_the_shard");
+    if (made.ok()) {
+      ++shard.recompressed;
+      batch = *made;
+    }
+    why = append_one(shard, item, partition, faults_left, {.batch = batch});
   }
-  if (made.ok()) ++shard.recompressed;
-  append_one(shard, item, partition, faults_left, made.ok() ? MutableBytes(*made) : item.batch);
+  if (why != Placed::large) co_return;
+  replication::AppendRules allowed = rules(item, batch, faults_left);
+  allowed.inflated_bytes_max = kInflatedBytesMax;
+  auto facts = co_await look_into(shard, batch, partition->rules(shard.env.clock.wall(), allowed));
+  if (!facts.ok()) {
+    item.outcome = std::unexpected(to_producer(facts.error()));
+    co_return;
+  }
+  if (!*facts) facts->error().error = to_producer(facts->error().error).error;
+  append_one(shard, item, partition, faults_left, {.batch = batch, .facts = std::move(*facts)});
+}
+
+Task<Result<std::vector<std::byte>>> Produce::recompress(ShardState& shard, ByteView batch, Codec codec, int level) {
+  auto work = [&](std::uint64_t bytes_max) { return recompress_batch(batch, codec, level, bytes_max); };
+  if (cheap(batch, codec, level)) co_return work(kInflatedWholeMax);
+  MR_CO_TRY_VOID(co_await take_turn(shard));
+  Semaphore::Held held(shard.inflating);
+  auto made = co_await offload(shard.env, [&] { return work(kInflatedWholeMax); });
+  shard.env.probe.hit("recompressed_off_the_shard");
+  if (made.ok() || made.code() != Errc::too_large) co_return made;
+  // Room for all of it is taken once it is known how much that is.
+  const std::uint64_t cost = inflation_cost(BatchHeader::parse(batch)->codec(), batch.subspan(BatchHeader::kBytes));
+  std::uint64_t bytes = 0;
+  {
+    MR_CO_TRY(auto memory, co_await memory_to_inflate(shard.env, broker_.inflating(), cost, deadline_));
+    MR_CO_TRY(bytes, co_await offload(shard.env, [&] { return inflated_size(batch, kInflatedBytesMax); }));
+  }
+  constexpr std::uint64_t kCopies = 4;  // the buffer while it grows, and what is made of it
+  MR_CO_TRY(auto memory, co_await memory_to_inflate(shard.env, broker_.inflating(), cost + kCopies * bytes, deadline_));
+  shard.env.probe.hit("recompressed_a_large_batch");
+  co_return co_await offload(shard.env, [&] { return work(bytes); });
+}
+
+Task<Result<std::expected<BatchFacts, BatchRefusal>>> Produce::look_into(ShardState& shard, ByteView batch,
+                                                                         BatchRules rules) {
+  MR_CO_TRY_VOID(co_await take_turn(shard));
+  Semaphore::Held held(shard.inflating);
+  const std::uint64_t cost = inflation_cost(BatchHeader::parse(batch)->codec(), batch.subspan(BatchHeader::kBytes));
+  MR_CO_TRY(auto memory, co_await memory_to_inflate(shard.env, broker_.inflating(), cost, deadline_));
+  shard.env.probe.hit("looked_into_off_the_shard");
+  co_return co_await offload(shard.env, [&] { return validate_batch(batch, rules); });
+}
+
+Task<Result<void>> Produce::take_turn(ShardState& shard) {
+  Result<void> turn = co_await shard.inflating.acquire(1, deadline_);
+  if (!turn.ok() && turn.code() == Errc::timed_out)
+    co_return Error(Errc::request_timed_out, "no turn to inflate the batch");
+  co_return turn;
 }
 
 Task<void> Produce::commit_one(ProduceItem& item, PartitionRef partition) {
@@ -151,8 +217,8 @@ Task<void> Produce::run_remote(ShardId home, std::vector<ProduceItem*> items, Ex
   std::vector<PartitionRef> partitions(items.size());
   std::size_t faults_left = kRecordFaultsMax;
   for (std::size_t i = 0; i < items.size(); ++i)
-    if (!append_one(shard, *items[i], partitions[i], faults_left))
-      co_await recompress_and_append(shard, *items[i], partitions[i], faults_left);
+    if (Placed placed = append_one(shard, *items[i], partitions[i], faults_left); placed != Placed::done)
+      co_await append_slowly(shard, *items[i], partitions[i], faults_left, placed);
   // From here on the connection may reuse the batches, not the items.
   back.post([this] {
     if (--appends_pending_ == 0) appended_.finish({});

@@ -28,6 +28,12 @@ struct ProduceItem {
   bool refused = false;  ///< decided by the caller: not appended
 };
 
+/// What was found out about a batch before it is appended.
+struct PreparedBatch {
+  std::optional<MutableBytes> batch = {};  ///< the one to append; unset: the client's
+  std::optional<std::expected<BatchFacts, BatchRefusal>> facts = {};
+};
+
 /// A produce request in two stages (design section 4): once append() has returned, the batches have their places and
 /// the connection may take its next request; committed() is when the answer may be sent. Shard: the connection's.
 /// `items` and this object stay until committed() has returned.
@@ -51,11 +57,20 @@ class Produce {
   void note_time(replication::Partition& partition) const {
     if (received_ != kUntimed) partition.note_produced(received_);
   }
-  /// False: nothing done yet, the topic wants another codec than the batch has.
-  bool append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
-                  std::optional<MutableBytes> recompressed = std::nullopt);
-  Task<void> recompress_and_append(ShardState& shard, ProduceItem& item, PartitionRef& partition,
-                                   std::size_t& faults_left);
+  /// How far append_one() came. All but `done`: nothing has happened yet, the batch takes longer than a shard has.
+  enum class Placed : std::uint8_t {
+    done,
+    other_codec,  ///< the topic wants another than the batch has
+    large,        ///< inflates to more than kInflatedWholeMax
+  };
+  replication::AppendRules rules(const ProduceItem& item, ByteView batch, std::size_t faults_left) const;
+  Placed append_one(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
+                    PreparedBatch prepared = {});
+  Task<void> append_slowly(ShardState& shard, ProduceItem& item, PartitionRef& partition, std::size_t& faults_left,
+                           Placed why);
+  Task<Result<std::vector<std::byte>>> recompress(ShardState& shard, ByteView batch, Codec codec, int level);
+  Task<Result<std::expected<BatchFacts, BatchRefusal>>> look_into(ShardState& shard, ByteView batch, BatchRules rules);
+  Task<Result<void>> take_turn(ShardState& shard);
   Task<void> commit_one(ProduceItem& item, PartitionRef partition);
   Task<void> run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back);
 

@@ -141,6 +141,35 @@ TEST_F(ProduceRules, BatchesAreStoredWithTheCodecOfTheirTopic) {
   EXPECT_EQ(offset, 12);
 }
 
+// Batches that inflate to megabytes are looked into off the shard, and given another codec when memory for that is had;
+// whoever asks for more than there ever is hears that, and nothing is stored.
+TEST_F(ProduceRules, BatchesThatInflateToMuch) {
+  make("t", {});
+  make("zstd", {{"compression.type", "zstd"}});
+  make("compacted", {{"cleanup.policy", "compact"}});
+  auto code = [&](const std::string& topic, std::vector<std::byte> batch) {
+    std::array<ProduceItem, 1> items = {item(topic, batch)};
+    produce(items, Acks::all);
+    return items[0].outcome ? kTaken : items[0].outcome.error().error.code();
+  };
+  auto hits = [&](const char* probe) { return world.probes().count(probe); };
+  constexpr std::size_t kBytes = 1 << 20;
+  EXPECT_EQ(code("t", batch_with(Codec::gzip, 1000)), kTaken);
+  EXPECT_EQ(hits("looked_into_off_the_shard"), 0u);
+  for (Codec codec : {Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd})
+    EXPECT_EQ(code("t", batch_with(codec, kBytes)), kTaken);
+  EXPECT_EQ(hits("looked_into_off_the_shard"), 4u);
+  EXPECT_EQ(code("compacted", batch_with(Codec::gzip, kBytes)), Errc::invalid_record) << "keys are asked for";
+  EXPECT_EQ(code("zstd", batch_with(Codec::gzip, kBytes)), kTaken);
+  EXPECT_EQ(hits("recompressed_a_large_batch"), 1u);
+  EXPECT_EQ(code("t", batch_with(Codec::gzip, 100 * kBytes)), Errc::message_too_large);
+  EXPECT_EQ(code("zstd", batch_with(Codec::gzip, 60 * kBytes)), Errc::message_too_large) << "four times 180 MiB";
+  EXPECT_EQ(running->listed("t", 0).value(), Offset{15});
+  EXPECT_EQ(running->listed("zstd", 0).value(), Offset{3});
+  EXPECT_EQ(running->listed("compacted", 0).value(), Offset{0});
+  EXPECT_EQ(running->broker->inflating().used(), 0u);
+}
+
 TEST_F(ProduceRules, WhatIsWrongIsSaidOfTheBatchAsSent) {
   make("t", {{"compression.type", "uncompressed"}, {"max.message.bytes", "5000"}});
   auto code = [&](std::vector<std::byte> batch) {

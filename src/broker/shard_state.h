@@ -62,7 +62,7 @@ struct ShardState {
   struct Refused {
     std::uint64_t disk_reserve = 0, disk_full = 0, log_dir_offline = 0;
   } refused;
-  Semaphore recompressing{1};         ///< one at a time off the shard: each may hold what a batch inflates to, twice
+  Semaphore inflating{1};             ///< batches of clients off the shard, one at a time
   std::uint64_t recompressed = 0;     ///< batches that were stored with their topic's codec
   storage::RecoveryCounts recovered;  ///< of all logs opened here
   std::uint64_t corrupt_answers = 0;  ///< looks at a partition that met damage

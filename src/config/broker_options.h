@@ -141,7 +141,7 @@ namespace mr::config {
   NUMBER(shards, "shards", int32, 0, 0, 1024, restart, "",                                                             \
     "Threads that serve, one event loop each; 0: one per core.")                                                       \
   NUMBER(memory, "memory", int64, 0, 0, kInt64Max, restart, "",                                                        \
-    "Requests under way may hold a quarter of it; it bounds nothing else. E.g. 2GiB; 0: half of the machine's.")       \
+    "A quarter is for requests under way, an eighth for inflating batches; nothing else is bound. 0: half of the machine's.")       \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
     "Appends stop while less than this is free in a log directory; the default is at most a twentieth of its disk.")   \
   NUMBER(log_scrub_interval_ms, "log.scrub.interval.ms", int64, 86400000, 0, kInt64Max, restart, "",                    \

@@ -17,6 +17,7 @@ constexpr std::size_t kKeptBytes = 4 << 20;
 constexpr unsigned char kXerialMagic[] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
 constexpr std::size_t kXerialHeader = 16;
 constexpr std::size_t kXerialBlock = 32 << 10;
+constexpr std::size_t kSnappyRatioMax = 22;
 
 /// Bytes that grow by doubling and are not cleared first.
 class Buffer {
@@ -46,26 +47,42 @@ Error over(std::uint64_t bytes_max) {
   return Error(Errc::too_large, "records inflate to more than " + std::to_string(bytes_max) + " bytes");
 }
 
-/// Where output goes: a buffer that grows up to a limit.
+/// Where output goes: a buffer that grows up to a limit or, when somebody takes pieces, is emptied when full.
 struct Sink {
   Buffer& buffer;
   std::uint64_t bytes_max;
-  std::size_t used = 0;
+  const Inflater::Take* take = nullptr;
+  std::size_t used = 0;     ///< of the buffer
+  std::uint64_t taken = 0;  ///< in the pieces before it
 
-  /// Room for more; false when the limit is reached. One byte above the limit is allowed, to tell "full" from "over".
-  bool grow() {
-    std::uint64_t cap = bytes_max + 1;
-    if (used >= cap) return false;
-    std::uint64_t wanted = std::max<std::uint64_t>({used + 1, 2 * buffer.capacity(), 64 << 10});
+  /// Room for more. One byte above the limit is allowed, to tell "full" from "over".
+  Result<void> grow() {
+    if (take != nullptr && used > 0) MR_TRY_VOID(hand_over());
+    const std::uint64_t cap = bytes_max + 1 - taken;
+    if (used >= cap) return over(bytes_max);
+    std::uint64_t wanted = std::max<std::uint64_t>(used + 1, Inflater::kPieceBytes);
+    if (take == nullptr) wanted = std::max<std::uint64_t>(wanted, 2 * buffer.capacity());
     buffer.reserve(static_cast<std::size_t>(std::min(wanted, cap)), used);
-    return true;
+    return {};
   }
+  /// What is left when all is inflated.
+  Result<void> finish() { return take == nullptr || used == 0 ? Result<void>{} : hand_over(); }
   std::byte* at() { return buffer.data() + used; }
   /// Never beyond one byte over the limit, also when the buffer is larger from an earlier use.
   std::size_t room() const {
-    return static_cast<std::size_t>(std::min<std::uint64_t>(buffer.capacity(), bytes_max + 1) - used);
+    std::uint64_t end = std::min<std::uint64_t>(buffer.capacity(), bytes_max + 1 - taken);
+    if (take != nullptr) end = std::min<std::uint64_t>(end, Inflater::kPieceBytes);
+    return static_cast<std::size_t>(end - std::min<std::uint64_t>(end, used));
   }
-  bool over_limit() const { return used > bytes_max; }
+  bool over_limit() const { return taken + used > bytes_max; }
+
+ private:
+  Result<void> hand_over() {
+    MR_TRY_VOID((*take)(ByteView{buffer.data(), used}));
+    taken += used;
+    used = 0;
+    return {};
+  }
 };
 
 Result<void> inflate_gzip(inflate_state& state, ByteView in, Sink& out) {
@@ -75,7 +92,7 @@ Result<void> inflate_gzip(inflate_state& state, ByteView in, Sink& out) {
   state.next_in = reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(in.data()));
   state.avail_in = static_cast<std::uint32_t>(in.size());
   while (true) {
-    if (out.room() == 0 && !out.grow()) return over(out.bytes_max);
+    if (out.room() == 0) MR_TRY_VOID(out.grow());
     state.next_out = reinterpret_cast<std::uint8_t*>(out.at());
     auto room = static_cast<std::uint32_t>(std::min<std::size_t>(out.room(), 1u << 30));
     state.avail_out = room;
@@ -99,9 +116,10 @@ Result<void> inflate_snappy_block(ByteView in, Sink& out) {
   const char* from = reinterpret_cast<const char*>(in.data());
   std::size_t size = 0;
   if (!snappy::GetUncompressedLength(from, in.size(), &size)) return bad("snappy block without a length");
-  if (size > out.bytes_max - out.used) return over(out.bytes_max);
+  if (size > out.bytes_max - out.taken - out.used) return over(out.bytes_max);
   // A block cannot say more than 64 bytes with 3: a length that lies is found before memory is taken for it.
-  if (size / 22 > in.size()) return bad("snappy block shorter than its length");
+  if (size / kSnappyRatioMax > in.size()) return bad("snappy block shorter than its length");
+  if (out.take != nullptr && out.used > 0) MR_TRY_VOID(out.grow());
   out.buffer.reserve(out.used + size, out.used);
   if (!snappy::RawUncompress(from, in.size(), reinterpret_cast<char*>(out.at()))) return bad("not a snappy block");
   out.used += size;
@@ -127,7 +145,7 @@ Result<void> inflate_lz4(LZ4F_dctx* context, ByteView in, Sink& out) {
   LZ4F_resetDecompressionContext(context);
   std::size_t hint = 1;
   while (!in.empty() || hint != 0) {
-    if (out.room() == 0 && !out.grow()) return over(out.bytes_max);
+    if (out.room() == 0) MR_TRY_VOID(out.grow());
     std::size_t made = out.room();
     std::size_t taken = in.size();
     hint = LZ4F_decompress(context, out.at(), &made, in.data(), &taken, nullptr);
@@ -145,7 +163,7 @@ Result<void> inflate_zstd(ZSTD_DCtx* context, ByteView in, Sink& out) {
   ZSTD_inBuffer from{in.data(), in.size(), 0};
   std::size_t hint = 1;
   while (from.pos < from.size || hint != 0) {
-    if (out.room() == 0 && !out.grow()) return over(out.bytes_max);
+    if (out.room() == 0) MR_TRY_VOID(out.grow());
     ZSTD_outBuffer to{out.at(), out.room(), 0};
     std::size_t in_before = from.pos;
     hint = ZSTD_decompressStream(context, &to, &from);
@@ -214,6 +232,79 @@ Result<ByteView> Inflater::inflate(Codec codec, ByteView compressed, std::uint64
     return inflated.error();
   }
   return ByteView{out.buffer.data(), out.used};
+}
+
+Result<void> Inflater::inflate_pieces(Codec codec, ByteView compressed, std::uint64_t bytes_max, const Take& take) {
+  if (codec == Codec::none) return take(compressed);
+  if (compressed.empty()) return bad("compressed records without a byte");
+  Sink out{state_->buffer, bytes_max, &take};
+  auto inflated = state_->run(codec, compressed, out);
+  if (inflated.ok()) inflated = out.finish();
+  if (state_->buffer.capacity() > kKeptBytes) state_->buffer.release();
+  return inflated;
+}
+
+namespace {
+
+/// The window of the frame that begins here (RFC 8878, 3.1.1.1); 0: none, or no frame.
+std::uint64_t zstd_window(ByteView frame) {
+  constexpr std::size_t kDescriptorAt = 4;
+  constexpr unsigned char kMagic[kDescriptorAt] = {0x28, 0xb5, 0x2f, 0xfd};
+  if (frame.size() < kDescriptorAt + 2 || std::memcmp(frame.data(), kMagic, kDescriptorAt) != 0) return 0;
+  const auto descriptor = std::to_integer<unsigned>(frame[kDescriptorAt]);
+  if ((descriptor & 0x20) != 0) {
+    // One segment: the window is all of the content.
+    const std::uint64_t content = ZSTD_getFrameContentSize(frame.data(), frame.size());
+    return content >= ZSTD_CONTENTSIZE_ERROR ? 0 : content;
+  }
+  const auto window = std::to_integer<unsigned>(frame[kDescriptorAt + 1]);
+  const std::uint64_t base = std::uint64_t{1} << (10 + (window >> 3));
+  return base + base / 8 * (window & 7);
+}
+
+std::uint64_t zstd_cost(ByteView in) {
+  constexpr std::uint64_t kWindowMax = std::uint64_t{1} << 27;  // beyond it the library refuses the frame
+  constexpr std::uint64_t kContext = 512 << 10;
+  std::uint64_t largest = 0;
+  while (!in.empty()) {
+    if (std::uint64_t window = zstd_window(in); window <= kWindowMax) largest = std::max(largest, window);
+    const std::size_t size = ZSTD_findFrameCompressedSize(in.data(), in.size());
+    if (ZSTD_isError(size)) break;  // cut or no frame: inflating says so, and gets no further
+    in = in.subspan(size);
+  }
+  return largest + kContext;
+}
+
+std::uint64_t snappy_cost(ByteView in) {
+  if (in.size() < kXerialHeader || std::memcmp(in.data(), kXerialMagic, sizeof kXerialMagic) != 0)
+    return in.size() * kSnappyRatioMax;
+  std::size_t largest = 0;
+  for (in = in.subspan(kXerialHeader); in.size() >= 4;) {
+    const auto size = static_cast<std::size_t>(std::max(load_be<std::int32_t>(in.data()), 0));
+    largest = std::max(largest, std::min(size, in.size()));
+    in = in.subspan(std::min(4 + size, in.size()));
+  }
+  return largest * kSnappyRatioMax;
+}
+
+}  // namespace
+
+std::uint64_t inflation_cost(Codec codec, ByteView compressed) {
+  constexpr std::uint64_t kLz4Blocks = 9 << 20;  // two of the largest, and context
+  constexpr std::uint64_t kGzipContext = 128 << 10;
+  switch (codec) {
+    case Codec::none:
+      return 0;
+    case Codec::gzip:
+      return Inflater::kPieceBytes + kGzipContext;
+    case Codec::snappy:
+      return Inflater::kPieceBytes + snappy_cost(compressed);
+    case Codec::lz4:
+      return Inflater::kPieceBytes + kLz4Blocks;
+    case Codec::zstd:
+      return Inflater::kPieceBytes + zstd_cost(compressed);
+  }
+  return 0;
 }
 
 namespace {

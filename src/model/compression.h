@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -24,10 +25,20 @@ class Inflater {
   /// found before memory for it is taken), unsupported_compression.
   Result<ByteView> inflate(Codec codec, ByteView compressed, std::uint64_t bytes_max);
 
+  /// The same in pieces, in order, each valid during the call it is handed to: holds kPieceBytes and what
+  /// inflation_cost() says, however much comes out. Errors: also whatever `take` returns, which ends it.
+  using Take = std::function<Result<void>(ByteView piece)>;
+  Result<void> inflate_pieces(Codec codec, ByteView compressed, std::uint64_t bytes_max, const Take& take);
+  static constexpr std::size_t kPieceBytes = 64 << 10;
+
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Memory that inflating `compressed` piece by piece takes at most: windows and blocks as large as they say they are
+/// (zstd frames up to 128 MiB, snappy blocks whole). Looks at headers alone; 0 for Codec::none.
+std::uint64_t inflation_cost(Codec codec, ByteView compressed);
 
 /// Compresses as Kafka's clients do: gzip, snappy with xerial framing in blocks of 32 KiB, lz4 frame with 64 KiB
 /// blocks, zstd. Appends to `out`. `level` 0 is the codec's default; gzip takes 1 to 3 (isa-l), lz4 and zstd their own.

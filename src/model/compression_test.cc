@@ -72,6 +72,55 @@ TEST(Compression, BombsStopAtTheLimit) {
   }
 }
 
+// In pieces: the same bytes, the same limit to the byte, and whoever takes them may end it.
+TEST(Compression, PiecesAreTheWhole) {
+  Inflater inflater;
+  for (Codec codec : kAll) {
+    for (std::size_t n : {1u, 100u, 65536u, 65537u, 1000000u}) {
+      std::string text = sample(n);
+      std::vector<std::byte> packed;
+      ASSERT_TRUE(compress(codec, as_bytes(text), packed).ok());
+      std::string whole;
+      std::size_t pieces = 0;
+      auto take = [&](ByteView piece) -> Result<void> {
+        whole += as_text(piece);
+        ++pieces;
+        return {};
+      };
+      ASSERT_TRUE(inflater.inflate_pieces(codec, packed, n, take).ok()) << name(codec) << " " << n;
+      EXPECT_TRUE(whole == text) << name(codec) << " " << n;
+      EXPECT_GE(pieces, n / Inflater::kPieceBytes);
+      EXPECT_EQ(inflater.inflate_pieces(codec, packed, n - 1, take).code(), Errc::too_large) << name(codec) << " " << n;
+      auto enough = [](ByteView) -> Result<void> { return Errc::cancelled; };
+      EXPECT_EQ(inflater.inflate_pieces(codec, packed, n, enough).code(), Errc::cancelled) << name(codec);
+      auto cut = ByteView(packed).first(packed.size() - 1);
+      if (codec != Codec::gzip) EXPECT_FALSE(inflater.inflate_pieces(codec, cut, n, take).ok()) << name(codec);
+    }
+  }
+}
+
+// What inflating takes is read off the headers, and is no more for a bomb.
+TEST(Compression, CostOfInflating) {
+  std::string zeros(64 << 20, '\0');
+  for (Codec codec : kAll) {
+    std::vector<std::byte> bomb;
+    ASSERT_TRUE(compress(codec, as_bytes(zeros), bomb).ok());
+    const std::uint64_t cost = inflation_cost(codec, bomb);
+    EXPECT_GE(cost, Inflater::kPieceBytes) << name(codec);
+    // zstd says that it needs its content as a window when it is told the size beforehand, at most 8 MiB at level 3.
+    EXPECT_LE(cost, 10u << 20) << name(codec);
+    EXPECT_LE(inflation_cost(codec, ByteView(bomb).first(3)), 10u << 20) << name(codec);
+  }
+  const auto window = [](int log) {
+    return std::vector{std::byte{0x28}, std::byte{0xb5}, std::byte{0x2f},
+                       std::byte{0xfd}, std::byte{0},    static_cast<std::byte>((log - 10) << 3)};
+  };
+  EXPECT_GE(inflation_cost(Codec::zstd, window(27)), 1u << 27);
+  EXPECT_LE(inflation_cost(Codec::zstd, window(28)), 1u << 20) << "refused by the library, at no cost";
+  std::string block(1000, 'x');
+  EXPECT_GE(inflation_cost(Codec::snappy, as_bytes(block)), 22'000u) << "a block that is not framed";
+}
+
 TEST(Compression, CutStreamsAreMalformed) {
   Inflater inflater;
   std::string text = sample(3000);

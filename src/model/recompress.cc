@@ -15,6 +15,18 @@ bool has_other_codec(ByteView batch, Codec codec) {
   return (attributes & kCodecBits) != static_cast<std::int16_t>(codec);
 }
 
+Result<std::uint64_t> inflated_size(ByteView batch, std::uint64_t bytes_max) {
+  MR_TRY(BatchHeader header, BatchHeader::parse(batch));
+  thread_local Inflater inflater;
+  std::uint64_t size = 0;
+  MR_TRY_VOID(inflater.inflate_pieces(header.codec(), batch.subspan(BatchHeader::kBytes), bytes_max,
+                                      [&](ByteView piece) -> Result<void> {
+                                        size += piece.size();
+                                        return {};
+                                      }));
+  return size;
+}
+
 Result<std::vector<std::byte>> recompress_batch(ByteView batch, Codec codec, int level,
                                                 std::uint64_t inflated_bytes_max) {
   MR_TRY(BatchHeader header, BatchHeader::parse(batch));

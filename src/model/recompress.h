@@ -12,6 +12,10 @@ namespace mr {
 /// are none.
 bool has_other_codec(ByteView batch, Codec codec);
 
+/// How many bytes the records of `batch` are once inflated; holds a piece at a time. Errors: malformed, too_large (more
+/// than `bytes_max`), unsupported_compression.
+Result<std::uint64_t> inflated_size(ByteView batch, std::uint64_t bytes_max);
+
 /// The same batch with its records compressed by `codec` (none: as they are): offsets, timestamps, producer and all
 /// other attributes stay; length and checksum are new. `level` as compress() takes it. Pure, but works for as long as
 /// the codecs do: off the shard for large batches. May hold `inflated_bytes_max` twice.

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "model/compression.h"
 #include "model/record.h"
+#include "model/record_scan.h"
 
 namespace mr {
 namespace {
@@ -74,31 +77,83 @@ class Faults {
   std::vector<RecordFault> named_;
 };
 
-std::expected<WallMillis, BatchRefusal> check_records(ByteView records, const BatchHeader& h, const BatchRules& rules) {
-  WallMillis max_timestamp = std::numeric_limits<WallMillis>::min();
-  RecordReader in(records, h.records_count);
-  Record record;
-  Faults faults(rules.record_faults_max);
-  while (in.next(record)) {
-    std::int32_t index = in.index() - 1;
-    if (record.offset_delta != index)
-      return refuse(Errc::invalid_record, fmt::format("offset delta {} of record {}", record.offset_delta, index),
-                    index);
-    if (rules.compacted && !record.key) {
-      faults.add(Errc::invalid_record, index, "a compacted topic needs a key in every record");
-      continue;
+/// The rules for single records, whose fields are known.
+class RecordRules {
+ public:
+  RecordRules(const BatchHeader& h, const BatchRules& rules) : h_(h), rules_(rules), faults_(rules.record_faults_max) {}
+
+  /// False: the batch is refused, there is no use in looking at more.
+  bool look(std::int32_t index, std::int64_t timestamp_delta, std::int32_t offset_delta, bool has_key) {
+    if (offset_delta != index) {
+      refused_ = refuse(Errc::invalid_record, fmt::format("offset delta {} of record {}", offset_delta, index), index);
+      return false;
+    }
+    if (rules_.compacted && !has_key) {
+      faults_.add(Errc::invalid_record, index, "a compacted topic needs a key in every record");
+      return true;
     }
     WallMillis timestamp = 0;
-    if (__builtin_add_overflow(h.base_timestamp, record.timestamp_delta, &timestamp))
-      return refuse(Errc::invalid_timestamp, "timestamp beyond 64 bits", index);
-    if (!in_window(timestamp, rules))
-      faults.add(Errc::invalid_timestamp, index,
-                 fmt::format("timestamp {} is too far from {}, the broker's time", timestamp, rules.now));
-    max_timestamp = std::max(max_timestamp, timestamp);
+    if (__builtin_add_overflow(h_.base_timestamp, timestamp_delta, &timestamp)) {
+      refused_ = refuse(Errc::invalid_timestamp, "timestamp beyond 64 bits", index);
+      return false;
+    }
+    if (!in_window(timestamp, rules_))
+      faults_.add(Errc::invalid_timestamp, index,
+                  fmt::format("timestamp {} is too far from {}, the broker's time", timestamp, rules_.now));
+    max_timestamp_ = std::max(max_timestamp_, timestamp);
+    return true;
   }
-  if (!in.ok()) return refuse(Errc::invalid_record, in.problem(), in.index() < h.records_count ? in.index() : -1);
-  if (faults.any()) return faults.refuse();
-  return max_timestamp;
+  bool refused() const { return refused_.has_value(); }
+
+  /// The largest timestamp, when all records were looked at; `problem` of what read them, at record `index`.
+  std::expected<WallMillis, BatchRefusal> end(const char* problem, std::int32_t index) {
+    if (refused_) return std::move(*refused_);
+    if (problem != nullptr) return refuse(Errc::invalid_record, problem, index < h_.records_count ? index : -1);
+    if (faults_.any()) return faults_.refuse();
+    return max_timestamp_;
+  }
+
+ private:
+  const BatchHeader& h_;
+  const BatchRules& rules_;
+  Faults faults_;
+  std::optional<std::unexpected<BatchRefusal>> refused_;
+  WallMillis max_timestamp_ = std::numeric_limits<WallMillis>::min();
+};
+
+std::expected<WallMillis, BatchRefusal> check_records(ByteView records, const BatchHeader& h, const BatchRules& rules) {
+  RecordRules each(h, rules);
+  RecordReader in(records, h.records_count);
+  Record record;
+  while (in.next(record) &&
+         each.look(in.index() - 1, record.timestamp_delta, record.offset_delta, record.key.has_value())) {
+  }
+  return each.end(in.problem(), in.index());
+}
+
+std::unexpected<BatchRefusal> not_inflated(const Error& error) {
+  return refuse(error.code() == Errc::malformed ? Errc::invalid_record : error.code(), error.detail());
+}
+
+/// As check_records, of records that are inflated piece by piece.
+std::expected<WallMillis, BatchRefusal> check_in_pieces(Inflater& inflater, ByteView records, const BatchHeader& h,
+                                                        const BatchRules& rules) {
+  RecordRules each(h, rules);
+  RecordScan in(h.records_count);
+  auto look = [&](const RecordScan::Seen& record) {
+    return each.look(in.index() - 1, record.timestamp_delta, record.offset_delta, record.has_key);
+  };
+  auto inflated =
+      inflater.inflate_pieces(h.codec(), records, rules.inflated_bytes_max, [&](ByteView piece) -> Result<void> {
+        if (in.feed(piece, look)) return {};
+        return Error(Errc::invalid_record);  // `each` or `in` know why
+      });
+  if (inflated.ok()) {
+    (void)in.finish();
+  } else if (!each.refused() && in.problem() == nullptr) {
+    return not_inflated(inflated.error());
+  }
+  return each.end(in.problem(), in.index());
 }
 
 }  // namespace
@@ -118,17 +173,16 @@ std::expected<BatchFacts, BatchRefusal> validate_batch(ByteView batch, const Bat
   if (auto fine = check_header(batch, *header, rules); !fine) return std::unexpected(std::move(fine).error());
 
   ByteView records = batch.subspan(BatchHeader::kBytes);
-  if (header->codec() != Codec::none) {
-    // Contexts and output memory, used again: a cache of this thread, nothing that a result depends on.
-    thread_local Inflater inflater;
+  // Contexts and output memory, used again: a cache of this thread, nothing that a result depends on.
+  thread_local Inflater inflater;
+  const bool in_pieces = header->codec() != Codec::none && rules.inflated_bytes_max > kInflatedWholeMax;
+  if (header->codec() != Codec::none && !in_pieces) {
     auto inflated = inflater.inflate(header->codec(), records, rules.inflated_bytes_max);
-    if (!inflated.ok()) {
-      Errc code = inflated.code() == Errc::malformed ? Errc::invalid_record : inflated.code();
-      return refuse(code, inflated.error().detail());
-    }
+    if (!inflated.ok()) return not_inflated(inflated.error());
     records = *inflated;
   }
-  auto max_timestamp = check_records(records, *header, rules);
+  auto max_timestamp =
+      in_pieces ? check_in_pieces(inflater, records, *header, rules) : check_records(records, *header, rules);
   if (!max_timestamp) return std::unexpected(std::move(max_timestamp).error());
   return BatchFacts{.header = *header, .max_timestamp = *max_timestamp};
 }

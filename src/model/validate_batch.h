@@ -12,6 +12,11 @@
 
 namespace mr {
 
+/// Records of a stored batch inflate to no more than this.
+inline constexpr std::uint64_t kInflatedBytesMax = 256u << 20;
+/// What is inflated on a shard: a fraction of a millisecond.
+inline constexpr std::uint64_t kInflatedWholeMax = 1u << 20;
+
 /// What a topic and a request allow (traps.md 45-53).
 struct BatchRules {
   std::int32_t batch_bytes_max = 1'048'588;  ///< max.message.bytes, of the batch as sent, with its first 12 bytes
@@ -21,8 +26,9 @@ struct BatchRules {
   std::int64_t timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_max_ms = std::numeric_limits<std::int64_t>::max();
   WallMillis now = 0;
-  /// What a compressed batch may grow to while we look inside; over it the batch is refused (too_large).
-  std::uint64_t inflated_bytes_max = 256u << 20;
+  /// What a compressed batch may grow to while we look inside; over it the batch is refused (too_large). At most
+  /// kInflatedWholeMax is inflated at once; more in pieces, which takes longer and what inflation_cost() says.
+  std::uint64_t inflated_bytes_max = kInflatedBytesMax;
   /// At most so many records at fault are named; the first always is.
   std::size_t record_faults_max = 100;
 };

@@ -54,6 +54,43 @@ Verdict verdict(ByteView batch, const BatchRules& rules = {.now = kNow}) {
   return {facts.error().error.code(), facts.error().records.empty() ? -1 : facts.error().records[0].index};
 }
 
+// The limit decides how a compressed batch is looked into, not what is found.
+TEST(ValidateBatch, InPiecesAsAWhole) {
+  const BatchRules whole{
+      .compacted = true, .timestamp_before_max_ms = 1000, .now = kNow, .inflated_bytes_max = 1 << 20};
+  BatchRules pieces = whole;
+  pieces.inflated_bytes_max = kInflatedBytesMax;
+  BatchRules tight = whole;
+  tight.inflated_bytes_max = 10'000;
+  for (int codec = 1; codec <= 4; ++codec) {
+    const BatchBuilder::Options options{.codec = static_cast<Codec>(codec)};
+    auto good = batch_of(options, 5000);
+    ASSERT_TRUE(validate_batch(good, whole) && validate_batch(good, pieces)) << codec;
+    EXPECT_EQ(validate_batch(good, whole)->max_timestamp, validate_batch(good, pieces)->max_timestamp);
+    EXPECT_EQ(verdict(good, tight).code, Errc::too_large);
+    BatchBuilder builder(options);
+    for (int i = 0; i < 3000; ++i)
+      builder.add({.timestamp = i % 1000 == 7 ? kNow - 2000 : kNow,
+                   .key = i == 2000 ? std::nullopt : std::optional(as_bytes("k"sv)),
+                   .value = as_bytes("value"sv)});
+    auto bad = *builder.build();
+    auto a = validate_batch(bad, whole);
+    auto b = validate_batch(bad, pieces);
+    ASSERT_TRUE(!a && !b);
+    EXPECT_EQ(a.error().error.message(), b.error().error.message());
+    ASSERT_EQ(a.error().records.size(), 4u);
+    for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(a.error().records[i].index, b.error().records[i].index);
+      EXPECT_EQ(a.error().records[i].why, b.error().records[i].why);
+    }
+    for (std::int32_t count : {4999, 5001}) {
+      auto wrong = with(57, count, with(23, count - 1, good));
+      EXPECT_EQ(verdict(wrong, whole), verdict(wrong, pieces)) << codec << " " << count;
+      EXPECT_EQ(verdict(wrong, pieces).code, Errc::invalid_record);
+    }
+  }
+}
+
 TEST(ValidateBatch, AcceptsEveryCodec) {
   for (int codec = 0; codec <= 4; ++codec) {
     auto batch = batch_of({.codec = static_cast<Codec>(codec)}, 1000);

@@ -44,16 +44,24 @@ Partition::~Partition() {
   while (first_watcher_ != nullptr) first_watcher_->unwatch();
 }
 
+BatchRules Partition::rules(WallMillis now, AppendRules allowed) const {
+  return {.batch_bytes_max = config_.batch_bytes_max,
+          .compacted = config_.compacted,
+          .zstd_allowed = allowed.zstd_allowed,
+          .log_append_time = config_.log_append_time,
+          .timestamp_before_max_ms = config_.timestamp_before_max_ms,
+          .timestamp_after_max_ms = config_.timestamp_after_max_ms,
+          .now = now,
+          .inflated_bytes_max = allowed.inflated_bytes_max,
+          .record_faults_max = allowed.record_faults_max};
+}
+
 std::expected<Appended, AppendFailure> Partition::append(MutableBytes batch, WallMillis now, AppendRules allowed) {
-  BatchRules rules{.batch_bytes_max = config_.batch_bytes_max,
-                   .compacted = config_.compacted,
-                   .zstd_allowed = allowed.zstd_allowed,
-                   .log_append_time = config_.log_append_time,
-                   .timestamp_before_max_ms = config_.timestamp_before_max_ms,
-                   .timestamp_after_max_ms = config_.timestamp_after_max_ms,
-                   .now = now,
-                   .record_faults_max = allowed.record_faults_max};
-  auto facts = validate_batch(batch, rules);
+  return append_looked_into(batch, now, validate_batch(batch, rules(now, allowed)));
+}
+
+std::expected<Appended, AppendFailure> Partition::append_looked_into(MutableBytes batch, WallMillis now,
+                                                                     std::expected<BatchFacts, BatchRefusal> facts) {
   if (!facts) return std::unexpected(AppendFailure{std::move(facts.error().error), std::move(facts.error().records)});
   if (facts->header.transactional())
     return std::unexpected(AppendFailure{Error(Errc::transactional_id_unsupported, "transactions are not served yet")});

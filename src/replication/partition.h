@@ -43,7 +43,8 @@ struct AppendFailure {
 /// What the request that brings a batch allows.
 struct AppendRules {
   bool zstd_allowed = true;
-  std::size_t record_faults_max = 100;  ///< see BatchRules
+  std::size_t record_faults_max = 100;                   ///< see BatchRules
+  std::uint64_t inflated_bytes_max = kInflatedBytesMax;  ///< likewise
 };
 
 struct Appended {
@@ -127,6 +128,11 @@ class Partition final : public CommitMember {
   /// CRC) in place. `batch` must stay until return only. Schedules the sync that the flush policy asks for.
   /// Errors: invalid_required_acks aside, everything of traps.md 45-54 plus disk_full, disk_failed, not_leader.
   std::expected<Appended, AppendFailure> append(MutableBytes batch, WallMillis now, AppendRules allowed = {});
+  /// The two halves of append(), for batches that take long to look into: what validate_batch() is to be asked, and the
+  /// rest with its answer. What the topic allows may have changed in between; it was as allowed when it came.
+  BatchRules rules(WallMillis now, AppendRules allowed) const;
+  std::expected<Appended, AppendFailure> append_looked_into(MutableBytes batch, WallMillis now,
+                                                            std::expected<BatchFacts, BatchRefusal> facts);
   /// For coordinators and markers: the batch is ours, so it may be a control batch.
   std::expected<Appended, AppendFailure> append_internal(MutableBytes batch, WallMillis now);
 

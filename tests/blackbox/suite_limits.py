@@ -6,8 +6,10 @@ import http.client
 import resource
 import socket
 import struct
+import threading
 import time
 
+import bombs
 import rawkafka as rk
 from harness import Millrace, Suite, metric, wait_until
 
@@ -160,6 +162,116 @@ def max_connections_per_ip(ctx):
         assert 1 <= lines <= 2, f"{lines} lines for {metric(b, refused)} refusals"
         for one in held:
             one.close()
+
+
+class Peak:
+    """The most memory that the broker has of its own while this is open."""
+
+    def __init__(self, broker):
+        self.broker, self.kib, self.open = broker, 0, True
+        self.thread = threading.Thread(target=self.look)
+
+    def look(self):
+        while self.open:
+            self.kib = max(self.kib, resident_kib(self.broker))
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.open = False
+        self.thread.join()
+
+
+def at_once(broker, count, work):
+    """`work(connection)` on so many connections at the same time; what they return, in no order."""
+    results = []
+
+    def one():
+        with broker.connect(timeout=60) as c:
+            results.append(work(c))
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(results) == count, f"{count - len(results)} were not answered"
+    return results
+
+
+@scenario("decompression-bombs")
+def decompression_bombs(ctx):
+    """Twelve bombs at once of each codec, stored, looked up by time, given another codec: memory stays within its budget, others are
+    served, and every answer says what is. An eighth of `memory` is for inflating: 64 MiB here."""
+    mib = 1 << 20
+    too_large, timed_out = rk.MESSAGE_TOO_LARGE, 7
+    kinds = {"gzip": (bombs.batch(bombs.GZIP, 200 * mib), {0}), "lz4": (bombs.batch(bombs.LZ4, 200 * mib), {0}),
+             "snappy": (bombs.batch(bombs.SNAPPY, 20 * mib), {0, timed_out}), "zstd": (bombs.batch(bombs.ZSTD, 200 * mib), {0}),
+             "zstd, 8 MiB window": (bombs.batch(bombs.ZSTD, 200 * mib, 23), {0}),
+             "zstd, 128 MiB window": (bombs.batch(bombs.ZSTD, 200 * mib, 27), {too_large}),
+             "gzip, over all limits": (bombs.batch(bombs.GZIP, 300 * mib), {too_large}),
+             "zstd, over all limits": (bombs.batch(bombs.ZSTD, 300 * mib), {too_large})}
+    with Limited(ctx, "memory=512MiB") as b, b.connect(timeout=60) as c:
+        for name in ("t", "other", "gz"):
+            c.create_topic(name, configs={"compression.type": "gzip"} if name == "gz" else None)
+            c.wait_for_topic(name)
+        before = resident_kib(b)
+        for kind, (bomb, allowed) in kinds.items():
+            waits, working = [], True
+
+            def honest():
+                with b.connect(timeout=60) as one:
+                    while working:
+                        begun = time.monotonic()
+                        assert one.produce("other", rk.batch([b"x" * 100]))["ErrorCode"] == 0
+                        waits.append(time.monotonic() - begun)
+            other = threading.Thread(target=honest)
+            with Peak(b) as peak:
+                other.start()
+                answers = at_once(b, 12, lambda one, bomb=bomb: one.produce("t", bomb, timeout=30000)["ErrorCode"])
+                if kind != "snappy":
+                    recoded = at_once(b, 4, lambda one, bomb=bomb: one.produce("gz", bomb, timeout=30000)["ErrorCode"])
+                working = False
+                other.join()
+            grown = (peak.kib - before) / 1024
+            print(f"     {kind}: {len(bomb) >> 10} KiB, 12 at once took {grown:.0f} MiB; others waited {max(waits) * 1000:.0f} ms at most",
+                  flush=True)
+            assert set(answers) <= allowed, (kind, answers)
+            assert waits and max(waits) < 5, f"{kind}: others waited {max(waits)} s"
+            assert grown < 192, f"{kind}: {grown} MiB, an eighth is for inflating and a quarter for requests"
+            if "over" in kind or "128" in kind:
+                assert set(recoded) == {too_large}, recoded
+            elif kind.startswith("gzip"):
+                assert set(recoded) == {0}, "its own codec: nothing to do"
+            elif kind != "snappy":
+                assert set(recoded) == {too_large}, f"{kind}: 200 MiB cannot be had whole {recoded}"
+        with Peak(b) as peak:
+            found = at_once(b, 8, lambda one: one.list_offset("t", 1)["ErrorCode"])
+        assert set(found) == {0} and (peak.kib - before) / 1024 < 192, (found, peak.kib - before)
+        assert metric(b, 'millrace_memory_limit_bytes{account="inflating"}') == 64 * mib
+        assert metric(b, 'millrace_memory_used_bytes{account="inflating"}') == 0
+
+
+@scenario("bombs-wait-for-memory")
+def bombs_wait(ctx):
+    """Only one fits at a time: the others wait, and those whose time is up are told to come again."""
+    window = 23
+    with Limited(ctx, "memory=64MiB", "shards=2") as b, b.connect(timeout=60) as c:
+        c.create_topic("t", 2)
+        c.wait_for_topic("t", 2)
+        bomb = bombs.batch(bombs.ZSTD, 200 << 20, window)
+
+        def produce(one):
+            return [one.produce("t", bomb, partition=p, timeout=60000)["ErrorCode"] for p in (0, 1)]
+        answers = at_once(b, 4, produce)
+        assert answers == [[0, 0]] * 4, answers
+        refused = metric(b, 'millrace_memory_refused_total{account="inflating"}')
+        assert refused > 0, "nobody had to wait"
+        hurried = at_once(b, 6, lambda one: one.produce("t", bomb, timeout=1)["ErrorCode"])
+        assert 7 in hurried and set(hurried) <= {0, 7}, hurried
+        assert c.produce("t", rk.batch([b"small"]))["ErrorCode"] == 0
 
 
 @scenario("file-limit")

@@ -69,6 +69,10 @@ const std::set<std::string> kTestedElsewhere = {
     "read_healed",              // read_checks_test: no seed flips bits of reads yet
     "scrub_found_damage",       // scrub_test: no history lasts a day
     "scrub_waits_for_compaction",
+    // produce_test, inflating_test: no producer of the simulation sends megabytes
+    "looked_into_off_the_shard",
+    "recompressed_a_large_batch",
+    "inflating_budget_full",
     // cleaner_test: no topic of the simulation is compacted, since its checker wants every record to stay
     "compaction_healed",
     "compaction_met_damage",
