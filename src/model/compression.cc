@@ -316,14 +316,14 @@ std::byte* extend(std::vector<std::byte>& out, std::size_t n) {
   return out.data() + at;
 }
 
-Result<void> compress_gzip(ByteView in, std::vector<std::byte>& out, int level) {
+Result<void> compress_gzip_at(ByteView in, std::vector<std::byte>& out, int level) {
   std::vector<std::uint8_t> level_buffer(level == 3   ? ISAL_DEF_LVL3_DEFAULT
                                          : level == 2 ? ISAL_DEF_LVL2_DEFAULT
                                                       : ISAL_DEF_LVL1_DEFAULT);
   auto stream = std::make_unique<isal_zstream>();
   isal_deflate_init(stream.get());
   stream->gzip_flag = IGZIP_GZIP;
-  stream->level = static_cast<std::uint32_t>(level == 0 ? 1 : level);
+  stream->level = static_cast<std::uint32_t>(level);
   stream->level_buf = level_buffer.data();
   stream->level_buf_size = static_cast<std::uint32_t>(level_buffer.size());
   stream->end_of_stream = 1;
@@ -336,6 +336,21 @@ Result<void> compress_gzip(ByteView in, std::vector<std::byte>& out, int level) 
     if (isal_deflate(stream.get()) != COMP_OK) return Error(Errc::internal, "igzip refused to compress");
     out.resize(out.size() - stream->avail_out);
   } while (stream->internal_state.state != ZSTATE_END);
+  return {};
+}
+
+/// The library's levels 2 and 3 make some data larger (log lines, numbers), so the smallest of those up to `level` is
+/// taken: a higher level is never larger.
+Result<void> compress_gzip(ByteView in, std::vector<std::byte>& out, int level) {
+  const std::size_t at = out.size();
+  MR_TRY_VOID(compress_gzip_at(in, out, 1));
+  for (int higher = 2; higher <= level; ++higher) {
+    std::vector<std::byte> other;
+    MR_TRY_VOID(compress_gzip_at(in, other, higher));
+    if (other.size() >= out.size() - at) continue;
+    out.resize(at);
+    out.insert(out.end(), other.begin(), other.end());
+  }
   return {};
 }
 

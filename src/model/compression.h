@@ -41,7 +41,8 @@ class Inflater {
 std::uint64_t inflation_cost(Codec codec, ByteView compressed);
 
 /// Compresses as Kafka's clients do: gzip, snappy with xerial framing in blocks of 32 KiB, lz4 frame with 64 KiB
-/// blocks, zstd. Appends to `out`. `level` 0 is the codec's default; gzip takes 1 to 3 (isa-l), lz4 and zstd their own.
+/// blocks, zstd. Appends to `out`. `level` 0 is the codec's default; gzip takes 1 to 3, of which a
+/// higher one is never larger, lz4 and zstd their own.
 /// Errors: unsupported_compression, internal (the library refused).
 Result<void> compress(Codec codec, ByteView bytes, std::vector<std::byte>& out, int level = 0);
 

@@ -72,6 +72,34 @@ TEST(Compression, BombsStopAtTheLimit) {
   }
 }
 
+// A higher level of gzip is never larger, on data that the library's own levels are not in order for; of lz4 and zstd
+// a much higher one is smaller.
+TEST(Compression, LevelsAreInOrder) {
+  std::mt19937_64 random(6);
+  std::string lines;
+  std::string numbers;
+  for (int i = 0; i < 3000; ++i) {
+    lines += "2026-11-22T04:12:" + std::to_string(i % 60) + "." + std::to_string(i % 1000) + "Z info broker: t" +
+             std::to_string(i % 40) + " offset=" + std::to_string(i * 31) +
+             " bytes=" + std::to_string(random() % 9999) + "\n";
+    numbers += std::string(5, '\0') + static_cast<char>(random() % 16) + static_cast<char>(random()) +
+               static_cast<char>(random());
+  }
+  auto size = [](Codec codec, std::string_view text, int level) {
+    std::vector<std::byte> packed;
+    EXPECT_TRUE(compress(codec, as_bytes(text), packed, level).ok());
+    return packed.size();
+  };
+  for (const std::string& text : {lines, numbers, sample(100'000), std::string(200'000, 'x'), std::string("short")}) {
+    for (int level = 2; level <= 3; ++level)
+      EXPECT_LE(size(Codec::gzip, text, level), size(Codec::gzip, text, level - 1)) << level;
+    EXPECT_EQ(size(Codec::gzip, text, 0), size(Codec::gzip, text, 1));
+  }
+  EXPECT_LT(size(Codec::lz4, lines, 12), size(Codec::lz4, lines, 1));
+  EXPECT_LT(size(Codec::zstd, lines, 19), size(Codec::zstd, lines, 1));
+  EXPECT_LT(size(Codec::zstd, lines, 1), size(Codec::zstd, lines, -50));
+}
+
 // In pieces: the same bytes, the same limit to the byte, and whoever takes them may end it.
 TEST(Compression, PiecesAreTheWhole) {
   Inflater inflater;
