@@ -43,6 +43,8 @@ struct BrokerMetrics::Process {
                             {{"reason", "bad_input"}})},
         idle{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
                        {{"reason", "idle"}})},
+        unread{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
+                         {{"reason", "unread"}})},
         no_memory{r.counter("millrace_kafka_connections_closed_total", "Connections that the broker closed, by reason.",
                             {{"reason", "memory"}})},
         bytes_in{r.counter("millrace_kafka_received_bytes_total", "Bytes received from Kafka clients.")},
@@ -108,7 +110,7 @@ struct BrokerMetrics::Process {
   Gauge info, uptime, resident;
   Followed cpu_ms;
   Gauge shard_count, connections;
-  Followed opened, refused, refused_by_address, accept_failures, bad_input, idle, no_memory, bytes_in,
+  Followed opened, refused, refused_by_address, accept_failures, bad_input, idle, unread, no_memory, bytes_in,
       bytes_out;
   Gauge sessions, session_partitions;
   Followed sessions_evicted;
@@ -199,7 +201,7 @@ void BrokerMetrics::read_doors() {
   p.cpu_ms.follow(static_cast<std::uint64_t>(used_cpu_seconds() * 1000));
 
   const std::uint32_t shards = host_.shards().count();
-  std::uint64_t refused_by_address = 0, accept_failures = 0;
+  std::uint64_t refused_by_address = 0, accept_failures = 0, unread = 0;
   std::uint64_t open = 0, opened = 0, refused = 0, bad = 0, idle = 0, no_memory = 0, in = 0, out = 0;
   std::uint64_t sessions = 0, session_partitions = 0, evicted = 0;
   std::map<std::size_t, std::uint64_t> requests, errors;
@@ -215,6 +217,7 @@ void BrokerMetrics::read_doors() {
       accept_failures += c.accept_failures.load(std::memory_order_relaxed);
       bad += c.closed_bad_input.load(std::memory_order_relaxed);
       idle += c.closed_idle.load(std::memory_order_relaxed);
+      unread += c.closed_unread.load(std::memory_order_relaxed);
       no_memory += c.closed_memory.load(std::memory_order_relaxed);
       in += c.bytes_received.load(std::memory_order_relaxed);
       out += c.bytes_sent.load(std::memory_order_relaxed);
@@ -244,6 +247,7 @@ void BrokerMetrics::read_doors() {
   p.accept_failures.follow(accept_failures);
   p.bad_input.follow(bad);
   p.idle.follow(idle);
+  p.unread.follow(unread);
   p.no_memory.follow(no_memory);
   p.bytes_in.follow(in);
   p.bytes_out.follow(out);

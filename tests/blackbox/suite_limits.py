@@ -86,6 +86,44 @@ def slow_senders(ctx):
             assert c.produce("t", rk.batch([b"y" * (3 << 20)]))["ErrorCode"] == 0, "again"
 
 
+@scenario("drop-by-drop-readers")
+def drop_by_drop(ctx):
+    """Thirty ask for 50 MiB each and read a byte now and then: no memory is held for what they leave, others are served, and who has
+    not read his answer in time is dropped and counted."""
+    dropped = 'millrace_kafka_connections_closed_total{reason="unread"}'
+    with Limited(ctx, "connections.max.idle.ms=3000") as b, b.connect() as c:
+        c.create_topic("t")
+        c.wait_for_topic("t")
+        for _ in range(40):
+            assert c.produce("t", rk.batch([b"x" * 900_000]))["ErrorCode"] == 0
+        before, crowd = resident_kib(b), []
+        for _ in range(30):
+            one = b.connect()
+            one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.send("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 50 << 20, "SessionEpoch": -1, "Topics": [
+                {"Topic": "t", "Partitions": [{"Partition": 0, "FetchOffset": 0, "CurrentLeaderEpoch": -1, "PartitionMaxBytes": 50 << 20}]}]})
+            crowd.append(one)
+        started, slowest, drops = time.monotonic(), 0, 0
+        with Peak(b) as peak:
+            while metric(b, dropped) < len(crowd):
+                assert time.monotonic() - started < 20, f"{metric(b, dropped)} of {len(crowd)} are dropped"
+                for one in crowd:
+                    try:
+                        drops += len(one.socket.recv(1))
+                    except ConnectionError:
+                        pass
+                begun = time.monotonic()
+                assert c.produce("t", rk.batch([b"y"]))["ErrorCode"] == 0
+                slowest = max(slowest, time.monotonic() - begun)
+        grown = (peak.kib - before) / 1024
+        print(f"     {drops} bytes read of {len(crowd)} answers, {grown:.1f} MiB, others waited {slowest * 1000:.0f} ms at most", flush=True)
+        assert drops >= len(crowd) and grown < 16 and slowest < 1, (drops, grown, slowest)
+        assert time.monotonic() - started > 2.5, "not before their time"
+        assert metric(b, "millrace_kafka_connections") == 1
+        for one in crowd:
+            one.close()
+
+
 @scenario("max-connections")
 def max_connections(ctx):
     """Those above are closed and counted; those that are there are served, and who leaves makes room."""

@@ -54,6 +54,10 @@ Task<void> Connection::run() {
 }
 
 void Connection::note_end(const Result<void>& outcome) {
+  if (unread_) {
+    server_.counters(env_.shard).closed_unread.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   if (outcome.ok()) return;
   switch (outcome.code()) {
     case Errc::cancelled:
@@ -150,7 +154,11 @@ Task<Result<void>> Connection::send(Exchange& exchange) {
   counters.durations_by_api[static_cast<std::size_t>(exchange.head.api->key)].add_alone(now -
                                                                                         exchange.context.received);
   if (exchange.no_answer) co_return Result<void>{};
-  MR_CO_TRY_VOID(co_await send_pieces(exchange, now + server_.options().idle_max));
+  Result<void> sent = co_await send_pieces(exchange, now + server_.options().idle_max);
+  if (!sent.ok()) {
+    unread_ = sent.code() == Errc::timed_out;
+    co_return sent;
+  }
   ServerCounters::bump(counters.bytes_sent, exchange.writer.size());
   co_return Result<void>{};
 }

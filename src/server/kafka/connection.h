@@ -50,6 +50,7 @@ class Connection {
   std::vector<ByteView> gather_;
   bool writing_ = false;  ///< an answer is on its way out
   bool write_failed_ = false;
+  bool unread_ = false;  ///< the peer did not take an answer in time
   bool reading_done_ = false;
   Event pending_changed_;
   Event writer_ended_;

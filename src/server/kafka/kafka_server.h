@@ -60,6 +60,7 @@ struct ServerCounters {
   std::atomic<std::uint64_t> connections_refused_by_host{0};  ///< max.connections.per.ip
   std::atomic<std::uint64_t> accept_failures{0};              ///< such as no descriptor left
   std::atomic<std::uint64_t> closed_idle{0};
+  std::atomic<std::uint64_t> closed_unread{0};  ///< an answer was not read in time
   std::atomic<std::uint64_t> closed_bad_input{0};
   std::atomic<std::uint64_t> closed_memory{0};  ///< none for its request, or it held some too slowly
   std::atomic<std::uint64_t> bytes_received{0};
