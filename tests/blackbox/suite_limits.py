@@ -3,6 +3,7 @@
   tests/blackbox/run.py limits --filter idle --rounds 10000       by hand: so many idle connections
 """
 import http.client
+import os
 import resource
 import socket
 import struct
@@ -372,6 +373,64 @@ def no_descriptor(ctx):
         wait_until(lambda: "connections are accepted again" in b.log_tail(100), 10, "said")
         assert b.log_tail(100).count("no connections are accepted") == 1
         metrics.close()
+
+
+@scenario("flush-settings")
+def flush_settings(ctx):
+    """How often a topic is synced is what its flush.messages and flush.ms say, from the next append on."""
+    never = str((1 << 63) - 1)
+    kinds = {"each": {}, "ten": {"flush.messages": "10"}, "late": {"flush.messages": never}, "timed": {"flush.messages": never, "flush.ms": "100"}}
+    with Limited(ctx) as b, b.connect() as c:
+        def syncs():
+            return metric(b, "millrace_fsync_duration_seconds_count")
+
+        def cost(topic, records=100):
+            before = syncs()
+            for _ in range(records):
+                assert c.produce(topic, rk.batch([b"x"]))["ErrorCode"] == 0
+            return syncs() - before
+        for topic, configs in kinds.items():
+            c.create_topic(topic, configs=configs)
+            c.wait_for_topic(topic)
+            assert c.produce(topic, rk.batch([b"first"]))["ErrorCode"] == 0
+        spent = {topic: cost(topic) for topic in ("each", "ten", "late")}
+        print(f"     syncs of 100 appends: {spent}", flush=True)
+        assert spent["each"] >= 100 and 8 <= spent["ten"] <= 40 and spent["late"] <= 3, spent
+        before = syncs()
+        assert c.produce("timed", rk.batch([b"x"]))["ErrorCode"] == 0
+        wait_until(lambda: syncs() > before, 10, "a sync by the clock")
+        answer = c.call("IncrementalAlterConfigs", 1, {"ValidateOnly": False, "Resources": [
+            {"ResourceType": 2, "ResourceName": "late", "Configs": [{"Name": "flush.messages", "ConfigOperation": 0, "Value": "1"}]}]})
+        assert answer["Responses"][0]["ErrorCode"] == 0
+        assert cost("late", 20) >= 20, "the change holds"
+
+
+@scenario("file-delete-delay")
+def file_delete_delay(ctx):
+    """Segments that are given up go at once or after their topic's file.delete.delay.ms."""
+    with Limited(ctx, "log.retention.check.interval.ms=100") as b, b.connect() as c:
+        def segments(topic):
+            below = os.path.join(b.data, topic + "-0")
+            names = os.listdir(below)
+            return sum(n.endswith(".log") for n in names), sum(".deleted" in n for n in names)
+        for topic, delay in (("now", "0"), ("later", "3600000"), ("soon", "1500")):
+            c.create_topic(topic, configs={"segment.bytes": str(1 << 20), "file.delete.delay.ms": delay})
+            c.wait_for_topic(topic)
+            for _ in range(6):
+                assert c.produce(topic, rk.batch([b"x" * 700_000]))["ErrorCode"] == 0
+            assert segments(topic) == (6, 0), segments(topic)
+            begun = time.monotonic()
+            answer = c.call("DeleteRecords", 2, {"TimeoutMs": 5000, "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Offset": -1}]}]})
+            assert answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+            if delay == "3600000":
+                wait_until(lambda: segments(topic)[0] == 1, 10, "given up")
+                assert segments(topic)[1] > 0, "and still there"
+                kept = segments(topic)
+            else:
+                wait_until(lambda: segments(topic) == (1, 0), 10, f"gone, delay {delay}: {segments(topic)}")
+                if delay == "1500":
+                    assert time.monotonic() - begun >= 1.4, "too soon"
+        assert segments("later") == kept
 
 
 @scenario("pages-of-partitions")
