@@ -4,28 +4,36 @@
 #include <algorithm>
 
 #include "broker/broker.h"
+#include "broker/pass_turn.h"
 
 namespace mr::broker {
 
 Task<std::vector<Broker::LogDirView>> Broker::describe_log_dirs(std::optional<std::vector<PartitionKey>> wanted) {
   auto views = co_await shards_.call(ShardId{0}, [this] { return view_directories(); });
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
-    co_await shards_.call(ShardId{s}, [this, s, &views, &wanted] {
+    co_await shards_.call(ShardId{s}, [this, s, &views, &wanted]() -> Task<void> {
       const ShardState& shard = *per_shard_[s];
       auto add = [&](const PartitionKey& key, const PartitionRef& partition) {
         auto directory = shard.directory_of.find(key);
         if (directory == shard.directory_of.end()) return;
         views[directory->second].partitions.push_back({partition->name(), partition->log().bytes()});
       };
+      std::vector<PartitionKey> all;
       if (!wanted) {
-        for (const auto& [key, partition] : shard.partitions) add(key, partition);
-        return;
+        all.reserve(shard.partitions.size());
+        for (const auto& [key, partition] : shard.partitions) all.push_back(key);
       }
-      for (const PartitionKey& key : *wanted)
+      std::size_t done = 0;
+      for (const PartitionKey& key : wanted ? *wanted : all) {
         if (PartitionRef partition = shard.find(key.topic, key.partition)) add(key, partition);
+        if (++done % kPartitionsATurn == 0) co_await pass_turn();
+      }
     });
   }
-  for (LogDirView& view : views) std::ranges::sort(view.partitions, {}, &LogDirView::Partition::name);
+  const TaskContext& context = co_await current_context();
+  co_await offload(per_shard_[context.executor->shard().v]->env, [&] {
+    for (LogDirView& view : views) std::ranges::sort(view.partitions, {}, &LogDirView::Partition::name);
+  });
   co_return views;
 }
 

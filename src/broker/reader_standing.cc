@@ -1,5 +1,6 @@
 // How far behind readers are, in records and in time.
 #include "broker/broker.h"
+#include "broker/pass_turn.h"
 #include "model/batch_header.h"
 #include "model/compression.h"
 #include "model/record.h"
@@ -80,7 +81,11 @@ Task<void> Broker::look_at(std::span<ReaderStanding> readers, bool times) {
   for (std::uint32_t s = 0; s < by_home.size(); ++s) {
     if (by_home[s].empty()) continue;
     co_await shards_.call(ShardId{s}, [this, s, times, &those = by_home[s]]() -> Task<void> {
-      for (ReaderStanding* reader : those) co_await look_at_one(*per_shard_[s], *reader, times);
+      std::size_t done = 0;
+      for (ReaderStanding* reader : those) {
+        co_await look_at_one(*per_shard_[s], *reader, times);
+        if (++done % kPartitionsATurn == 0) co_await pass_turn();
+      }
     });
   }
 }

@@ -80,23 +80,13 @@ std::int64_t total_lag(const Rows& rows) {
   return sum;
 }
 
-Task<Offset> end_of(broker::Broker& broker, std::string_view topic, PartitionIndex partition) {
-  auto found = broker.topics(ShardId{0})->find(topic);
-  if (found == nullptr || partition.v < 0 || static_cast<std::size_t>(partition.v) >= found->partitions.size())
-    co_return Offset{-1};
-  constexpr std::int64_t kLatest = -1;
-  auto end = co_await broker.list_offset(
-      {.topic = found->id, .partition = partition, .home = found->partition(partition)->home, .timestamp = kLatest});
-  co_return end.ok() ? end->offset : Offset{-1};
-}
-
 struct Whole {
   GroupDescription group;
   Rows rows;
 };
 
 /// What the coordinator and the logs know of one group. The second points into the first.
-Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator::GroupCoordinator& groups,
+Task<Result<std::unique_ptr<Whole>>> look_at(coordinator::GroupCoordinator& groups, coordinator::LagWatch& lags,
                                              std::string name) {
   auto whole = std::make_unique<Whole>();
   std::vector<GroupDescription> described = co_await groups.describe({name});
@@ -110,7 +100,11 @@ Task<Result<std::unique_ptr<Whole>>> look_at(broker::Broker& broker, coordinator
   for (const DescribedMember& member : whole->group.members)
     for (const TopicPartition& one : assigned_to(whole->group, member).value_or(std::vector<TopicPartition>{}))
       whole->rows[{one.topic, one.partition}].owner = &member;
-  for (auto& [at, row] : whole->rows) row.end = co_await end_of(broker, at.first, at.second);
+  std::vector<coordinator::GroupPosition> positions;
+  for (const auto& [at, row] : whole->rows) positions.push_back({name, at.first, at.second, row.committed});
+  const auto readers = co_await lags.look_at(std::move(positions), false);
+  auto reader = readers.begin();
+  for (auto& [at, row] : whole->rows) row.end = (reader++)->end;
   co_return whole;
 }
 
@@ -133,7 +127,7 @@ Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
   broker::Broker& broker = *sources.broker();
-  auto found = co_await look_at(broker, *groups, std::string(request.path_value("group")));
+  auto found = co_await look_at(*groups, *sources.lags(), std::string(request.path_value("group")));
   if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string members, offsets;
@@ -152,7 +146,7 @@ Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
 Task<HttpResponse> show_assignments(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
-  auto found = co_await look_at(*sources.broker(), *groups, std::string(request.path_value("group")));
+  auto found = co_await look_at(*groups, *sources.lags(), std::string(request.path_value("group")));
   if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string rows;
