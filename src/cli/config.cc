@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "runtime/machine.h"
+#include "runtime/real_host.h"
 
 namespace mr::cli {
 
@@ -39,7 +40,14 @@ Result<std::vector<config::SettingInput>> collect_settings(const std::string& pr
   std::vector<config::SettingInput> inputs;
   if (!properties_file.empty()) {
     auto text = read_small_file(properties_file, 4 << 20);
-    if (!text.ok()) return Error(Errc::invalid_config, fmt::format("--config: {}", text.error().message()));
+    if (!text.ok()) {
+      const bool directory = real_files().list(properties_file).ok();
+      return Error(Errc::invalid_config,
+                   directory ? fmt::format("--config: {} is a directory; it takes a file of name=value lines, such as "
+                                           "{}{}server.properties",
+                                           properties_file, properties_file, properties_file.ends_with('/') ? "" : "/")
+                             : fmt::format("--config: {}", text.error().message()));
+    }
     MR_TRY(inputs, config::parse_properties(*text, properties_file));
   }
   auto environment = config::parse_environment(environment_variables());

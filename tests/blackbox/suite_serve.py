@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -159,6 +160,9 @@ def usage(ctx):
         done = run(ctx, *args)
         assert done.returncode == 2, f"{args}: exit code {done.returncode}\n{done.stderr}"
         assert done.stderr.strip() and not done.stdout.strip(), f"{args}: talk belongs on stderr"
+    with tempfile.TemporaryDirectory() as path:
+        done = run(ctx, "serve", "--config", path)
+        assert done.returncode == 2 and f"{path} is a directory; it takes a file of name=value lines" in done.stderr, done.stderr
 
 
 def http(b, path, method="GET"):
