@@ -293,6 +293,24 @@ def decompression_bombs(ctx):
         assert metric(b, 'millrace_memory_used_bytes{account="inflating"}') == 0
 
 
+@scenario("requests-wait-for-memory")
+def requests_wait(ctx):
+    """Sixteen clients send 3 MiB at a time where there is memory for one such request: each is read once there is room, all are
+    answered, and the broker is no larger for them."""
+    with Limited(ctx, "socket.request.max.bytes=4MiB", "queued.max.request.bytes=1MiB", "message.max.bytes=4MiB") as b, b.connect() as c:
+        c.create_topic("t")
+        c.wait_for_topic("t")
+        data = rk.batch([b"x" * (3 << 20)])
+        before = resident_kib(b)
+        with Peak(b) as peak:
+            answers = at_once(b, 16, lambda one: [one.produce("t", data, timeout=60000)["ErrorCode"] for _ in range(3)])
+        grown = (peak.kib - before) / 1024
+        waited = metric(b, 'millrace_memory_refused_total{account="requests"}')
+        print(f"     48 requests of 3 MiB: {grown:.1f} MiB at most, {waited:.0f} times somebody waited", flush=True)
+        assert answers == [[0, 0, 0]] * 16, answers
+        assert waited > 0 and grown < 24, (waited, grown)
+
+
 @scenario("bombs-wait-for-memory")
 def bombs_wait(ctx):
     """Only one fits at a time: the others wait, and those whose time is up are told to come again."""
