@@ -24,10 +24,16 @@ Task<Result<void>> Broker::alter_on_control(std::string name, config::ConfigAlte
   Semaphore::Held held(topic_changes_);
   if (!started_) co_return Errc::shutting_down;
   TopicRef topic = control.topics->find(name);
-  if (topic == nullptr) co_return Error(Errc::unknown_topic, "The topic '" + name + "' does not exist.");
   metastore::ClusterState::ConfigChange change = [&](const std::map<std::string, std::string>& stored) {
     return config::alter_topic_config(control.settings->config, stored, alteration);
   };
+  if (topic == nullptr) {
+    // In Apache Kafka's order, as is what the door has asked of the operations.
+    if (!valid_topic_name(name)) co_return Error(Errc::invalid_topic_name, "not a topic name");
+    auto after = change({});
+    if (!after.ok()) co_return std::move(after).error();
+    co_return Error(Errc::unknown_topic, "The topic '" + name + "' does not exist.");
+  }
   if (validate_only) {
     auto after = change(topic->configs);
     if (!after.ok()) co_return std::move(after).error();

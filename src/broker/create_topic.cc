@@ -28,14 +28,18 @@ Result<std::int32_t> plan_by_hand(const TopicSpec& spec, const TopicLimits& limi
 
 }  // namespace
 
-Result<std::int32_t> plan_topic(const TopicSpec& spec, const TopicTable& topics, const TopicLimits& limits) {
-  if (!valid_topic_name(spec.name))
+Result<void> check_new_name(const std::string& name, const TopicTable& topics) {
+  if (!valid_topic_name(name))
     return Error(Errc::invalid_topic_name,
                  "a topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is not \".\" or \"..\"");
-  if (topics.find(spec.name)) return Error(Errc::topic_exists, fmt::format("topic '{}' already exists", spec.name));
-  if (std::string other = topics.collides_with(spec.name); !other.empty())
-    return Error(Errc::invalid_topic_name,
-                 fmt::format("topic '{}' collides with existing topic '{}'", spec.name, other));
+  if (topics.find(name)) return Error(Errc::topic_exists, fmt::format("topic '{}' already exists", name));
+  if (std::string other = topics.collides_with(name); !other.empty())
+    return Error(Errc::invalid_topic_name, fmt::format("topic '{}' collides with existing topic '{}'", name, other));
+  return {};
+}
+
+Result<std::int32_t> plan_topic(const TopicSpec& spec, const TopicTable& topics, const TopicLimits& limits) {
+  if (spec.wrong) return *spec.wrong;
   std::int32_t partitions = spec.partitions == -1 ? limits.default_partitions : spec.partitions;
   if (!spec.assignment.empty()) {
     MR_TRY(partitions, plan_by_hand(spec, limits));

@@ -17,6 +17,9 @@ struct TopicSpec {
   /// Replicas of partition i by hand; then partitions and replication must both be -1.
   std::map<std::int32_t, std::vector<BrokerId>> assignment;
   std::map<std::string, std::string> configs;
+  /// What the door found wrong with the rest of the wish; told when name and settings are in order, as Apache Kafka
+  /// does.
+  std::optional<Error> wrong = {};
 };
 
 /// What one request may add: each costs files and a turn of shard 0, which other requests wait for. Apache Kafka's
@@ -30,9 +33,13 @@ struct TopicLimits {
   BrokerId self;
 };
 
-/// Checks a wish against the rules and the topics there are (traps.md 37, 38). On success the number of partitions to
-/// make. Pure; configs are checked apart. Errors: invalid_topic_name, topic_exists, invalid_partition_count,
-/// invalid_replication_factor, invalid_replica_assignment, invalid_argument.
+/// Whether a topic of this name can be made beside those there are (traps.md 38); the first question of all.
+/// Errors: invalid_topic_name, topic_exists.
+Result<void> check_new_name(const std::string& name, const TopicTable& topics);
+
+/// Checks the rest of a wish, whose name and settings are in order (traps.md 37). On success the number of partitions
+/// to make. Pure. Errors: invalid_partition_count, invalid_replication_factor, invalid_replica_assignment,
+/// invalid_argument.
 Result<std::int32_t> plan_topic(const TopicSpec& spec, const TopicTable& topics, const TopicLimits& limits);
 
 }  // namespace mr::broker

@@ -16,6 +16,8 @@ TopicTable table_with(std::string name) {
 const TopicLimits kLimits{.default_partitions = 3, .partitions_max = 100, .self = BrokerId{1}};
 
 Errc refused(const TopicSpec& spec) {
+  auto named = check_new_name(spec.name, table_with("old.topic"));
+  if (!named.ok()) return named.code();
   auto planned = plan_topic(spec, table_with("old.topic"), kLimits);
   EXPECT_FALSE(planned.ok());
   return planned.ok() ? Errc::internal : planned.code();
@@ -45,6 +47,7 @@ TEST(PlanTopic, Refusals) {
   EXPECT_EQ(refused({.name = "t", .partitions = 91}), Errc::invalid_partition_count);
   EXPECT_EQ(refused({.name = "t", .replication = 0}), Errc::invalid_replication_factor);
   EXPECT_EQ(refused({.name = "t", .replication = 3}), Errc::invalid_replication_factor);
+  EXPECT_EQ(refused({.name = "t", .partitions = 0, .wrong = Errc::invalid_config}), Errc::invalid_config);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Budget {
 
 /// Does the reader's last epoch fit ours? (traps.md 64)
 std::optional<storage::Log::EpochEnd> divergence(const FetchItem& item, const replication::Partition& partition) {
-  if (item.last_fetched_epoch == kNoLeaderEpoch) return std::nullopt;
+  if (item.last_fetched_epoch.v < 0) return std::nullopt;
   storage::Log::EpochEnd end = partition.log().epoch_end(item.last_fetched_epoch);
   if (end.epoch < item.last_fetched_epoch || end.end < item.offset) return end;
   return std::nullopt;

@@ -102,6 +102,7 @@ Produce::Placed Produce::append_one(ShardState& shard, ProduceItem& item, Partit
     if (acks_ != Acks::all) note_time(*partition);
     return Placed::done;
   }
+  if (partition != nullptr) item.outcome.error().log_start = partition->log().log_start();
   faults_left -= std::min(faults_left, item.outcome.error().records.size());
   switch (item.outcome.error().error.code()) {
     case Errc::disk_full:

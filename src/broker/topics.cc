@@ -25,10 +25,11 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
   TopicLimits limits{.default_partitions = settings_.config.num_partitions,
                      .default_replication = static_cast<std::int16_t>(settings_.config.default_replication_factor),
                      .self = self_};
-  MR_CO_TRY(std::int32_t partitions, plan_topic(spec, *control.topics, limits));
+  MR_CO_TRY_VOID(check_new_name(spec.name, *control.topics));
   MR_CO_TRY(config::TopicConfig settings, topic_config(ShardId{0}, spec.configs));
   MR_CO_TRY_VOID(config::check_lengths(spec.configs));
   MR_CO_TRY_VOID(settings.check_together());
+  MR_CO_TRY(std::int32_t partitions, plan_topic(spec, *control.topics, limits));
 
   Uuid id;
   do {

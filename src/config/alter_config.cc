@@ -33,6 +33,10 @@ std::vector<std::string> without(std::vector<std::string> list, const std::vecto
   return list;
 }
 
+Error no_list(std::string_view name, bool append) {
+  return {Errc::invalid_config, fmt::format("{} is no list: {} does not apply", name, append ? "APPEND" : "SUBTRACT")};
+}
+
 /// The text that `change` makes of `held`. Errors: invalid_config.
 Result<std::string> changed(const ValueRule& rule, const ConfigChange& change, const std::string& held) {
   if (change.value->size() > kConfigValueBytesMax)
@@ -41,9 +45,7 @@ Result<std::string> changed(const ValueRule& rule, const ConfigChange& change, c
   std::string text = *change.value;
   if (change.kind != ChangeKind::set) {
     const bool append = change.kind == ChangeKind::append;
-    if (rule.type != Type::list)
-      return Error(Errc::invalid_config,
-                   fmt::format("{} is no list: {} does not apply", change.name, append ? "APPEND" : "SUBTRACT"));
+    if (rule.type != Type::list) return no_list(change.name, append);
     text =
         format_value(append ? with(split_list(held), split_list(text)) : without(split_list(held), split_list(text)));
   }
@@ -52,6 +54,18 @@ Result<std::string> changed(const ValueRule& rule, const ConfigChange& change, c
 }
 
 }  // namespace
+
+Result<void> check_operations(const ConfigAlteration& alteration) {
+  MR_TRY_VOID(check_changes(alteration.changes));
+  for (const ConfigChange& change : alteration.changes) {
+    const bool append = change.kind == ChangeKind::append;
+    if (!append && change.kind != ChangeKind::subtract) continue;
+    const TopicOption* option = find_topic_option(change.name);
+    if (option == nullptr) return unknown_topic_option(change.name);
+    if (option->rule.type != Type::list) return no_list(change.name, append);
+  }
+  return {};
+}
 
 Result<void> check_lengths(const TopicOverrides& overrides) {
   for (const auto& [name, value] : overrides)
@@ -63,7 +77,7 @@ Result<void> check_lengths(const TopicOverrides& overrides) {
 
 Result<TopicOverrides> alter_topic_config(const BrokerConfig& broker, const TopicOverrides& now,
                                           const ConfigAlteration& alteration) {
-  MR_TRY_VOID(check_changes(alteration.changes));
+  MR_TRY_VOID(check_operations(alteration));
   TopicOverrides after;
   if (!alteration.replace) after = now;
   for (const ConfigChange& change : alteration.changes) {

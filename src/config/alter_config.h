@@ -27,6 +27,10 @@ inline constexpr std::size_t kConfigValueBytesMax = 32767;
 /// Errors: invalid_config.
 Result<void> check_lengths(const TopicOverrides& overrides);
 
+/// What can be said of an alteration of a topic before its values are looked at: each setting once, none without value,
+/// only lists are appended to. Errors: invalid_argument, invalid_config.
+Result<void> check_operations(const ConfigAlteration& alteration);
+
 /// What a topic with `now` sets itself after `alteration`, as canonical text. Lists are appended to what holds for the
 /// topic, whoever said so. Removing what is not set is no error.
 /// Errors: invalid_argument (a setting named twice, or without value), invalid_config.

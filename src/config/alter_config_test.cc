@@ -50,6 +50,18 @@ TEST(AlterTopicConfig, ListsGrowAndShrink) {
   EXPECT_EQ(policy({}, kSet, "compact,compact"), "compact");
 }
 
+TEST(AlterTopicConfig, OperationsBeforeValues) {
+  auto why = [](std::vector<ConfigChange> changes) {
+    auto checked = check_operations({.changes = std::move(changes)});
+    return checked.ok() ? std::string() : checked.error().detail();
+  };
+  EXPECT_EQ(why({{"retention.ms", kSet, "x"}, {"no.such", kSet, "1"}, {"cleanup.policy", kAppend, "x"}}), "");
+  EXPECT_THAT(why({{"retention.ms", kSet, {}}}), testing::HasSubstr("null value"));
+  EXPECT_THAT(why({{"flush.ms", kSet, "1"}, {"flush.ms", kRemove, {}}}), testing::HasSubstr("twice"));
+  EXPECT_THAT(why({{"retention.ms", kSubtract, "1"}}), testing::HasSubstr("no list"));
+  EXPECT_THAT(why({{"no.such", kAppend, "1"}}), testing::HasSubstr("no.such"));
+}
+
 TEST(AlterTopicConfig, Refusals) {
   auto why = [](const Map& now, std::vector<ConfigChange> changes) {
     auto after = alter(now, std::move(changes));
@@ -57,6 +69,7 @@ TEST(AlterTopicConfig, Refusals) {
     return after.ok() ? Errc::internal : after.code();
   };
   EXPECT_EQ(why({}, {{"retention.ms", kSet, "x"}}), Errc::invalid_config);
+  EXPECT_EQ(why({}, {{"compression.gzip.level", kSet, "0"}}), Errc::invalid_config);
   EXPECT_EQ(why({}, {{"retention.ms", kSet, "-2"}}), Errc::invalid_config);
   EXPECT_EQ(why({}, {{"no.such", kSet, "1"}}), Errc::invalid_config);
   EXPECT_EQ(why({}, {{"retention.ms", kAppend, "1"}}), Errc::invalid_config);

@@ -30,6 +30,8 @@ constexpr std::string_view kWhileItRuns =
     "share and streams groups |\n"
     "| client metrics | none, setting them is refused | subscriptions for a telemetry plugin |\n"
     "| an operation that does not exist | INVALID_REQUEST | UNKNOWN_SERVER_ERROR |\n"
+    "| Java's own ways of writing a floating-point number (`0.5f`, `0x1p-1`, `NaN`) | INVALID_CONFIG | taken |\n"
+    "| `__consumer_offsets` | sets `flush.messages` itself | leaves it to the broker |\n"
     "| a resource named twice in AlterConfigs | INVALID_REQUEST for both | no answer (4.3.1) |\n"
     "| APPEND and SUBTRACT on a list that the topic does not set | begin with what holds for it, the broker's setting "
     "too | begin with the default |\n"

@@ -164,7 +164,10 @@ std::string format_value(const Value& value) {
   struct Writer {
     std::string operator()(bool b) const { return b ? "true" : "false"; }
     std::string operator()(std::int64_t n) const { return std::to_string(n); }
-    std::string operator()(double d) const { return fmt::format("{}", d); }
+    std::string operator()(double d) const {  // 0.0, not 0, as Kafka shows it
+      std::string text = fmt::format("{}", d);
+      return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
+    }
     std::string operator()(const std::string& s) const { return s; }
     std::string operator()(const std::vector<std::string>& l) const { return fmt::format("{}", fmt::join(l, ",")); }
   };

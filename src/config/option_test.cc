@@ -25,6 +25,12 @@ TEST(Option, ReadsWhatItWrites) {
   }
 }
 
+TEST(Option, WholeFloatsKeepTheirPoint) {
+  const ValueRule ratio{"min.cleanable.dirty.ratio", Type::float64, 0, 1, ""};
+  EXPECT_EQ(format_value(*parse_value(ratio, "1")), "1.0");
+  EXPECT_EQ(format_value(*parse_value(ratio, "0")), "0.0");
+}
+
 TEST(Option, BytesTakeUnits) {
   EXPECT_EQ(format_value(*parse_value(kBytes, "64MiB")), "67108864");
   EXPECT_EQ(format_value(*parse_value(kBytes, "1024 KiB")), "1048576");

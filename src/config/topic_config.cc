@@ -170,6 +170,8 @@ Result<TopicConfig> TopicConfig::resolve(const BrokerConfig& broker, const Topic
 }
 
 Result<void> TopicConfig::check_together() const {
+  if (compression_gzip_level == 0)
+    return Error(Errc::invalid_config, "compression.gzip.level is 1 to 9, or -1 for the codec's default");
   if (min_compaction_lag_ms <= max_compaction_lag_ms) return {};
   return Error(Errc::invalid_config, fmt::format("min.compaction.lag.ms ({}) is larger than max.compaction.lag.ms ({})",
                                                  min_compaction_lag_ms, max_compaction_lag_ms));

@@ -38,6 +38,7 @@ enum class Acks : std::int8_t { none = 0, leader = 1, all = -1 };
 struct AppendFailure {
   Error error;
   std::vector<RecordFault> records = {};
+  Offset log_start{-1};  ///< when the partition was there
 };
 
 /// What the request that brings a batch allows.

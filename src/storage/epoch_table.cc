@@ -14,7 +14,7 @@ bool EpochTable::assign(LeaderEpoch epoch, Offset start) {
 }
 
 EpochTable::End EpochTable::end_of(LeaderEpoch epoch, Offset log_end) const {
-  if (epoch.v < 0 || lines_.empty() || epoch > latest()) return {};
+  if (epoch == kNoLeaderEpoch || lines_.empty() || epoch > latest()) return {};
   if (epoch == latest()) return {epoch, log_end};
   auto higher = std::ranges::upper_bound(lines_, epoch, {}, &Line::epoch);
   if (higher == lines_.begin()) return {epoch, higher->start};

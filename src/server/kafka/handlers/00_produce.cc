@@ -30,20 +30,37 @@ bool internal_and_closed(const broker::TopicInfo& topic, const Exchange& x) {
   return topic.internal && x.context.client_id != "__admin_client";
 }
 
+/// One whole batch of format 2 and nothing else. What is not even that is refused before the partition is asked.
+bool is_one_batch(ByteView records) {
+  if (records.size() <= BatchHeader::kMagicAt) return false;
+  const auto length = load_be<std::int32_t>(records.data() + BatchHeader::kLengthAt);
+  if (length <= static_cast<std::int32_t>(BatchHeader::kMagicAt)) return true;  // damaged, which the partition tells
+  return records.size() == static_cast<std::size_t>(length) + BatchHeader::kLengthAt + sizeof length &&
+         std::to_integer<int>(records[BatchHeader::kMagicAt]) == 2;
+}
+
+/// In Apache Kafka's order: is it there, is there a batch, may it be asked this way, may it be written.
 void fill_item(Exchange& x, broker::ProduceItem& item, const broker::TopicRef& topic, Errc unknown,
-               const wire::produce::PartitionProduceData& data) {
+               const wire::produce::PartitionProduceData& data, std::optional<Errc> asked_wrongly) {
   item.partition = data.index;
   const broker::PartitionPlace* place = topic ? topic->partition(data.index) : nullptr;
   if (topic == nullptr) return refuse(item, unknown);
   if (place == nullptr) return refuse(item, Errc::unknown_partition);
+  if (data.records.is_null || !is_one_batch(data.records.inline_bytes))
+    return refuse(item, Error(Errc::invalid_record, "records are sent as one whole batch of format 2"));
+  if (asked_wrongly) return refuse(item, *asked_wrongly);
   if (internal_and_closed(*topic, x)) return refuse(item, Error(Errc::invalid_topic_name, "an internal topic"));
-  if (data.records.is_null || data.records.inline_bytes.empty())
-    return refuse(item, Error(Errc::invalid_record, "no record batch"));
   item.topic = topic->id;
   item.home = place->home;
   item.in_sync = place->isr.size();
   item.replicas = place->replicas.size();
   item.batch = x.writable(data.records.inline_bytes);
+}
+
+/// With these Apache Kafka says nothing of the log.
+bool says_log_start(Errc code) {
+  return code != Errc::unknown_partition && code != Errc::unknown_topic && code != Errc::not_leader &&
+         code != Errc::message_too_large && code != Errc::corrupt_batch && code != Errc::disk_failed;
 }
 
 void fill_answer(Exchange& x, wire::produce::PartitionProduceResponse& answer, const broker::ProduceItem& item) {
@@ -59,6 +76,7 @@ void fill_answer(Exchange& x, wire::produce::PartitionProduceResponse& answer, c
   if (answer.error_code == KafkaError::kafka_storage_error && x.head.version < 4)
     answer.error_code = KafkaError::not_leader_or_follower;  // unknown to clients before
   answer.base_offset = Offset{-1};
+  if (says_log_start(failure.error.code())) answer.log_start_offset = failure.log_start;
   if (!failure.error.detail().empty()) answer.error_message = x.arena.copy(failure.error.detail());
   answer.record_errors = x.arena.list<wire::produce::BatchIndexAndErrorMessage>(failure.records.size());
   for (std::size_t i = 0; i < failure.records.size(); ++i) {
@@ -91,21 +109,26 @@ Task<Result<void>> handle_produce(Exchange& x) {
 
   auto table = x.broker->topics(x.shard);
   std::size_t count = 0;
-  for (const auto& topic : request.topic_data) count += topic.partition_data.size();
+  std::size_t topics = 0;  // of which something is asked; the others are not answered
+  for (const auto& topic : request.topic_data) {
+    count += topic.partition_data.size();
+    topics += topic.partition_data.empty() ? 0 : 1;
+  }
   state->items.resize(count);
-  state->response.responses = x.arena.list<wire::produce::TopicProduceResponse>(request.topic_data.size());
+  state->response.responses = x.arena.list<wire::produce::TopicProduceResponse>(topics);
+  auto answers = state->response.responses.begin();
   std::size_t next = 0;
-  for (std::size_t t = 0; t < request.topic_data.size(); ++t) {
-    const auto& asked = request.topic_data[t];
-    auto& answered = state->response.responses[t];
+  for (const auto& asked : request.topic_data) {
+    if (asked.partition_data.empty()) continue;
+    auto& answered = *answers++;
     answered.name = x.arena.copy(asked.name);
     answered.topic_id = asked.topic_id;
     answered.partition_responses = x.arena.list<wire::produce::PartitionProduceResponse>(asked.partition_data.size());
     broker::TopicRef topic = by_id ? table->find(asked.topic_id) : table->find(asked.name);
     for (const auto& partition : asked.partition_data) {
       broker::ProduceItem& item = state->items[next++];
-      fill_item(x, item, topic, by_id ? Errc::unknown_topic_id : Errc::unknown_topic, partition);
-      if (!acks_known) refuse(item, Errc::invalid_required_acks);
+      fill_item(x, item, topic, by_id ? Errc::unknown_topic_id : Errc::unknown_topic, partition,
+                acks_known ? std::nullopt : std::optional(Errc::invalid_required_acks));
       if (request.transactional_id)
         refuse(item, Error(Errc::transactional_id_unsupported, "transactions are not served yet"));
     }

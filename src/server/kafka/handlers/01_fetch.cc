@@ -1,5 +1,7 @@
 // Fetch v4-18. v5 log start; v7 sessions; v9 leader epochs; v11 rack; v12 flexible, divergence; v13 topic ids; v16
 // endpoints; v17-18 replica fields. Rules: traps.md 59-70.
+#include <ranges>
+
 #include "broker/fetch.h"
 #include "server/kafka/fetch_sessions.h"
 #include "server/kafka/handlers/handlers.h"
@@ -25,7 +27,7 @@ void fill_item(broker::FetchItem& item, const broker::TopicRef& topic, Errc unkn
                const wire::fetch::FetchPartition& asked) {
   item.partition = asked.partition;
   item.offset = asked.fetch_offset;
-  item.current_epoch = asked.current_leader_epoch;
+  item.current_epoch = asked.current_leader_epoch.v < 0 ? kNoLeaderEpoch : asked.current_leader_epoch;
   item.last_fetched_epoch = asked.last_fetched_epoch;
   item.bytes_max = static_cast<std::uint64_t>(std::max(asked.partition_max_bytes, 0));
   const broker::PartitionPlace* place = topic ? topic->partition(asked.partition) : nullptr;
@@ -38,10 +40,12 @@ void fill_item(broker::FetchItem& item, const broker::TopicRef& topic, Errc unkn
   item.home = place->home;
 }
 
+/// Of aborted transactions: null for those who read all (traps.md 63), and without an answer of what is there, as in
+/// Apache Kafka.
 void fill_answer(Exchange& x, wire::fetch::PartitionData& answer, broker::FetchItem& item, bool read_committed) {
   answer.partition_index = item.partition;
   answer.records = wire::Records::of({});
-  if (!read_committed) answer.aborted_transactions.reset();  // null, not empty (traps.md 63)
+  if (!item.refused && (!read_committed || item.error || item.diverging)) answer.aborted_transactions.reset();
   if (item.error) {
     answer.error_code = kafka_error(*item.error);
     // KAFKA_STORAGE_ERROR is unknown to clients before v6 (traps.md 68).
@@ -110,11 +114,13 @@ Task<Result<void>> fetch_all(Exchange& x, wire::fetch::Request request) {
   co_await broker::fetch(*x.broker, items, options_of(x, request));
 
   wire::fetch::Response response;
-  response.responses = x.arena.list<wire::fetch::FetchableTopicResponse>(request.topics.size());
+  auto asks_something = [](const auto& asked) { return !asked.partitions.empty(); };
+  response.responses =
+      x.arena.list<wire::fetch::FetchableTopicResponse>(std::ranges::count_if(request.topics, asks_something));
+  auto answers = response.responses.begin();
   std::size_t next = 0;
-  for (std::size_t t = 0; t < request.topics.size(); ++t) {
-    const auto& asked = request.topics[t];
-    auto& answered = response.responses[t];
+  for (const auto& asked : request.topics | std::views::filter(asks_something)) {
+    auto& answered = *answers++;
     answered.topic = asked.topic;
     answered.topic_id = asked.topic_id;
     answered.partitions = x.arena.list<wire::fetch::PartitionData>(asked.partitions.size());

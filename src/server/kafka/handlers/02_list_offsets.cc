@@ -1,5 +1,7 @@
 // ListOffsets v1-11. v2 isolation; v4 leader epochs; v6 flexible; v7, v8, v9, v11 more special timestamps; v10 timeout.
 // Rules: traps.md 71-73.
+#include <unordered_map>
+
 #include "server/kafka/handlers/handlers.h"
 #include "wire/api/list_offsets.h"
 
@@ -7,7 +9,8 @@ namespace mr::server::kafka {
 
 namespace {
 
-/// The version in which a special timestamp appeared; older requests must not use it.
+/// The version in which a special timestamp appeared; older requests must not use it, and none those that are not
+/// there.
 wire::Version since(WallMillis timestamp) {
   switch (timestamp) {
     case -3:
@@ -19,20 +22,20 @@ wire::Version since(WallMillis timestamp) {
     case -6:
       return 11;
     default:
-      return 0;
+      return timestamp < -6 ? std::numeric_limits<wire::Version>::max() : wire::Version{0};
   }
 }
 
 Task<void> answer_one(Exchange& x, const broker::TopicRef& topic, const wire::list_offsets::ListOffsetsPartition& asked,
                       bool read_committed, wire::list_offsets::ListOffsetsPartitionResponse& answer) {
   answer.partition_index = asked.partition_index;
+  if (x.head.version < since(asked.timestamp)) {
+    answer.error_code = KafkaError::unsupported_version;
+    co_return;
+  }
   const broker::PartitionPlace* place = topic ? topic->partition(asked.partition_index) : nullptr;
   if (place == nullptr) {
     answer.error_code = KafkaError::unknown_topic_or_partition;
-    co_return;
-  }
-  if (x.head.version < since(asked.timestamp)) {
-    answer.error_code = KafkaError::unsupported_version;
     co_return;
   }
   auto found = co_await x.broker->list_offset({.topic = topic->id,
@@ -50,16 +53,27 @@ Task<void> answer_one(Exchange& x, const broker::TopicRef& topic, const wire::li
   if (x.head.version >= 4) answer.leader_epoch = found->leader_epoch;
 }
 
-/// Partitions that stand in the topic more than once (INVALID_REQUEST, traps.md 73), in order.
-std::vector<PartitionIndex> asked_twice(const wire::list_offsets::ListOffsetsTopic& topic) {
-  std::vector<PartitionIndex> all;
-  all.reserve(topic.partitions.size());
-  for (const auto& partition : topic.partitions) all.push_back(partition.partition_index);
-  std::ranges::sort(all);
-  std::vector<PartitionIndex> twice;
-  for (std::size_t i = 1; i < all.size(); ++i)
-    if (all[i] == all[i - 1]) twice.push_back(all[i]);
-  return twice;
+/// What is asked of one topic, wherever in the request: each partition once, with how often it stands there.
+struct Asked {
+  std::string_view name;
+  std::vector<std::pair<const wire::list_offsets::ListOffsetsPartition*, int>> partitions;
+};
+
+/// In the order of the request. Topics of which nothing is asked are not answered.
+std::vector<Asked> by_topic(const wire::list_offsets::Request& request) {
+  std::vector<Asked> all;
+  std::unordered_map<std::string_view, std::size_t> topics;
+  std::unordered_map<std::string_view, std::unordered_map<PartitionIndex, std::size_t>> places;
+  for (const auto& topic : request.topics)
+    for (const auto& partition : topic.partitions) {
+      auto [at, fresh] = topics.try_emplace(topic.name, all.size());
+      if (fresh) all.push_back({topic.name, {}});
+      auto& partitions = all[at->second].partitions;
+      auto [place, first] = places[topic.name].try_emplace(partition.partition_index, partitions.size());
+      if (first) partitions.emplace_back(&partition, 0);
+      ++partitions[place->second].second;
+    }
+  return all;
 }
 
 }  // namespace
@@ -67,22 +81,23 @@ std::vector<PartitionIndex> asked_twice(const wire::list_offsets::ListOffsetsTop
 Task<Result<void>> handle_list_offsets(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<wire::list_offsets::Request>());
   wire::list_offsets::Response response;
-  response.topics = x.arena.list<wire::list_offsets::ListOffsetsTopicResponse>(request.topics.size());
+  std::vector<Asked> topics = by_topic(request);
+  response.topics = x.arena.list<wire::list_offsets::ListOffsetsTopicResponse>(topics.size());
   auto table = x.broker->topics(x.shard);
-  for (std::size_t t = 0; t < request.topics.size(); ++t) {
-    const auto& asked = request.topics[t];
+  for (std::size_t t = 0; t < topics.size(); ++t) {
+    const Asked& asked = topics[t];
     auto& answered = response.topics[t];
     answered.name = asked.name;
     answered.partitions = x.arena.list<wire::list_offsets::ListOffsetsPartitionResponse>(asked.partitions.size());
     broker::TopicRef topic = table->find(asked.name);
-    std::vector<PartitionIndex> twice = asked_twice(asked);
     for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
-      if (std::ranges::binary_search(twice, asked.partitions[p].partition_index)) {
-        answered.partitions[p].partition_index = asked.partitions[p].partition_index;
+      const auto& [partition, times] = asked.partitions[p];
+      if (times > 1) {  // traps.md 73
+        answered.partitions[p].partition_index = partition->partition_index;
         answered.partitions[p].error_code = KafkaError::invalid_request;
         continue;
       }
-      co_await answer_one(x, topic, asked.partitions[p], request.isolation_level == 1, answered.partitions[p]);
+      co_await answer_one(x, topic, *partition, request.isolation_level == 1, answered.partitions[p]);
     }
   }
   co_return x.answer(response);

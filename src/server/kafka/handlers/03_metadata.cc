@@ -1,5 +1,7 @@
 // Metadata v0-13. v1 null means all topics; v4 auto-creation flag; v5 offline replicas; v7 leader epochs; v9 flexible;
 // v10 topic ids in answers, v12 in requests; v13 top-level error. Rules: traps.md 28-35.
+#include <unordered_set>
+
 #include "base/log.h"
 #include "server/kafka/handlers/handlers.h"
 #include "wire/api/metadata.h"
@@ -69,10 +71,42 @@ void fill_operations(wire::metadata::Response& response) {
     if (topic.name) topic.topic_authorized_operations = kTopicOperations;  // there or not, as in Apache Kafka
 }
 
+/// What is asked for twice is answered once, as Apache Kafka does.
+std::vector<const wire::metadata::MetadataRequestTopic*> asked_once(const wire::metadata::Request& request) {
+  std::vector<const wire::metadata::MetadataRequestTopic*> once;
+  std::unordered_set<std::string_view> names;
+  std::unordered_set<TopicId> ids;
+  for (const auto& asked : *request.topics)
+    // The Java client asks by id with an empty name beside it, so the id decides.
+    if (asked.name && asked.topic_id == TopicId{} ? names.insert(*asked.name).second
+                                                  : ids.insert(asked.topic_id).second)
+      once.push_back(&asked);
+  return once;
+}
+
+/// Ids are for answers only in versions 10 and 11, and every topic has a name: the request as a whole is wrong.
+bool asks_by_id_too_early(const wire::metadata::Request& request, wire::Version version) {
+  auto by_id = [](const auto& asked) { return !asked.name || asked.topic_id != TopicId{}; };
+  return version < 12 && request.topics && std::ranges::any_of(*request.topics, by_id);
+}
+
+Result<void> refuse_all(Exchange& x, const wire::metadata::Request& request) {
+  wire::metadata::Response response;
+  response.controller_id = BrokerId{-1};
+  response.topics = x.arena.list<MetadataResponseTopic>(request.topics->size());
+  for (std::size_t t = 0; t < request.topics->size(); ++t) {
+    response.topics[t].name = (*request.topics)[t].name.value_or("");
+    response.topics[t].topic_id = (*request.topics)[t].topic_id;
+    response.topics[t].error_code = KafkaError::invalid_request;
+  }
+  return x.answer(response);
+}
+
 }  // namespace
 
 Task<Result<void>> handle_metadata(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<wire::metadata::Request>());
+  if (asks_by_id_too_early(request, x.head.version)) co_return refuse_all(x, request);
   wire::metadata::Response response;
   Endpoint here = advertised(x);
   response.brokers = x.arena.list<wire::metadata::MetadataResponseBroker>(1);
@@ -92,11 +126,11 @@ Task<Result<void>> handle_metadata(Exchange& x) {
     co_return x.answer(response);
   }
   bool may_create = request.allow_auto_topic_creation && x.broker->config().auto_create_topics_enable;
-  response.topics = x.arena.list<MetadataResponseTopic>(request.topics->size());
-  for (std::size_t t = 0; t < request.topics->size(); ++t) {
+  auto wanted = asked_once(request);
+  response.topics = x.arena.list<MetadataResponseTopic>(wanted.size());
+  for (std::size_t t = 0; t < wanted.size(); ++t) {
     MR_CO_TRY_VOID(x.check_built_bytes());
-    const auto& asked = (*request.topics)[t];
-    // The Java client asks by id with an empty name beside it, so the id decides.
+    const auto& asked = *wanted[t];
     if (asked.name && asked.topic_id == TopicId{}) {
       co_await answer_by_name(x, *table, *asked.name, may_create, response.topics[t]);
     } else {

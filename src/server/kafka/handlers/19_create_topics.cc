@@ -12,36 +12,43 @@ namespace {
 using wire::create_topics::CreatableTopic;
 using wire::create_topics::CreatableTopicResult;
 
-Result<broker::TopicSpec> spec_of(const CreatableTopic& asked, wire::Version version) {
+/// What the request says last of a setting counts.
+broker::TopicSpec spec_of(const CreatableTopic& asked) {
   broker::TopicSpec spec{
       .name = std::string(asked.name), .partitions = asked.num_partitions, .replication = asked.replication_factor};
-  if (version < 4 && asked.assignments.empty() && (asked.num_partitions == -1 || asked.replication_factor == -1))
-    return Error(Errc::invalid_argument, "the number of partitions and the replication factor are needed below v4");
   for (const auto& assignment : asked.assignments) {
     std::vector<BrokerId> replicas(assignment.broker_ids.begin(), assignment.broker_ids.end());
-    if (!spec.assignment.emplace(assignment.partition_index.v, std::move(replicas)).second)
-      return Error(Errc::invalid_replica_assignment, "a partition is assigned twice");
+    if (!spec.assignment.emplace(assignment.partition_index.v, std::move(replicas)).second && spec.partitions == -1 &&
+        spec.replication == -1)
+      spec.wrong.emplace(Errc::invalid_replica_assignment, "a partition is assigned twice");
   }
   for (const auto& config : asked.configs) {
-    if (!config.value) return Error(Errc::invalid_config, "null value for " + std::string(config.name));
-    if (!spec.configs.emplace(std::string(config.name), std::string(*config.value)).second)
-      return Error(Errc::invalid_config, "setting given twice: " + std::string(config.name));
+    if (config.value) {
+      spec.configs.insert_or_assign(std::string(config.name), std::string(*config.value));
+    } else {
+      spec.wrong.emplace(Errc::invalid_config, "null value for " + std::string(config.name));
+    }
   }
   return spec;
 }
 
-void fill_success(Exchange& x, const broker::TopicInfo& topic, CreatableTopicResult& answer) {
+/// The settings are told in the words of the request.
+void fill_success(Exchange& x, const broker::TopicInfo& topic, const CreatableTopic& asked,
+                  CreatableTopicResult& answer) {
   answer.topic_id = topic.id;
   answer.num_partitions = static_cast<std::int32_t>(topic.partitions.size());
   answer.replication_factor =
       static_cast<std::int16_t>(topic.partitions.empty() ? 0 : topic.partitions[0].replicas.size());
   if (x.built_too_much()) return;  // thousands of topics in one request: the settings of the last ones are left out
   auto entries = config::describe_topic_config(topic.configs, *x.broker->settings(x.shard));
+  std::unordered_map<std::string_view, std::string_view> said;
+  for (const auto& config : asked.configs) said[config.name] = config.value.value_or("");
   auto configs = x.arena.list<wire::create_topics::CreatableTopicConfigs>(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     configs[i].name = x.arena.copy(entries[i].name);
     configs[i].value.reset();
     if (entries[i].value) configs[i].value = x.arena.copy(*entries[i].value);
+    if (auto own = said.find(entries[i].name); own != said.end()) configs[i].value = own->second;
     configs[i].config_source = static_cast<std::int8_t>(entries[i].source);
   }
   answer.configs = configs;
@@ -91,14 +98,9 @@ Task<Result<void>> handle_create_topics(Exchange& x) {
           answer);
       continue;
     }
-    auto spec = spec_of(asked, x.head.version);
-    if (!spec.ok()) {
-      fill_error(x, spec.error(), answer);
-      continue;
-    }
-    auto created = co_await x.broker->create_topic(std::move(*spec), request.validate_only);
+    auto created = co_await x.broker->create_topic(spec_of(asked), request.validate_only);
     if (created.ok()) {
-      fill_success(x, **created, answer);
+      fill_success(x, **created, asked, answer);
     } else {
       fill_error(x, created.error(), answer);
     }

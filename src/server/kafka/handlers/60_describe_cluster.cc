@@ -12,7 +12,6 @@ Task<Result<void>> handle_describe_cluster(Exchange& x) {
   response.cluster_authorized_operations = kNoOperations;
   if (request.endpoint_type != kBrokers) {
     // There are no controller endpoints to be described at a broker's door.
-    response.endpoint_type = request.endpoint_type;
     bool known = request.endpoint_type == kControllers;
     response.error_code = known ? KafkaError::mismatched_endpoint_type : KafkaError::unsupported_endpoint_type;
     response.error_message = known ? "this is a broker's listener" : "unknown endpoint type";

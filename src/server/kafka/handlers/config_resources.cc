@@ -18,8 +18,8 @@ AlterOutcome outcome_of(const Result<void>& result) {
 }
 
 Task<AlterOutcome> alter_topic(Exchange& x, std::string name, config::ConfigAlteration alteration, bool validate_only) {
+  if (auto wrong = config::check_operations(alteration); !wrong.ok()) co_return outcome_of(wrong);
   if (name.empty()) co_return refuse(KafkaError::invalid_request, "Default topic resources are not allowed.");
-  if (!valid_topic_name(name)) co_return refuse(KafkaError::invalid_topic_exception, "not a topic name");
   auto altered = co_await x.broker->alter_topic(std::move(name), std::move(alteration), validate_only);
   co_return outcome_of(altered);
 }
