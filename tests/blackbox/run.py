@@ -15,7 +15,7 @@ import harness
 
 MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
           "matrix-franz", "matrix-sarama"]
-SUITES = ["raw", "admin", "groups", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
+SUITES = ["raw", "admin", "groups", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
 
 
 def suite_of(name):
@@ -56,7 +56,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "fulldisk", "compaction", "churn", "prometheus")]
+        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "churn", "prometheus")]
     else:
         def make():
             return harness.Broker(options.broker)

@@ -13,29 +13,17 @@ What may differ, and how it is compared all the same:
 - a commit by nobody of which nothing is stored: Kafka has an empty group from then on, which it neither lists nor writes down,
   and a member that joins it is not shown until it has synced. Here there is no group. It is not asked.
 """
-import concurrent.futures
-import random
 import re
-import subprocess
-import sys
 import time
 
+import differential
 import rawkafka as rk
-from harness import REFERENCE, ReferenceKafka, Suite, Unreachable, wait_until
-from suite_groups import LOADING, NOT_AVAILABLE, NOT_COORDINATOR, subscription
+from suite_groups import subscription
 
-
-def prepare(options):
-    done = subprocess.run([sys.executable, REFERENCE, "fetch"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Unreachable("Apache Kafka from Maven Central: " + done.stderr.strip()[-200:])
-
-
-SUITE = Suite("groupdiff", "Apache Kafka", prepare=prepare, version=lambda: subprocess.run(
-    [sys.executable, REFERENCE, "version"], capture_output=True, text=True).stdout.strip())
+SUITE = differential.suite("groupdiff")
 PATIENCE = 0.35  # seconds after which a call counts as waiting
 MADE_ID = re.compile(r"-[0-9a-zA-Z_-]{22,}$")  # behind the client's name or the instance
-ID_FIELDS = ("MemberId", "Leader")
+MADE = dict.fromkeys(("MemberId", "Leader"), ("M", MADE_ID.search))
 LEFT_OUT = ("ThrottleTimeMs", "ErrorMessage")
 MEMBERS = 4
 AT_A_TIME = 6
@@ -47,27 +35,9 @@ class Side:
 
     def __init__(self, address):
         self.address = address
-        self.names = {}  # member id -> M1
+        self.mask = differential.Mask(LEFT_OUT, MADE)
         self.slots = [Slot(self) for _ in range(MEMBERS)]
         self.other = rk.Connection(address, timeout=20)
-
-    def name(self, member, add=True):
-        if not member or not MADE_ID.search(member):
-            return member
-        if not add:
-            return self.names.get(member, "?")
-        return self.names.setdefault(member, f"M{len(self.names) + 1}")
-
-    def masked(self, value, field=None, add=True):
-        if isinstance(value, dict):
-            return {k: self.masked(v, k, add) for k, v in value.items() if k not in LEFT_OUT}
-        if isinstance(value, list):
-            # New ids get their names in an order that does not depend on that of the list.
-            in_order = sorted(value, key=lambda v: repr(self.masked(v, None, False)))
-            return sorted((self.masked(v, None, add) for v in in_order), key=repr)
-        if field in ID_FIELDS:
-            return self.name(value, add)
-        return value
 
     def close(self):
         for slot in self.slots:
@@ -126,18 +96,12 @@ def read_ahead(connection_class):
 read_ahead(rk.Connection)
 
 
-class Conversation:
+class Conversation(differential.Talk):
     def __init__(self, seed, sides, group, topic, partitions):
-        self.random = random.Random(seed)
-        self.sides, self.group, self.topic, self.partitions = sides, group, topic, partitions
-        self.said = []
+        super().__init__(seed, sides)
+        self.group, self.topic, self.partitions = group, topic, partitions
         self.instances = [None, None, "i1", self.random.choice([None, "i2"])]
         self.protocols = [self.random.choice(PROTOCOLS[:3]) for _ in range(MEMBERS)]
-        self.versions = {api: rk.api_range(api)[1] for api in rk.APIS}
-
-    def version(self, api, low=0):
-        first, last = rk.api_range(api)
-        return self.random.choice([last, last, self.random.randint(max(first, low), last)])
 
     # Each of these is one sentence: what to ask on which slot (None: of somebody else), per side.
 
@@ -250,7 +214,7 @@ class Conversation:
 
     def step(self):
         """Says one sentence to both; what they answered, as [(who, api, answer)] per side."""
-        kind = self.random.choices(list(self.WEIGHTS), list(self.WEIGHTS.values()))[0]
+        kind = self.kind(self.WEIGHTS)
         free = self.free()
         if kind in ("join", "sync", "heartbeat", "leave", "commit") and not free:
             kind = "describe"
@@ -259,7 +223,7 @@ class Conversation:
         for side in self.sides:
             answers = []
             if n is None:
-                answers.append(("other", api, side.masked(side.other.call(api, version, ask(None), "diff"))))
+                answers.append(("other", api, side.mask.of(side.other.call(api, version, ask(None), "diff"))))
             else:
                 side.slots[n].say(api, version, ask(side.slots[n]))
             heard.append(answers)
@@ -282,12 +246,13 @@ class Conversation:
         # Ids are named in order of slots, not of arrival.
         for side, answers in zip(self.sides, heard):
             answers.sort(key=lambda a: str(a[0]))
-            answers[:] = [(who, api, a if who == "other" else side.masked(a)) for who, api, a in answers]
+            answers[:] = [(who, api, a if who == "other" else side.mask.of(a)) for who, api, a in answers]
         return heard
 
     def leaders_differ(self):
         """Somebody else was chosen: from there on the two are different groups."""
-        return any(a.leader and b.leader and self.sides[0].name(a.leader) != self.sides[1].name(b.leader)
+        first, second = (side.mask for side in self.sides)
+        return any(a.leader and b.leader and first.name(a.leader, "Leader") != second.name(b.leader, "Leader")
                    for a, b in zip(self.sides[0].slots, self.sides[1].slots))
 
     def run(self, steps):
@@ -299,19 +264,8 @@ class Conversation:
             if self.leaders_differ():
                 return None
             if ours != theirs:
-                only = [f"   millrace {a}" for a in ours if a not in theirs] + [f"   kafka    {a}" for a in theirs if a not in ours]
-                return "\n".join([*self.said[-12:], *only])
+                return self.told(ours, theirs)
         return None
-
-
-def ready(address, group):
-    def asked():
-        with rk.Connection(address) as c:
-            if c.call("FindCoordinator", 1, {"Key": group, "KeyType": 0})["ErrorCode"] != 0:
-                return False
-            code = c.call("OffsetFetch", 5, {"GroupId": group, "Topics": []})["ErrorCode"]
-            return code not in (LOADING, NOT_AVAILABLE, NOT_COORDINATOR)
-    wait_until(asked, 60, "a coordinator at " + address)
 
 
 def converse(addresses, seeds, steps, name):
@@ -324,28 +278,21 @@ def converse(addresses, seeds, steps, name):
     def one(seed):
         group = f"{name}-{seed}"
         for address in addresses:
-            ready(address, group)
+            differential.coordinated(address, group)
         sides = [Side(a) for a in addresses]
         try:
             talk = Conversation(seed, sides, group, topic, partitions)
-            difference = talk.run(steps)
-            assert difference is None, f"seed {seed}: answers differ\n{difference}"
-            return len(talk.said)
+            return talk, talk.run(steps)
         finally:
             for side in sides:
                 side.close()
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        return sum(pool.map(one, seeds))
+    return differential.converse(one, seeds, AT_A_TIME)
 
 
 @SUITE.scenario("generated-conversations", only="millrace")
 def generated(ctx):
     """The same seeds each time; by hand --seed N --rounds M takes M others from N on."""
     first, rounds = ctx.options.seed, ctx.options.rounds or 25
-    kafka = ReferenceKafka()
-    try:
-        kafka.start()
+    with differential.reference() as kafka:
         count = converse([ctx.broker.address, kafka.address], range(first, first + rounds), 60, ctx.name("diff"))
         print(f"     {rounds} conversations, {count} sentences: the same answers")
-    finally:
-        kafka.close()

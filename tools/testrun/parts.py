@@ -118,7 +118,7 @@ BLACKBOX = [("millrace", ["raw", "admin", "groups", "configs"]), ("millrace", ["
 CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
     ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["churn"], ["console"], ["liar"], ["prometheus"])]
-REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("kafka", ["java"]),
+REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("millrace", ["admindiff"]), ("kafka", ["java"]),
              ("kafka", ["raw", "admin", "groups", "configs", "python"]), ("kafka", ["kcat", "cli_groups"]),
              ("kafka", ["matrix-java"]), ("kafka", ["matrix-confluent"]), ("kafka", ["console"])]
 
