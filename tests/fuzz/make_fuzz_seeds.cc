@@ -1,6 +1,7 @@
 // Writes starting points for the fuzz targets, so that they get behind magics and checksums at once:
 //   make_fuzz_seeds DIR     makes DIR/fuzz_message, DIR/fuzz_frame, DIR/fuzz_batch, DIR/fuzz_inflate,
-//                           DIR/fuzz_storage_files, DIR/fuzz_recovery
+//                           DIR/fuzz_storage_files, DIR/fuzz_recovery, DIR/fuzz_http, DIR/fuzz_settings,
+//                           DIR/fuzz_group_records, DIR/fuzz_cli
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -138,6 +139,40 @@ void recovery(const std::filesystem::path& dir) {
   directory("epochs", 2 | 256, as_bytes(epochs));
 }
 
+/// What is text, and what is short enough to be written down here. The first byte is the target's own.
+void texts(const std::filesystem::path& dir) {
+  using std::string_view_literals::operator""sv;
+  int number = 0;
+  auto seed = [&](const char* target, std::string_view bytes) {
+    put(dir / target, "text" + std::to_string(number++), "", as_bytes(bytes));
+  };
+  seed("fuzz_http", "\5GET /topics/a%20b?x=1&y=+ HTTP/1.1\r\nHost: h\r\n\r\n");
+  seed("fuzz_http", "\7POST /topics HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n{}");
+  seed("fuzz_http", "\1POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+  seed("fuzz_settings",
+       "\0listeners=PLAINTEXT://:9092\nlog.retention.hours = 5\n# no\nlog.dirs=a,\\\n b\nmemory=1GiB\n"sv);
+  seed("fuzz_settings", "\2\1\1\0\0\6delete\0\1\2\7compact"sv);
+  seed("fuzz_settings", "\3max.connections=10");
+  seed("fuzz_settings", "\4\20PLAINTEXT://h:92A://[::1]:5");
+  for (char option = 0; option < 40; ++option) seed("fuzz_settings", std::string{1, option, '-', '1'});
+  seed("fuzz_group_records", "\0\0\1\0\1g\0\1t\0\0\0\1"sv);
+  seed("fuzz_group_records", "\0\0\2\0\1g"sv);
+  seed("fuzz_group_records", "\1\0\3\0\0\0\0\0\0\0\5\0\0\0\0\0\1m\0\0\0\0\0\0\0\11"sv);
+  seed("fuzz_group_records",
+       "\2\0\3\0\10consumer\0\0\0\1\0\5range\0\1m\0\0\0\0\0\0\0\7\0\0\0\1\0\1m\377\377\0\1c\0\1h\0\0\0\1\0\0\0\2"
+       "\0\0\0\14\0\0\0\0\0\1\0\1t\0\0\0\0\0\0\0"sv);
+  seed("fuzz_group_records", "\3\0\0\0\0\0\1\0\1t\377\377\377\377"sv);
+  seed("fuzz_cli", "\0{\"a\":[1,2.5,null,true,\"x\\u00e9\"]}"sv);
+  seed("fuzz_cli",
+       R"({"key":"k","value_base64":"AAE=","headers":[{"name":"h","value":null}],"partition":1,"timestamp":5})");
+  seed("fuzz_cli", "\2%k %s %o\\n%h");
+  seed("fuzz_cli", "\3-1h30m");
+  seed("fuzz_cli", "\4topic,partition,offset\nt,0,5\n");
+  seed("fuzz_cli", "\5header.h!~x");
+  seed("fuzz_cli", "\6HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab");
+  seed("fuzz_cli", "\7password=hunter2 http://u:p@h/");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -149,5 +184,6 @@ int main(int argc, char** argv) {
   batches(argv[1]);
   storage_files(argv[1]);
   recovery(argv[1]);
+  texts(argv[1]);
   return 0;
 }
