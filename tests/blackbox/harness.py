@@ -26,6 +26,7 @@ import urllib.request
 import rawkafka
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 REFERENCE = os.path.join(ROOT, "tools", "reference-kafka")
 
 
@@ -181,6 +182,15 @@ class Millrace(Broker):
             with open(self.log, errors="replace") as f:
                 return "".join(f.readlines()[-n:])
         return ""
+
+    def end_well(self):
+        """A clean stop after all that has happened, and nothing that a sanitizer would have said."""
+        if self.process.poll() is None:
+            code = self.stop(60)
+            assert code == 0, f"SIGTERM: exit code {code}\n{self.log_tail(60)}"
+        with open(self.log, errors="replace") as f:
+            said = [line for line in f if SANITIZER.search(line)]
+        assert not said, f"a sanitizer speaks: {said[0].strip()}\n{self.log_tail(60)}"
 
     def version(self):
         try:
@@ -412,6 +422,10 @@ def run_suites(suites, make_broker, options):
             broker.start()
             suite.run(broker, options, report)
             entry["client_version"] = suite.version() or broker.version()
+            if options.end_well and broker.kind == "millrace":
+                began = time.monotonic()
+                broker.end_well()
+                report("ends-well", "passed", time.monotonic() - began)
         except Skip as e:
             report(suite.name, "skipped", 0, f"not run: {e}")
         except Unreachable as e:

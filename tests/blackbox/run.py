@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--filter", help="only scenarios whose name matches")
     parser.add_argument("--json", help="results file")
     parser.add_argument("--keep", action="store_true", help="keep directories of failed suites")
+    parser.add_argument("--end-well", action="store_true", help="after each suite millrace has to stop cleanly, without a sanitizer's word")
     parser.add_argument("--rounds", type=int, help="of the scenarios that crash again and again")
     parser.add_argument("--seconds", type=int, help="churn goes on for so long")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance there")
@@ -63,7 +64,7 @@ def main():
     tally = harness.run_suites(suites, make, options)
     label = options.broker if options.broker in ("millrace", "kafka") else "external"
     default = f"blackbox-{label}.json" if not options.suites else f"blackbox-{label}-{'-'.join(names)}.json"
-    if not options.filter:
+    if options.json or not options.filter:
         harness.write_results(options.json or os.path.join(harness.ROOT, "build/results", default), tally)
     print(tally.line())
     return 1 if tally.counts["failed"] else 0

@@ -728,7 +728,8 @@ def session(ctx):
             if v < 7:
                 continue
             s = Session(c, v, (a, b))
-            first = s.call({key: end - 1 for key, end in ends.items()})
+            # Some reads are checked on the disk first, and with no time for that are empty.
+            first = s.call({key: end - 1 for key, end in ends.items()}, wait=1000)
             expect({key: [end - 1] for key, end in ends.items()}, first["told"], f"v{v} a full fetch")
             assert first["SessionId"] > 0, f"v{v} a session"
             expect({}, s.call(ends)["told"], f"v{v} nothing new")

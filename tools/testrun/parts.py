@@ -58,8 +58,18 @@ def tidy(report, options):
 FEWER_SEEDS = {"broker_sim_test": ["--seeds", "1-20", "--gtest_filter=BrokerSim.KeepsItsPromises"]}
 
 
+# What reaches most of the real binary in half a minute: frames good and bad, an admin's calls, groups, a real client.
+SMOKE = [("millrace", ["raw", "admin", "configs"]), ("millrace", ["robust", "groups"])]
+SMOKE_KCAT = "metadata|zstd-acks-all|gzip-idempotent|nulls|restart|delete"
+
+
 def asan(report, options):
     run_ctest(report, "asan", "unit", "sim", more=FEWER_SEEDS)
+    build(report, "asan", "millrace")
+    binary = os.path.join(ROOT, "build", "asan", "millrace")
+    more = ["--binary", binary, "--end-well"]
+    blackbox_runs(report, *SMOKE, more=more)
+    blackbox_runs(report, ("millrace", ["kcat"]), more=[*more, "--filter", SMOKE_KCAT])
 
 
 def tsan(report, options):
@@ -80,8 +90,8 @@ def gates(report, options):
         report.failed("gates", f"exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
 
 
-def blackbox_runs(report, *runs):
-    """Runs several tests/blackbox/run.py side by side (they mostly wait) and merges their results."""
+def blackbox_runs(report, *runs, more=()):
+    """Runs several tests/blackbox/run.py side by side (they mostly wait) and merges their results. `more`: arguments."""
     os.makedirs(RESULTS, exist_ok=True)
 
     def one(run):
@@ -91,7 +101,7 @@ def blackbox_runs(report, *runs):
         if os.path.exists(path):
             os.unlink(path)
         done = subprocess.run([sys.executable, os.path.join(ROOT, "tests/blackbox/run.py"), "--broker", broker,
-                               "--json", path, *suites], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                               "--json", path, *more, *suites], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         return run, path, done
 
     with ThreadPoolExecutor(JOBS) as pool:
