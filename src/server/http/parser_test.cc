@@ -50,6 +50,27 @@ Errc failure(std::string_view text, ParseLimits limits = {}) {
   return taken.ok() ? Errc::internal : taken.code();
 }
 
+// Beast ended the process when the last chunk came in pieces (found by fuzz_http).
+TEST(HttpParser, TheLastChunkMayComeByteByByte) {
+  const std::string_view head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (std::string_view body : {"0\r\n\r\n", "0;ext=1\r\n\r\n", "0\r\nTrailer: x\r\n\r\n", "1\r\na\r\n0\r\n\r\n"}) {
+    const std::string text = std::string(head) + std::string(body);
+    for (std::size_t step = 1; step <= text.size(); ++step) {
+      RequestParser parser({});
+      Result<std::size_t> taken = feed_all(parser, text + "GET", step);
+      ASSERT_TRUE(taken.ok()) << body << step;
+      EXPECT_TRUE(parser.done()) << body << step;
+      EXPECT_EQ(*taken, text.size()) << body << step;
+    }
+    for (std::size_t n = 0; n < text.size(); ++n) {
+      RequestParser parser({});
+      EXPECT_TRUE(feed_all(parser, std::string_view(text).substr(0, n), 1).ok()) << body << n;
+      EXPECT_FALSE(parser.done()) << body << n;
+    }
+  }
+  EXPECT_EQ(failure(std::string(head) + "0\r\na no colon\r\n\r\n"), Errc::malformed);
+}
+
 TEST(HttpParser, Refuses) {
   EXPECT_EQ(failure("garbage\r\n\r\n"), Errc::malformed);
   EXPECT_EQ(failure("GET / HTTP/2.0\r\n\r\n"), Errc::unsupported_version);
