@@ -61,6 +61,11 @@ std::string_view to_string(Errc code) {
     MR_CASE(offset_metadata_too_large);
     MR_CASE(commit_too_large);
     MR_CASE(unstable_offset);
+    MR_CASE(fenced_member_epoch);
+    MR_CASE(stale_member_epoch);
+    MR_CASE(unreleased_instance_id);
+    MR_CASE(unsupported_assignor);
+    MR_CASE(invalid_regular_expression);
     MR_CASE(disk_failed);
     MR_CASE(disk_full);
     MR_CASE(io_error);

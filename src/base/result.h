@@ -72,6 +72,11 @@ enum class Errc : std::uint16_t {
   offset_metadata_too_large,  ///< offset.metadata.max.bytes
   commit_too_large,           ///< one commit's offsets do not fit a batch
   unstable_offset,            ///< a transaction is about to replace the committed offset
+  fenced_member_epoch,        ///< of a member of a KIP-848 group: not the one we gave it; join again
+  stale_member_epoch,         ///< the same of a commit: heartbeat first
+  unreleased_instance_id,     ///< another member holds this static instance
+  unsupported_assignor,       ///< group.consumer.assignors does not have it
+  invalid_regular_expression,
   // The machine.
   disk_failed,  ///< sync or write failed for good: this log directory is offline
   disk_full,    ///< no space; heals by itself when space returns

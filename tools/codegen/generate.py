@@ -289,7 +289,7 @@ class Generator:
     def needs_is_default(self, struct):
         for outer in self.all_structs():
             for field in outer.fields:
-                if field.struct is struct and not field.array and self.asks_default(field, outer):
+                if field.struct is struct and not field.array and field.default != "null" and self.asks_default(field, outer):
                     return True
                 if (field.struct is struct and not field.array and outer.name not in ("Request", "Response", "Data")
                         and self.needs_is_default(outer)):

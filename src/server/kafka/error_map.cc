@@ -113,6 +113,16 @@ wire::KafkaError kafka_error(Errc code) {
       return K::invalid_commit_offset_size;
     case Errc::unstable_offset:
       return K::unstable_offset_commit;
+    case Errc::fenced_member_epoch:
+      return K::fenced_member_epoch;
+    case Errc::stale_member_epoch:
+      return K::stale_member_epoch;
+    case Errc::unreleased_instance_id:
+      return K::unreleased_instance_id;
+    case Errc::unsupported_assignor:
+      return K::unsupported_assignor;
+    case Errc::invalid_regular_expression:
+      return K::invalid_regular_expression;
     case Errc::disk_failed:
     case Errc::disk_full:  // retriable, and heals when space returns
     case Errc::io_error:
