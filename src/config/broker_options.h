@@ -69,6 +69,24 @@ namespace mr::config {
     "How long a new group's first round waits for more members.")                                                      \
   NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, restart, "",                                   \
     "Most members of a group.")                                                                                        \
+  TEXT(group_consumer_assignors, "group.consumer.assignors", list, "uniform,range", "uniform,range,roundrobin", restart, "", \
+    "Who may assign partitions in groups of the consumer protocol; the first does unless members ask for another.")    \
+  NUMBER(group_consumer_assignment_interval_ms, "group.consumer.assignment.interval.ms", int32, 1000, 0, kInt32Max,       \
+    restart, "", "Shortest time between two new assignments of a group of the consumer protocol.")                     \
+  NUMBER(group_consumer_heartbeat_interval_ms, "group.consumer.heartbeat.interval.ms", int32, 5000, 1, kInt32Max,         \
+    restart, "", "How often members of the consumer protocol are told to send heartbeats.")                            \
+  NUMBER(group_consumer_min_heartbeat_interval_ms, "group.consumer.min.heartbeat.interval.ms", int32, 5000, 1, kInt32Max, \
+    restart, "", "The heartbeat interval may not be below this.")                                                      \
+  NUMBER(group_consumer_max_heartbeat_interval_ms, "group.consumer.max.heartbeat.interval.ms", int32, 15000, 1,           \
+    kInt32Max, restart, "", "The heartbeat interval may not be above this.")                                           \
+  NUMBER(group_consumer_session_timeout_ms, "group.consumer.session.timeout.ms", int32, 45000, 1, kInt32Max, restart, "", \
+    "A member of the consumer protocol that is not heard of for this long is out.")                                    \
+  NUMBER(group_consumer_min_session_timeout_ms, "group.consumer.min.session.timeout.ms", int32, 45000, 1, kInt32Max,      \
+    restart, "", "The session timeout may not be below this.")                                                         \
+  NUMBER(group_consumer_max_session_timeout_ms, "group.consumer.max.session.timeout.ms", int32, 60000, 1, kInt32Max,      \
+    restart, "", "The session timeout may not be above this.")                                                         \
+  NUMBER(group_consumer_max_size, "group.consumer.max.size", int32, kInt32Max, 1, kInt32Max, restart, "",                 \
+    "Most members of a group of the consumer protocol.")                                                               \
   NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, restart, "",                  \
     "Longest text that may be committed with an offset, in UTF-16 units as in Kafka; never above 32000 bytes.")         \
   NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, restart, "",                  \

@@ -109,6 +109,27 @@ Result<void> check_listeners(const BrokerConfig& config) {
   return {};
 }
 
+/// Kafka's rules for group.consumer.*.
+Result<void> check_consumer_groups(const BrokerConfig& config) {
+  auto between = [](std::string_view name, std::int32_t value, std::int32_t min, std::int32_t max) -> Result<void> {
+    if (value >= min && value <= max) return {};
+    return Error(Errc::invalid_config, fmt::format("group.consumer.{} is {}, and group.consumer.min.{} and "
+                                                   "group.consumer.max.{} allow {} to {}",
+                                                   name, value, name, name, min, max));
+  };
+  MR_TRY_VOID(between("session.timeout.ms", config.group_consumer_session_timeout_ms,
+                      config.group_consumer_min_session_timeout_ms, config.group_consumer_max_session_timeout_ms));
+  MR_TRY_VOID(between("heartbeat.interval.ms", config.group_consumer_heartbeat_interval_ms,
+                      config.group_consumer_min_heartbeat_interval_ms,
+                      config.group_consumer_max_heartbeat_interval_ms));
+  if (config.group_consumer_heartbeat_interval_ms >= config.group_consumer_session_timeout_ms)
+    return Error(Errc::invalid_config,
+                 "group.consumer.heartbeat.interval.ms must be below group.consumer.session.timeout.ms");
+  if (config.group_consumer_assignors.empty())
+    return Error(Errc::invalid_config, "group.consumer.assignors is empty: nobody could assign");
+  return {};
+}
+
 }  // namespace
 
 const std::vector<BrokerOption>& broker_options() {
@@ -229,6 +250,7 @@ Result<BrokerSettings> load_broker_settings(const std::vector<SettingInput>& inp
   store_all(result);
   MR_TRY_VOID(check_listeners(result.config));
   MR_TRY_VOID(check_connection_limits(result.config));
+  MR_TRY_VOID(check_consumer_groups(result.config));
   return result;
 }
 

@@ -72,6 +72,23 @@ TEST(BrokerSettings, OptionsOfKafkaWithoutEffectWarn) {
   EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("f:9: num.io.threads")));
 }
 
+// Kafka's rules for groups of the consumer protocol.
+TEST(BrokerSettings, ConsumerGroupTimesStayInTheirBounds) {
+  auto set = [](std::string name, std::string value) {
+    return SettingInput{Origin::set, "--set", std::move(name), std::move(value)};
+  };
+  EXPECT_THAT(refusal({set("group.consumer.session.timeout.ms", "6000")}), HasSubstr("45000 to 60000"));
+  EXPECT_THAT(refusal({set("group.consumer.heartbeat.interval.ms", "20000")}), HasSubstr("5000 to 15000"));
+  EXPECT_THAT(
+      refusal({set("group.consumer.min.session.timeout.ms", "5000"), set("group.consumer.session.timeout.ms", "5000")}),
+      HasSubstr("must be below group.consumer.session.timeout.ms"));
+  EXPECT_THAT(refusal({set("group.consumer.assignors", "")}), HasSubstr("nobody could assign"));
+  EXPECT_THAT(refusal({set("group.consumer.assignors", "org.example.Mine")}), HasSubstr("uniform, range, roundrobin"));
+  EXPECT_TRUE(load_broker_settings({set("group.consumer.min.session.timeout.ms", "6000"),
+                                    set("group.consumer.session.timeout.ms", "6000")})
+                  .ok());
+}
+
 TEST(BrokerSettings, ReadsPropertiesFiles) {
   auto inputs =
       parse_properties("# comment\n\n node.id = 3\nlog.dirs:/a,\\\n  /b\n! other\nlisteners=PLAINTEXT://:1", "f");
