@@ -107,6 +107,9 @@ class Broker {
   /// The same for the broker's own dynamic settings, or those of all brokers. Errors: alter_broker_config's, ...
   Task<Result<void>> alter_settings(config::BrokerScope scope, config::ConfigAlteration alteration, bool validate_only);
 
+  /// From now on `tell` is called, on shard 0, for every topic that is made or gets more partitions, once every shard
+  /// knows it. As on_topic_deleted() otherwise.
+  void on_topic_changed(std::function<void(TopicRef)> tell) { topic_changed_.push_back(std::move(tell)); }
   /// From now on `tell` is called, on shard 0, for every topic that is deleted, once no shard knows it any more. For
   /// owners of derived state; call before start(), and outlive stop().
   void on_topic_deleted(std::function<void(TopicRef)> tell) { topic_deleted_.push_back(std::move(tell)); }
@@ -336,6 +339,7 @@ class Broker {
   std::vector<LogDirectory> directories_;
   std::shared_ptr<Event> directory_alarm_ = std::make_shared<Event>();  ///< some directory has failed
   std::function<void(Error)> all_failed_;
+  std::vector<std::function<void(TopicRef)>> topic_changed_;
   std::vector<std::function<void(TopicRef)>> topic_deleted_;
   /// Shared, because those who ring may come late.
   struct SpaceBell {

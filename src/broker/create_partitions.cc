@@ -85,6 +85,7 @@ Task<Result<TopicRef>> Broker::add_on_control(PartitionsSpec spec, bool validate
   co_await for_all(jobs, &Broker::open_log);
   co_await lead_opened(jobs);
   co_await publish(control.topics->with(topic));
+  for (auto& tell : topic_changed_) tell(topic);
   log_info("broker", "partitions added",
            {{"topic", topic->name}, {"added", added}, {"partitions", topic->partitions.size()}});
   co_return TopicRef(topic);

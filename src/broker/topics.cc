@@ -73,6 +73,7 @@ Task<Result<TopicRef>> Broker::create_on_control(TopicSpec spec, bool validate_o
     co_return why;
   }
   co_await publish(control.topics->with(topic));
+  for (auto& tell : topic_changed_) tell(topic);
   log_info("broker", "topic created",
            {{"topic", topic->name}, {"id", topic->id.v.to_string()}, {"partitions", partitions}});
   co_return TopicRef(topic);

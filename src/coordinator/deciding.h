@@ -42,6 +42,11 @@ void on_describe(Deciding& d, WaiterId waiter, const DescribeEvent& event);
 void on_list(Deciding& d, WaiterId waiter);
 void on_delete_groups(Deciding& d, WaiterId waiter, const DeleteGroupsEvent& event);
 void on_tick(Deciding& d);
+void on_consumer_heartbeat(Deciding& d, WaiterId waiter, const ConsumerHeartbeatRequest& request);
+void on_consumer_describe(Deciding& d, WaiterId waiter, const ConsumerDescribeEvent& event);
+void on_topics_changed(Deciding& d, const TopicsChangedEvent& event);
+void on_assigned(Deciding& d, const AssignedEvent& event);
+void on_matched(Deciding& d, MatchedEvent event);
 
 // rounds.cc
 
@@ -69,6 +74,13 @@ void maybe_complete_round(Deciding& d, LiveGroup& group);
 void complete_round(Deciding& d, LiveGroup& group);
 /// The group as a record would have it now.
 GroupRecord as_record(const LiveGroup& group);
+
+// on_convert.cc
+
+/// A KIP-848 group without members is a classic one from now on; its offsets stay.
+LiveGroup& to_classic(Deciding& d, std::string_view group);
+/// A classic group without members is a KIP-848 one from now on.
+LiveConsumerGroup& to_consumer(Deciding& d, std::string_view group);
 
 // expiry.cc
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "coordinator/deciding.h"
+#include "coordinator/consumer_change.h"
 
 namespace mr::coordinator {
 
@@ -60,13 +60,14 @@ struct Expired {
   std::optional<Duration> next;
   bool nothing_left = true;
 };
-Expired expire_offsets(Deciding& d, const LiveGroup& group, const DurableGroup& durable) {
+template <class When>
+Expired expire_offsets(Deciding& d, std::string_view group, const DurableGroup& durable, When expires) {
   Expired outcome;
   for (const auto& [topic, partitions] : durable.offsets) {
     for (const auto& [partition, stored] : partitions) {
-      const auto when = expires_at(group, topic, stored, d.settings);
+      const std::optional<WallMillis> when = expires(topic, stored);
       if (when && *when <= d.now.wall && d.out.records.size() < kTombstonesPerTick) {
-        d.record(offset_tombstone(group.name(), topic, PartitionIndex{partition}));
+        d.record(offset_tombstone(group, topic, PartitionIndex{partition}));
         ++d.live.stats.offsets_expired;
         continue;
       }
@@ -79,22 +80,74 @@ Expired expire_offsets(Deciding& d, const LiveGroup& group, const DurableGroup& 
   return outcome;
 }
 
+/// Never sooner than the check interval, but for what did not fit this time. Never later than a day: the wall clock may
+/// be set.
+Duration next_look(const Deciding& d, const Expired& outcome) {
+  if (d.out.records.size() >= kTombstonesPerTick) return Duration(0);
+  const Duration check = d.settings.retention_check;
+  const Duration next = outcome.next.value_or(std::chrono::hours(24));
+  return std::clamp<Duration>(next, check, std::max<Duration>(check, std::chrono::hours(24)));
+}
+
 void on_expiry(Deciding& d, LiveGroup& group) {
   const DurableGroup* durable = d.durable(group.name());
   Expired outcome;
-  if (durable != nullptr) outcome = expire_offsets(d, group, *durable);
+  auto expires = [&](std::string_view topic, const StoredOffset& stored) {
+    return expires_at(group, topic, stored, d.settings);
+  };
+  if (durable != nullptr) outcome = expire_offsets(d, group.name(), *durable, expires);
   if (outcome.nothing_left && group.members().empty() && group.pending.empty()) {
     if (durable != nullptr && !durable->record.empty()) d.record(group_tombstone(group.name()));
     d.live.groups.erase(group.name());
     return;
   }
-  // Never sooner than the check interval, but for what did not fit this time. Never later than a day: the wall clock
-  // may be set.
-  const bool full = d.out.records.size() >= kTombstonesPerTick;
-  const Duration check = d.settings.retention_check;
-  const Duration next = outcome.next.value_or(std::chrono::hours(24));
-  arm_expiry(d, group,
-             full ? Duration(0) : std::clamp<Duration>(next, check, std::max<Duration>(check, std::chrono::hours(24))));
+  arm_expiry(d, group, next_look(d, outcome));
+}
+
+/// A KIP-848 group's offsets: those nobody reads, counted from when the last member went or from their commit.
+void on_consumer_expiry(Deciding& d, const std::string& name, LiveConsumerGroup& live) {
+  const DurableGroup* durable = d.durable(name);
+  const ConsumerGroupState& group = consumer_state(d.state, name);
+  const bool empty = live.sessions.empty();
+  auto expires = [&](std::string_view topic, const StoredOffset& stored) -> std::optional<WallMillis> {
+    if (!empty && group.subscribes(topic)) return std::nullopt;
+    const WallMillis from = empty ? std::max(live.empty_since, stored.committed_at) : stored.committed_at;
+    return stored.expire_at >= 0 ? stored.expire_at : from + d.settings.offsets_retention.count();
+  };
+  Expired outcome;
+  if (durable != nullptr) outcome = expire_offsets(d, name, *durable, expires);
+  if (outcome.nothing_left && empty) {
+    erase_consumer_group(d, name);
+    return;
+  }
+  arm_consumer_expiry(d, name, live, next_look(d, outcome));
+}
+
+/// At most one event of one such group in a decision: the next one shall see its records.
+void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
+  LiveConsumerGroup& live = *d.live.find_consumer(key.group);
+  switch (key.kind) {
+    case DeadlineKind::consumer_session:
+      ++d.live.stats.member_timeouts;
+      log_info(
+          "coordinator", "a member's session has ended",
+          {{"group", key.group}, {"member", key.member}, {"session_ms", d.settings.consumer_session_timeout.count()}});
+      remove_consumers(d, key.group, {key.member}, RebalanceCause::member_expired);
+      return;
+    case DeadlineKind::consumer_revoke:
+      log_info("coordinator", "a member did not let go of its partitions in time",
+               {{"group", key.group}, {"member", key.member}});
+      remove_consumers(d, key.group, {key.member}, RebalanceCause::member_expired);
+      return;
+    case DeadlineKind::consumer_assign:
+      ConsumerChange(d, key.group).settle();
+      return;
+    case DeadlineKind::consumer_expiry:
+      on_consumer_expiry(d, key.group, live);
+      return;
+    default:
+      MR_CHECK(false);
+  }
 }
 
 }  // namespace
@@ -121,6 +174,7 @@ void arm_expiry(Deciding& d, LiveGroup& group, Duration in) {
 }
 
 void erase_group(Deciding& d, std::string_view name) {
+  erase_consumer_group(d, name);
   const DurableGroup* durable = d.durable(name);
   if (durable != nullptr) {
     for (const auto& [topic, partitions] : durable->offsets)
@@ -136,6 +190,10 @@ void on_tick(Deciding& d) {
   DeadlineKey key;
   auto find = [&](const DeadlineKey& k) { return d.live.deadline(k); };
   for (std::size_t i = 0; i < kDeadlinesPerTick && d.live.deadlines.next_due(d.now.mono, key, find); ++i) {
+    if (is_consumer(key.kind)) {
+      on_consumer_deadline(d, key);
+      return;
+    }
     LiveGroup& group = *d.live.find(key.group);
     switch (key.kind) {
       case DeadlineKind::session:
@@ -153,6 +211,11 @@ void on_tick(Deciding& d) {
       case DeadlineKind::expiry:
         on_expiry(d, group);
         break;
+      case DeadlineKind::consumer_session:
+      case DeadlineKind::consumer_revoke:
+      case DeadlineKind::consumer_assign:
+      case DeadlineKind::consumer_expiry:
+        MR_CHECK(false);
     }
   }
 }

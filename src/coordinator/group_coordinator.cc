@@ -28,6 +28,14 @@ std::string fresh_id(Rng& rng) {
   return text;
 }
 
+/// The option takes no other names.
+std::shared_ptr<const Assignor> make_assignor(std::string_view name) {
+  if (name == "uniform") return make_uniform_assignor();
+  if (name == "range") return make_range_assignor();
+  MR_CHECK(name == "roundrobin");
+  return make_roundrobin_assignor();
+}
+
 /// An answer's place for what went wrong.
 template <class Answer>
 void set_error(Answer& answer, Error why) {
@@ -116,7 +124,8 @@ GroupCoordinator::Positions GroupCoordinator::Shard::positions(std::size_t most)
 GroupCoordinator::GroupCoordinator(broker::Broker& broker) : broker_(broker) {
   for (std::uint32_t s = 0; s < broker_.shards().count(); ++s)
     per_shard_.push_back(std::make_shared<Shard>(broker_.shard(ShardId{s}), settings()));
-  broker_.on_topic_deleted([this](const broker::TopicRef& topic) { tell_all(topic); });
+  broker_.on_topic_changed([this](const broker::TopicRef& topic) { tell_changed(topic); });
+  broker_.on_topic_deleted([this](const broker::TopicRef& topic) { tell_deleted(topic); });
 }
 
 GroupCoordinator::~GroupCoordinator() { MR_CHECK(!started_); }
@@ -132,6 +141,11 @@ GroupSettings GroupCoordinator::settings() const {
   settings.offsets_retention = Millis(std::int64_t{config.offsets_retention_minutes} * 60'000);
   settings.retention_check =
       std::chrono::duration_cast<Millis>(bounded_wait(config.offsets_retention_check_interval_ms));
+  settings.consumer_session_timeout = Millis(config.group_consumer_session_timeout_ms);
+  settings.consumer_heartbeat_interval = Millis(config.group_consumer_heartbeat_interval_ms);
+  settings.consumer_members_max = static_cast<std::size_t>(config.group_consumer_max_size);
+  settings.assignment_interval = Millis(config.group_consumer_assignment_interval_ms);
+  for (const std::string& name : config.group_consumer_assignors) settings.assignors.push_back(make_assignor(name));
   settings.record_bytes_max = static_cast<std::size_t>(std::max(config.message_max_bytes, 4096)) - 512;
   return settings;
 }
@@ -241,12 +255,24 @@ Task<Result<void>> GroupCoordinator::make_topic() {
   co_return Result<void>{};
 }
 
-void GroupCoordinator::tell_all(const broker::TopicRef& deleted) {
+void GroupCoordinator::tell_deleted(const broker::TopicRef& deleted) {
   for (auto& shard : per_shard_) {
     Executor& home = shard->state.env.executor;
     home.post([shard, deleted] {
       if (shard->stopped) return;
       for (auto& [key, partition] : shard->partitions) partition->tell(TopicDeletedEvent{deleted->name, deleted->id});
+    });
+  }
+  tell_changed(deleted);
+}
+
+void GroupCoordinator::tell_changed(const broker::TopicRef& changed) {
+  for (auto& shard : per_shard_) {
+    Executor& home = shard->state.env.executor;
+    home.post([shard, changed] {
+      if (shard->stopped) return;
+      for (auto& [key, partition] : shard->partitions)
+        partition->tell(TopicsChangedEvent{shard->state.topics, changed->name});
     });
   }
 }
@@ -275,6 +301,22 @@ Task<HeartbeatAnswer> GroupCoordinator::heartbeat(HeartbeatRequest request) {
 Task<LeaveAnswer> GroupCoordinator::leave(LeaveRequest request) {
   std::string group = request.group;
   co_return co_await ask_group<LeaveAnswer>(std::move(group), std::move(request), kNever);
+}
+
+Task<ConsumerHeartbeatAnswer> GroupCoordinator::consumer_heartbeat(ConsumerHeartbeatRequest request) {
+  std::string group = request.group;
+  if (request.regex && !request.regex->empty()) {
+    const TaskContext& context = co_await current_context();
+    Env& env = broker_.shards().env(context.executor->shard());
+    Result<void> fine = co_await offload(env, [&request] { return check_pattern(*request.regex); });
+    if (!fine.ok()) co_return ConsumerHeartbeatAnswer{.error = fine.error()};
+  }
+  if (request.member.empty() && !request.makes_id && request.epoch == kJoinEpoch) {
+    const TaskContext& context = co_await current_context();
+    const Env& env = broker_.shards().env(context.executor->shard());
+    request.member = Uuid::from_random(env.rng.next(), env.rng.next()).to_string();
+  }
+  co_return co_await ask_group<ConsumerHeartbeatAnswer>(std::move(group), std::move(request), kNever);
 }
 
 Task<CommitAnswer> GroupCoordinator::commit_offsets(CommitRequest request) {
@@ -312,10 +354,11 @@ std::vector<std::string> pick(const std::vector<std::string>& groups, const std:
 
 }  // namespace
 
-Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::string> groups, bool with_rebalances) {
+template <class Description, class Ask>
+Task<std::vector<Description>> GroupCoordinator::describe_as(std::vector<std::string> groups, Ask like) {
   const TaskContext& context = co_await current_context();
   const broker::TopicRef of = topic(context.executor->shard());
-  std::vector<GroupDescription> answers(groups.size());
+  std::vector<Description> answers(groups.size());
   for (std::size_t i = 0; i < groups.size(); ++i) {
     answers[i].group = groups[i];
     if (of == nullptr) answers[i].error = Errc::group_not_found;  // nobody has ever had a group here
@@ -323,17 +366,26 @@ Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::
   if (of == nullptr) co_return answers;
   for (auto& [partition, positions] : by_partition(groups, of->partitions.size())) {
     const PartitionIndex index{partition};
-    DescribeEvent event{pick(groups, positions), with_rebalances};
+    Ask event = like;
+    event.groups = pick(groups, positions);
     auto answer = co_await ask({of->partition(index)->home.v, {of->id, index}}, std::move(event), kForever);
     for (std::size_t i = 0; i < positions.size(); ++i) {
       if (answer.ok()) {
-        answers[positions[i]] = std::move(std::get<std::vector<GroupDescription>>(*answer)[i]);
+        answers[positions[i]] = std::move(std::get<std::vector<Description>>(*answer)[i]);
       } else {
         answers[positions[i]].error = answer.error();
       }
     }
   }
   co_return answers;
+}
+
+Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::string> groups, bool with_rebalances) {
+  return describe_as<GroupDescription>(std::move(groups), DescribeEvent{{}, with_rebalances});
+}
+
+Task<std::vector<ConsumerGroupDescription>> GroupCoordinator::describe_consumers(std::vector<std::string> groups) {
+  return describe_as<ConsumerGroupDescription>(std::move(groups), ConsumerDescribeEvent{});
 }
 
 Task<GroupCoordinator::Listing> GroupCoordinator::list() {

@@ -48,12 +48,17 @@ class GroupCoordinator {
   Task<HeartbeatAnswer> heartbeat(HeartbeatRequest request);
   Task<LeaveAnswer> leave(LeaveRequest request);
 
+  /// KIP-848: joins, lives and leaves. A pattern is compiled off the shard first.
+  Task<ConsumerHeartbeatAnswer> consumer_heartbeat(ConsumerHeartbeatRequest request);
+
   Task<CommitAnswer> commit_offsets(CommitRequest request);
   Task<FetchOffsetsAnswer> fetch_offsets(FetchOffsetsRequest request);
   Task<DeleteOffsetsAnswer> delete_offsets(DeleteOffsetsRequest request);
 
   /// In the order asked.
   Task<std::vector<GroupDescription>> describe(std::vector<std::string> groups, bool with_rebalances = false);
+  /// The same of KIP-848 groups; of each question only groups of its type are found.
+  Task<std::vector<ConsumerGroupDescription>> describe_consumers(std::vector<std::string> groups);
   /// Groups of all partitions that are loaded, in order of names. `error`: coordinator_loading or
   /// coordinator_not_available when some could not be asked.
   struct Listing {
@@ -94,7 +99,10 @@ class GroupCoordinator {
   Task<Answer> ask_group(std::string group, decltype(GroupEvent::what) what, Duration timeout);
   /// Makes the machines of all partitions there are, on all shards.
   Task<void> open_partitions();
-  void tell_all(const broker::TopicRef& deleted);
+  void tell_deleted(const broker::TopicRef& deleted);
+  void tell_changed(const broker::TopicRef& changed);
+  template <class Description, class Ask>
+  Task<std::vector<Description>> describe_as(std::vector<std::string> groups, Ask like);
   Task<Result<void>> make_topic();
 
   broker::Broker& broker_;

@@ -1,7 +1,7 @@
 #include "coordinator/group_machine.h"
 
 #include "base/log.h"
-#include "coordinator/deciding.h"
+#include "coordinator/consumer_change.h"
 
 namespace mr::coordinator {
 
@@ -33,12 +33,28 @@ void restore_members(Deciding& d, LiveGroup& group, GroupRecord record) {
   group.read_subscriptions();
 }
 
+void restore_consumers(Deciding& d, const std::string& name, const ConsumerGroupState& group) {
+  LiveConsumerGroup& live = d.live.consumers[name];
+  for (const auto& [id, member] : group.members()) {
+    live.sessions.try_emplace(id);
+    heard_consumer(d, name, live, id);
+    if (group.current(id).state == ReconcileState::unrevoked)
+      d.arm(live.sessions.find(id)->second.revoke, member.rebalance_timeout, {DeadlineKind::consumer_revoke, name, id});
+  }
+  if (live.sessions.empty()) live.empty_since = d.now.wall;
+  d.live.stats.members += live.sessions.size();
+  d.live.stats.groups_active += live.sessions.empty() ? 0 : 1;
+  arm_consumer_expiry(d, name, live, d.settings.retention_check);
+}
+
 }  // namespace
 
 LiveGroups GroupMachine::begin(const State& state, broker::Moment now) const {
   LiveGroups live;
   Deciding d{settings, state, live, now, {}};
+  for (const auto& [name, group] : state.consumers) restore_consumers(d, name, group);
   for (const auto& [name, durable] : state.groups) {
+    if (state.consumers.contains(name)) continue;
     LiveGroup& group = live.find_or_make(name);
     if (!durable.record.empty()) {
       auto record = read_group(durable.record);
@@ -69,6 +85,11 @@ broker::Decision<GroupReply> GroupMachine::decide(const State& state, LiveGroups
     void operator()(ListEvent) { on_list(d, waiter); }
     void operator()(DeleteGroupsEvent& e) { on_delete_groups(d, waiter, e); }
     void operator()(TopicDeletedEvent& e) { on_topic_deleted(d, e); }
+    void operator()(ConsumerHeartbeatRequest& e) { on_consumer_heartbeat(d, waiter, e); }
+    void operator()(ConsumerDescribeEvent& e) { on_consumer_describe(d, waiter, e); }
+    void operator()(TopicsChangedEvent& e) { on_topics_changed(d, e); }
+    void operator()(AssignedEvent& e) { on_assigned(d, e); }
+    void operator()(MatchedEvent& e) { on_matched(d, std::move(e)); }
   };
   std::visit(Visit{d, waiter}, event.what);
   return std::move(d.out);

@@ -6,6 +6,7 @@
 
 #include "broker/state_machine_host.h"
 #include "coordinator/group_state.h"
+#include "coordinator/jobs.h"
 #include "coordinator/live_group.h"
 
 namespace mr::coordinator {
@@ -23,6 +24,16 @@ struct GroupSettings {
   std::size_t waiting_max = 100'000;               ///< joins and syncs without an answer, of one partition
   std::size_t pending_max = 10'000;                ///< member ids given out and not used, of one group
   std::size_t blob_bytes_max = 64u << 20;          ///< subscriptions of one group, under all protocols
+
+  // KIP-848 groups: group.consumer.*
+  Millis consumer_session_timeout{45'000};
+  Millis consumer_heartbeat_interval{5'000};
+  std::size_t consumer_members_max = INT32_MAX;
+  Millis assignment_interval{1'000};
+  std::vector<std::shared_ptr<const Assignor>> assignors;  ///< the first is the default; at least one
+  /// Who waits for something that others are about to do is told to come back after this.
+  Millis waiting_heartbeat_interval{500};
+  std::size_t assign_on_shard_max = 1000;  ///< work_of() more than that is done on the offload pool
 };
 
 /// Texts of requests that are stored: Kafka's formats have 16 bits for their length.
@@ -45,13 +56,22 @@ struct TopicDeletedEvent {
   std::string topic;
   TopicId id;
 };
+struct ConsumerDescribeEvent {
+  std::vector<std::string> groups;
+};
+/// Topics are these now. The first event after a load.
+struct TopicsChangedEvent {
+  std::shared_ptr<const broker::TopicTable> topics;
+  std::string topic;  ///< which one came, went or changed; empty: any may have
+};
 /// Some deadline has come.
 struct TickEvent {};
 
 struct GroupEvent {
   WaiterId waiter;  ///< who is answered; nobody for ticks and deleted topics
   std::variant<TickEvent, JoinEvent, SyncRequest, HeartbeatRequest, LeaveRequest, CommitRequest, FetchOffsetsRequest,
-               DeleteOffsetsRequest, DescribeEvent, ListEvent, DeleteGroupsEvent, TopicDeletedEvent>
+               DeleteOffsetsRequest, DescribeEvent, ListEvent, DeleteGroupsEvent, TopicDeletedEvent,
+               ConsumerHeartbeatRequest, ConsumerDescribeEvent, TopicsChangedEvent, AssignedEvent, MatchedEvent>
       what;
 };
 
@@ -60,7 +80,11 @@ struct DeleteGroupsAnswer {
 };
 using GroupAnswer =
     std::variant<JoinAnswer, SyncAnswer, HeartbeatAnswer, LeaveAnswer, CommitAnswer, FetchOffsetsAnswer,
-                 DeleteOffsetsAnswer, std::vector<GroupDescription>, std::vector<ListedGroup>, DeleteGroupsAnswer>;
+                 DeleteOffsetsAnswer, std::vector<GroupDescription>, std::vector<ListedGroup>, DeleteGroupsAnswer,
+                 ConsumerHeartbeatAnswer, std::vector<ConsumerGroupDescription>, AssignJob, MatchJob>;
+
+/// Not a call: a job for the machine's host, which brings what comes out as an event.
+inline constexpr WaiterId kNobody{0};
 
 /// The only effect: a call is answered, perhaps not the one that brought the event.
 struct GroupReply {
@@ -68,9 +92,9 @@ struct GroupReply {
   GroupAnswer answer;
 };
 
-/// Classic groups of one partition of __consumer_offsets, as the host of broker/state_machine_host.h runs them.
+/// The groups of one partition of __consumer_offsets, as the host of broker/state_machine_host.h runs them.
 /// on_join.cc, on_sync.cc, on_heartbeat.cc, on_leave.cc, on_offsets.cc, on_admin.cc, expiry.cc: one family of events
-/// each; rounds.cc: what they share.
+/// each; rounds.cc: what those of classic groups share, consumer_change.h: those of KIP-848 groups.
 struct GroupMachine {
   using State = GroupState;
   using Volatile = LiveGroups;

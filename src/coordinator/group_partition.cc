@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "runtime/shards.h"
 
 namespace mr::coordinator {
 
@@ -77,12 +78,13 @@ Task<void> GroupPartition::load(broker::PartitionRef partition) {
   host_ = std::move(host);
   now_ = host_->live().stats;
   const GroupState& state = host_->state();
-  if (!state.groups.empty())
+  if (!state.groups.empty() || !state.consumers.empty())
     log_info("coordinator", "groups loaded",
              {{"partition", name},
-              {"groups", state.groups.size()},
+              {"groups", host_->live().groups.size() + host_->live().consumers.size()},
               {"offsets", state.offsets},
               {"ms", std::chrono::duration_cast<Millis>(shard_.env.now() - began).count()}});
+  tell(TopicsChangedEvent{shard_.topics, {}});
   forget_deleted_topics();
   arm_timer();
   changed_.notify_all();
@@ -186,6 +188,18 @@ Task<void> GroupPartition::commit(std::shared_ptr<Host> host, Host::Decided deci
   }
 }
 
+template <class Job>
+void GroupPartition::start(Job job) {
+  scope_.spawn("group job", work(host_, std::move(job)));
+}
+
+template <class Job>
+Task<void> GroupPartition::work(std::shared_ptr<Host> host, Job job) {
+  auto found = co_await offload(shard_.env, [&job] { return mr::coordinator::run(job); });
+  // A state that was thrown away meanwhile has forgotten that it asked.
+  if (host == host_) tell(std::move(found));
+}
+
 GroupReplyTo GroupPartition::take_waiter(WaiterId waiter) {
   auto at = waiters_.find(waiter.v);
   if (at == waiters_.end()) return {};
@@ -196,6 +210,14 @@ GroupReplyTo GroupPartition::take_waiter(WaiterId waiter) {
 
 void GroupPartition::deliver(std::vector<GroupReply> replies) {
   for (GroupReply& one : replies) {
+    if (one.waiter == kNobody) {
+      std::visit(
+          [this](auto& job) {
+            if constexpr (requires { mr::coordinator::run(job); }) start(std::move(job));
+          },
+          one.answer);
+      continue;
+    }
     GroupReplyTo reply = take_waiter(one.waiter);
     MR_CHECK(reply != nullptr);
     reply(std::move(one.answer));
@@ -218,7 +240,7 @@ GroupStats GroupPartition::stats() const {
   GroupStats sum = past_;
   if (!host_ || !host_->loaded()) return sum;
   sum += now_;
-  sum.groups += host_->live().groups.size();
+  sum.groups += host_->live().groups.size() + host_->live().consumers.size();
   sum.offsets += host_->state().offsets;
   return sum;
 }

@@ -47,6 +47,11 @@ class GroupPartition {
   void submit(GroupEvent event);
   Task<void> commit(std::shared_ptr<Host> host, Host::Decided decided);
   void deliver(std::vector<GroupReply> replies);
+  /// Work of the machine that is too long for the shard.
+  template <class Job>
+  void start(Job job);
+  template <class Job>
+  Task<void> work(std::shared_ptr<Host> host, Job job);
   GroupReplyTo take_waiter(WaiterId waiter);
   Task<void> load(broker::PartitionRef partition);
   void forget_deleted_topics();

@@ -32,10 +32,59 @@ Result<void> GroupState::apply_checked(const Record& record) {
       if (!readable.ok()) return std::move(readable).error();
     }
     put_group(group->group, record.value);
+  } else if (is_consumer_group_key(std::get<OtherKey>(key).type)) {
+    MR_TRY(ConsumerGroupKey consumer, read_consumer_group_key(*record.key));
+    return apply_consumer(consumer, record.value);
   } else {
     ++other_records;
   }
   return {};
+}
+
+namespace {
+/// Hands the decoded value, or null for a tombstone, to `put`.
+template <class Read, class Put>
+Result<void> decode_and(std::optional<ByteView> bytes, Read read, Put put) {
+  using Value = typename decltype(read(ByteView{}))::value_type;
+  if (!bytes) {
+    put(static_cast<const Value*>(nullptr));
+    return {};
+  }
+  MR_TRY(Value value, read(*bytes));
+  put(&value);
+  return {};
+}
+}  // namespace
+
+Result<void> GroupState::apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value) {
+  const std::string_view name = std::visit([](const auto& k) { return k.group; }, key);
+  ConsumerGroupState& group = at_or_new(consumers, name);
+  struct Visit {
+    ConsumerGroupState& group;
+    std::optional<ByteView> value;
+    Result<void> operator()(const GroupEpochKey&) {
+      return decode_and(value, read_group_epoch, [&](const auto* v) { group.put(v); });
+    }
+    Result<void> operator()(const PartitionMetadataKey&) { return {}; }
+    Result<void> operator()(const ConsumerMemberKey& k) {
+      return decode_and(value, read_consumer_member, [&](const auto* v) { group.put_member(k.member, v); });
+    }
+    Result<void> operator()(const TargetEpochKey&) {
+      return decode_and(value, read_target_epoch, [&](const auto* v) { group.put(v); });
+    }
+    Result<void> operator()(const TargetMemberKey& k) {
+      return decode_and(value, read_target_member, [&](const auto* v) { group.put_target(k.member, v); });
+    }
+    Result<void> operator()(const CurrentAssignmentKey& k) {
+      return decode_and(value, read_current_assignment, [&](const auto* v) { group.put_current(k.member, v); });
+    }
+    Result<void> operator()(const RegexKey& k) {
+      return decode_and(value, read_regex, [&](const auto* v) { group.put_regex(k.regex, v); });
+    }
+  };
+  auto applied = std::visit(Visit{group, value}, key);
+  if (group.gone()) consumers.erase(consumers.find(name));
+  return applied;
 }
 
 void GroupState::put_offset(const OffsetKey& key, StoredOffset offset) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "coordinator/consumer_group_state.h"
 #include "coordinator/group_records.h"
 #include "model/record.h"
 
@@ -37,6 +38,8 @@ struct DurableGroup {
 /// The durable half of the groups of one partition: what replaying its log gives, and nothing else.
 struct GroupState {
   TextMap<DurableGroup> groups;
+  /// Those of KIP-848; their offsets are in `groups`, as everybody's.
+  TextMap<ConsumerGroupState> consumers;
   std::uint64_t offsets = 0;
   std::uint64_t other_records = 0;  ///< of kinds that are not read yet
   /// The first record that could not be read: such a partition is not served, since offsets could be missing.
@@ -46,6 +49,7 @@ struct GroupState {
 
  private:
   Result<void> apply_checked(const Record& record);
+  Result<void> apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value);
   void put_offset(const OffsetKey& key, StoredOffset offset);
   void drop_offset(const OffsetKey& key);
   void put_group(std::string_view group, std::optional<ByteView> record);

@@ -16,6 +16,8 @@ std::string_view cause_name(RebalanceCause cause) {
       return "member_replaced";
     case RebalanceCause::not_synced:
       return "not_synced";
+    case RebalanceCause::metadata_changed:
+      return "metadata_changed";
   }
   return "unknown";
 }

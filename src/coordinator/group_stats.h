@@ -6,13 +6,14 @@ namespace mr::coordinator {
 
 /// Why a group began a new round.
 enum class RebalanceCause : std::uint8_t {
-  member_joined,    ///< a new one, or one with other protocols
-  member_left,      ///< by LeaveGroup
-  member_expired,   ///< its session timed out
-  member_replaced,  ///< a static member came back under another member id
-  not_synced,       ///< somebody did not fetch its assignment, or it could not be stored
+  member_joined,     ///< a new one, or one with other protocols
+  member_left,       ///< by LeaveGroup
+  member_expired,    ///< its session timed out
+  member_replaced,   ///< a static member came back under another member id
+  not_synced,        ///< somebody did not fetch its assignment, or it could not be stored
+  metadata_changed,  ///< topics that a KIP-848 group reads came, went or got partitions
 };
-inline constexpr std::size_t kRebalanceCauses = 5;
+inline constexpr std::size_t kRebalanceCauses = 6;
 
 /// Counters since the start, and gauges. Of one partition of __consumer_offsets or summed up.
 struct GroupStats {

@@ -14,8 +14,14 @@ std::string_view group_state_name(GroupStateName state) {
       return "Stable";
     case GroupStateName::dead:
       return "Dead";
+    case GroupStateName::assigning:
+      return "Assigning";
+    case GroupStateName::reconciling:
+      return "Reconciling";
   }
   return "Dead";
 }
+
+std::string_view group_type_name(GroupType type) { return type == GroupType::classic ? "classic" : "consumer"; }
 
 }  // namespace mr::coordinator

@@ -35,7 +35,16 @@ class Blob {
 };
 
 /// A state's name as Kafka shows it is group_state_name()'s. `dead` is a group that does not exist.
-enum class GroupStateName : std::uint8_t { empty, preparing_rebalance, completing_rebalance, stable, dead };
+/// `assigning` and `reconciling` are states of KIP-848 groups only.
+enum class GroupStateName : std::uint8_t {
+  empty,
+  preparing_rebalance,
+  completing_rebalance,
+  stable,
+  dead,
+  assigning,
+  reconciling
+};
 /// "Empty", "PreparingRebalance", ...
 std::string_view group_state_name(GroupStateName state);
 
@@ -152,17 +161,20 @@ struct OffsetToCommit {
 };
 struct CommitRequest {
   std::string group;
-  Generation generation = kNoGeneration;  ///< of a simple commit -1, with an empty member
+  Generation generation = kNoGeneration;  ///< of a simple commit -1, with an empty member; in KIP-848 the member epoch
   std::string member;
   std::optional<std::string> instance;
   /// OffsetCommit v2-4 can ask for its own retention.
   std::optional<Millis> retention;
   std::vector<OffsetToCommit> offsets;
+  /// The caller knows member epochs (OffsetCommit v9).
+  bool knows_epochs = true;
 };
 struct CommitAnswer {
   /// Of all: unknown_member, illegal_generation, rebalance_in_progress, fenced_instance_id, invalid_group_id,
-  /// group_not_found (a generation for a group that is not there; below v9 illegal_generation), commit_too_large; or
-  /// the coordinator's.
+  /// group_not_found (a generation for a group that is not there; below v9 illegal_generation), commit_too_large,
+  /// stale_member_epoch, unsupported_version (a KIP-848 group and a caller who does not know its epochs); or the
+  /// coordinator's.
   std::optional<Error> error;
   std::vector<std::optional<Error>> partitions;  ///< as asked: offset_metadata_too_large; empty when `error` is set
 };
@@ -193,7 +205,8 @@ struct FetchedTopic {
   std::vector<FetchedOffset> partitions;
 };
 struct FetchOffsetsAnswer {
-  std::optional<Error> error;  ///< invalid_group_id, unknown_member, illegal_generation; or the coordinator's
+  /// invalid_group_id, unknown_member, stale_member_epoch; or the coordinator's.
+  std::optional<Error> error;
   std::vector<FetchedTopic> topics;
 };
 
@@ -242,10 +255,16 @@ struct GroupDescription {
   std::vector<DescribedMember> members;
   std::vector<Rebalance> rebalances;  ///< the last ones, youngest first; when asked for
 };
+/// How a group is run; its text is Kafka's.
+enum class GroupType : std::uint8_t { classic, consumer };
+/// "classic", "consumer"
+std::string_view group_type_name(GroupType type);
+
 struct ListedGroup {
   std::string group;
   std::string protocol_type;
   GroupStateName state = GroupStateName::empty;
+  GroupType type = GroupType::classic;
 };
 
 }  // namespace mr::coordinator

@@ -143,7 +143,21 @@ LiveGroup& LiveGroups::find_or_make(std::string_view group) {
   return groups.emplace(std::string(group), LiveGroup(std::string(group))).first->second;
 }
 
+namespace {
+Deadline* deadline_of(LiveConsumerGroup& group, const DeadlineKey& key) {
+  if (key.kind == DeadlineKind::consumer_assign) return &group.assign;
+  if (key.kind == DeadlineKind::consumer_expiry) return &group.expiry;
+  auto at = group.sessions.find(key.member);
+  if (at == group.sessions.end()) return nullptr;
+  return key.kind == DeadlineKind::consumer_session ? &at->second.session : &at->second.revoke;
+}
+}  // namespace
+
 Deadline* LiveGroups::deadline(const DeadlineKey& key) {
+  if (is_consumer(key.kind)) {
+    LiveConsumerGroup* modern = find_consumer(key.group);
+    return modern == nullptr ? nullptr : deadline_of(*modern, key);
+  }
   LiveGroup* group = find(key.group);
   if (group == nullptr) return nullptr;
   switch (key.kind) {
@@ -161,6 +175,11 @@ Deadline* LiveGroups::deadline(const DeadlineKey& key) {
       return &group->sync;
     case DeadlineKind::expiry:
       return &group->expiry;
+    case DeadlineKind::consumer_session:
+    case DeadlineKind::consumer_revoke:
+    case DeadlineKind::consumer_assign:
+    case DeadlineKind::consumer_expiry:
+      return nullptr;
   }
   return nullptr;
 }

@@ -1,14 +1,17 @@
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 
+#include "broker/topic_table.h"
 #include "coordinator/deadlines.h"
 #include "coordinator/group_state.h"
 #include "coordinator/group_stats.h"
 #include "coordinator/group_types.h"
+#include "coordinator/live_consumer_group.h"
 #include "coordinator/rebalance_history.h"
 
 namespace mr::coordinator {
@@ -23,7 +26,13 @@ enum class DeadlineKind : std::uint8_t {
   round,    ///< those who have not joined by now are left behind
   sync,     ///< those who have not fetched their assignment by now are left behind
   expiry,   ///< look for offsets, or a whole group, that nobody wants any more
+  // Of KIP-848 groups.
+  consumer_session,  ///< of a member
+  consumer_revoke,   ///< a member shall have let go of partitions by now
+  consumer_assign,   ///< targets may be made again
+  consumer_expiry,   ///< as `expiry`
 };
+inline bool is_consumer(DeadlineKind kind) { return kind >= DeadlineKind::consumer_session; }
 struct DeadlineKey {
   DeadlineKind kind = DeadlineKind::session;
   std::string group;
@@ -131,6 +140,9 @@ class LiveGroup {
 /// The volatile half of the groups of one partition.
 struct LiveGroups {
   TextMap<LiveGroup> groups;
+  TextMap<LiveConsumerGroup> consumers;  ///< no name is in both
+  /// Topics as of the last event that brought them; null: of none yet.
+  std::shared_ptr<const broker::TopicTable> topics;
   DeadlineQueue<DeadlineKey> deadlines;
   std::size_t waiting = 0;  ///< joins and syncs without an answer
   GroupStats stats;
@@ -140,6 +152,10 @@ struct LiveGroups {
     return at == groups.end() ? nullptr : &at->second;
   }
   LiveGroup& find_or_make(std::string_view group);
+  LiveConsumerGroup* find_consumer(std::string_view group) {
+    auto at = consumers.find(group);
+    return at == consumers.end() ? nullptr : &at->second;
+  }
   /// Where a key's deadline stands; null when that is gone.
   Deadline* deadline(const DeadlineKey& key);
 };

@@ -23,6 +23,10 @@ struct Bench {
     }
     records_of_last = decision.records.size();
     for (GroupReply& reply : decision.effects) {
+      if (reply.waiter == kNobody) {
+        jobs.push_back(std::move(reply.answer));
+        continue;
+      }
       EXPECT_TRUE(answers.emplace(reply.waiter.v, std::move(reply.answer)).second) << "two answers to one call";
     }
     return waiter;
@@ -52,6 +56,12 @@ struct Bench {
     }
     now.wall += std::chrono::duration_cast<Millis>(end - now.mono).count();
     now.mono = end;
+  }
+  void run_jobs() {
+    for (GroupAnswer& job : std::exchange(jobs, {})) {
+      if (auto* assign = std::get_if<AssignJob>(&job)) send(run(*assign));
+      if (auto* match = std::get_if<MatchJob>(&job)) send(run(*match));
+    }
   }
   GroupState replayed() const {
     GroupState fresh;
@@ -143,6 +153,7 @@ struct Bench {
   LiveGroups live;
   std::vector<broker::StateRecord> log;
   std::map<std::uint64_t, GroupAnswer> answers;
+  std::vector<GroupAnswer> jobs;  ///< for the offload pool; run_jobs() is that pool
   std::uint64_t last_waiter = 0;
   std::size_t records_of_last = 0;
 };

@@ -55,6 +55,8 @@ bool has_room(LiveGroup& group, const JoinRequest& request, std::size_t members_
   switch (group.state) {
     case GroupStateName::empty:
     case GroupStateName::dead:
+    case GroupStateName::assigning:
+    case GroupStateName::reconciling:
       return true;
     case GroupStateName::preparing_rebalance:
       return (member != nullptr && member->joining) || group.joining() < members_max;
@@ -136,6 +138,8 @@ void replace_static(Join& join, LiveGroup& group, std::string old_id) {
       return;
     case GroupStateName::empty:
     case GroupStateName::dead:
+    case GroupStateName::assigning:
+    case GroupStateName::reconciling:
       MR_CHECK(false);  // it has a member
   }
 }
@@ -203,6 +207,8 @@ void join_known(Join& join, LiveGroup& group) {
       return;
     case GroupStateName::empty:
     case GroupStateName::dead:
+    case GroupStateName::assigning:
+    case GroupStateName::reconciling:
       join.refuse(Errc::unknown_member);
   }
 }
@@ -217,6 +223,11 @@ void on_join(Deciding& d, WaiterId waiter, JoinEvent event) {
     return;
   }
   drop_repeated(request.protocols);
+  const LiveConsumerGroup* modern = d.live.find_consumer(request.group);
+  if (modern != nullptr && !modern->sessions.empty()) {
+    join.refuse(Errc::inconsistent_group_protocol);
+    return;
+  }
   LiveGroup* group = d.live.find(request.group);
   if (group == nullptr && !request.member.empty()) {
     join.refuse(Errc::unknown_member);
@@ -226,6 +237,7 @@ void on_join(Deciding& d, WaiterId waiter, JoinEvent event) {
     join.refuse(Errc::group_overloaded);
     return;
   }
+  if (modern != nullptr) group = &to_classic(d, request.group);
   const bool made = group == nullptr;
   if (made) {
     group = &d.live.find_or_make(request.group);

@@ -1,6 +1,8 @@
 // LeaveGroup: members go, by themselves or because an administrator says so (traps.md 81).
+#include <algorithm>
+
 #include "base/log.h"
-#include "coordinator/deciding.h"
+#include "coordinator/consumer_change.h"
 
 namespace mr::coordinator {
 
@@ -20,6 +22,25 @@ std::optional<Error> leave_one(Deciding& d, LiveGroup& group, const LeavingMembe
   return std::nullopt;
 }
 
+/// An administrator takes members out of a KIP-848 group; its own clients leave by heartbeat.
+void leave_consumers(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
+  const ConsumerGroupState& group = consumer_state(d.state, request.group);
+  LeaveAnswer answer;
+  std::vector<std::string> out;
+  for (const LeavingMember& leaving : request.members) {
+    const std::string* holder = leaving.instance ? group.holder(*leaving.instance) : nullptr;
+    const bool fenced = holder != nullptr && !leaving.member.empty() && leaving.member != *holder;
+    const std::string id = leaving.member.empty() && holder != nullptr ? *holder : leaving.member;
+    std::optional<Error> wrong;
+    if (group.member(id) == nullptr || (leaving.instance && holder == nullptr)) wrong = Errc::unknown_member;
+    if (fenced) wrong = Errc::fenced_instance_id;
+    if (!wrong && std::ranges::find(out, id) == out.end()) out.push_back(id);
+    answer.members.push_back({leaving.member, leaving.instance, std::move(wrong)});
+  }
+  remove_consumers(d, request.group, out, RebalanceCause::member_left);
+  d.reply(waiter, std::move(answer));
+}
+
 }  // namespace
 
 void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
@@ -29,6 +50,7 @@ void on_leave(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
     d.reply(waiter, std::move(answer));
     return;
   }
+  if (d.live.find_consumer(request.group) != nullptr) return leave_consumers(d, waiter, request);
   LiveGroup* group = d.live.find(request.group);
   bool any = false;
   std::string who;  // the first that goes

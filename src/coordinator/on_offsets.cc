@@ -1,5 +1,7 @@
 // Offsets: committed, fetched, deleted by hand or with their topic (traps.md 83-85, 113).
-#include "coordinator/deciding.h"
+#include <algorithm>
+
+#include "coordinator/consumer_change.h"
 
 namespace mr::coordinator {
 
@@ -20,10 +22,35 @@ std::optional<Error> check_commit(LiveGroup* group, const CommitRequest& request
   return std::nullopt;
 }
 
+/// The same of a KIP-848 group (traps.md 92).
+std::optional<Error> check_consumer_commit(const ConsumerGroupState& group, const CommitRequest& request) {
+  if (request.generation.v < 0 && group.members().empty()) return std::nullopt;
+  if (group.member(request.member) == nullptr) return Errc::unknown_member;
+  if (!request.knows_epochs) return Error(Errc::unsupported_version, "OffsetCommit v9 is the first that knows epochs");
+  const CurrentAssignment& current = group.current(request.member);
+  if (request.generation.v == current.epoch) return std::nullopt;
+  // An answer that is under way may bring the next epoch: what the member had before is still its own.
+  auto had = [&](const OffsetToCommit& one) {
+    auto topic = current.assigned.find(one.topic_id);
+    if (topic == current.assigned.end()) return false;
+    auto partition = topic->second.find(one.partition.v);
+    return partition != topic->second.end() && partition->second <= request.generation.v;
+  };
+  if (request.generation.v > 0 && request.generation.v < current.epoch && std::ranges::all_of(request.offsets, had))
+    return std::nullopt;
+  return Errc::stale_member_epoch;
+}
+std::optional<Error> check_consumer_fetch(const ConsumerGroupState& group, const FetchOffsetsRequest& request) {
+  if (request.member_epoch < 0 && request.member.value_or("").empty()) return std::nullopt;
+  if (group.member(request.member.value_or("")) == nullptr) return Errc::unknown_member;
+  if (request.member_epoch != group.current(*request.member).epoch) return Errc::stale_member_epoch;
+  return std::nullopt;
+}
+
 /// Looks for offsets to expire from now on. The first may be due before the group's next look.
-void watch_expiry(Deciding& d, LiveGroup& group, const std::optional<Millis>& retention) {
+Millis first_expiry(const Deciding& d, const std::optional<Millis>& retention) {
   const Millis after = retention ? std::min(*retention, d.settings.offsets_retention) : d.settings.offsets_retention;
-  arm_expiry(d, group, std::max(after, d.settings.retention_check));
+  return std::max(after, d.settings.retention_check);
 }
 
 const Error kMetadataTooLarge(Errc::offset_metadata_too_large);
@@ -47,7 +74,10 @@ void on_commit(Deciding& d, WaiterId waiter, CommitRequest request) {
   auto refuse = [&](Error why) { d.reply(waiter, CommitAnswer{.error = std::move(why)}); };
   if (request.group.size() > kTextBytesMax) return refuse(Errc::invalid_group_id);
   LiveGroup* group = d.live.find(request.group);
-  if (auto wrong = check_commit(group, request)) return refuse(std::move(*wrong));
+  LiveConsumerGroup* modern = d.live.find_consumer(request.group);
+  auto wrong = modern != nullptr ? check_consumer_commit(consumer_state(d.state, request.group), request)
+                                 : check_commit(group, request);
+  if (wrong) return refuse(std::move(*wrong));
 
   CommitAnswer answer;
   std::vector<broker::StateRecord> records;
@@ -69,14 +99,15 @@ void on_commit(Deciding& d, WaiterId waiter, CommitRequest request) {
   }
   if (bytes > d.settings.record_bytes_max) return refuse(Errc::commit_too_large);
 
-  if (group == nullptr && !records.empty()) {
+  if (modern != nullptr) arm_consumer_expiry(d, request.group, *modern, first_expiry(d, request.retention));
+  if (group == nullptr && modern == nullptr && !records.empty()) {
     group = &d.live.find_or_make(request.group);
     group->state_since = d.now.wall;
   }
   if (group != nullptr) {
     Member* member = group->find(request.member);
     if (member != nullptr && group->state != GroupStateName::empty) d.heard(*group, *member);
-    watch_expiry(d, *group, request.retention);
+    arm_expiry(d, *group, first_expiry(d, request.retention));
   }
   d.live.stats.offset_commits += records.size();
   d.out.records = std::move(records);
@@ -86,6 +117,9 @@ void on_commit(Deciding& d, WaiterId waiter, CommitRequest request) {
 
 void on_fetch_offsets(Deciding& d, WaiterId waiter, const FetchOffsetsRequest& request) {
   FetchOffsetsAnswer answer;
+  if (d.live.find_consumer(request.group) != nullptr)
+    answer.error = check_consumer_fetch(consumer_state(d.state, request.group), request);
+  if (answer.error) return d.reply(waiter, std::move(answer));
   const DurableGroup* durable = d.durable(request.group);
   if (!request.topics) {
     if (durable != nullptr)
@@ -115,12 +149,15 @@ void on_delete_offsets(Deciding& d, WaiterId waiter, const DeleteOffsetsRequest&
   auto refuse = [&](Errc why) { d.reply(waiter, DeleteOffsetsAnswer{.error = why}); };
   if (request.group.empty()) return refuse(Errc::invalid_group_id);
   LiveGroup* group = d.live.find(request.group);
-  if (group == nullptr) return refuse(Errc::group_not_found);
-  if (group->state != GroupStateName::empty && !group->is_consumer()) return refuse(Errc::group_not_empty);
+  const LiveConsumerGroup* modern = d.live.find_consumer(request.group);
+  if (group == nullptr && modern == nullptr) return refuse(Errc::group_not_found);
+  if (group != nullptr && group->state != GroupStateName::empty && !group->is_consumer())
+    return refuse(Errc::group_not_empty);
   DeleteOffsetsAnswer answer;
   const DurableGroup* durable = d.durable(request.group);
   for (const TopicPartitionsWanted& wanted : request.topics) {
-    const bool subscribed = group->state != GroupStateName::empty && group->subscribes(wanted.topic);
+    const bool subscribed = group != nullptr ? group->state != GroupStateName::empty && group->subscribes(wanted.topic)
+                                             : consumer_state(d.state, request.group).subscribes(wanted.topic);
     for (PartitionIndex partition : wanted.partitions) {
       answer.partitions.push_back({wanted.topic, partition, std::nullopt});
       if (subscribed) {

@@ -83,6 +83,8 @@ void on_sync(Deciding& d, WaiterId waiter, SyncRequest request) {
       return;
     case GroupStateName::empty:
     case GroupStateName::dead:
+    case GroupStateName::assigning:
+    case GroupStateName::reconciling:
       return refuse(Errc::unknown_member);
   }
 }

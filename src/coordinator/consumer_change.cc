@@ -1,0 +1,401 @@
+#include "coordinator/consumer_change.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "coordinator/jobs.h"
+
+namespace mr::coordinator {
+
+const ConsumerGroupState& consumer_state(const GroupState& state, std::string_view group) {
+  static const ConsumerGroupState kNone;
+  auto at = state.consumers.find(group);
+  return at == state.consumers.end() ? kNone : at->second;
+}
+
+GroupStateName consumer_group_state(const ConsumerGroupState& group) {
+  if (group.members().empty()) return GroupStateName::empty;
+  if (group.epoch() > group.target_epoch()) return GroupStateName::assigning;
+  const bool all = std::ranges::all_of(group.members(), [&](const auto& entry) {
+    const CurrentAssignment& current = group.current(entry.first);
+    return current.state == ReconcileState::stable && current.epoch == group.target_epoch();
+  });
+  return all ? GroupStateName::stable : GroupStateName::reconciling;
+}
+
+ConsumerChange::ConsumerChange(Deciding& d, std::string_view group)
+    : d_(d),
+      name_(group),
+      live_(*d.live.find_consumer(group)),
+      before_(consumer_state(d.state, group)),
+      epoch_(before_.epoch()),
+      target_epoch_(before_.target_epoch()) {}
+
+const ConsumerMember* ConsumerChange::member(std::string_view id) const {
+  auto changed = members_.find(id);
+  if (changed == members_.end()) return before_.member(id);
+  return changed->second ? &*changed->second : nullptr;
+}
+
+const PartitionSet& ConsumerChange::target(std::string_view id) const {
+  auto changed = targets_.find(id);
+  return changed == targets_.end() ? before_.target(id) : changed->second;
+}
+
+const ResolvedRegex* ConsumerChange::regex(std::string_view pattern) const {
+  auto changed = regexes_.find(pattern);
+  return changed == regexes_.end() ? before_.regex(pattern) : &changed->second;
+}
+
+template <class F>
+void ConsumerChange::for_each_member(F fn) const {
+  for (const auto& [id, member] : before_.members())
+    if (!members_.contains(id)) fn(id, member);
+  for (const auto& [id, member] : members_)
+    if (member) fn(id, *member);
+}
+
+void ConsumerChange::put_member(const std::string& id, ConsumerMember member) {
+  const ConsumerMember* old = this->member(id);
+  patterns_touched_ |= (old == nullptr ? std::nullopt : old->regex) != member.regex;
+  d_.record(consumer_member_record(name_, id, member));
+  members_.insert_or_assign(id, std::move(member));
+  if (live_.sessions.try_emplace(id).second) {
+    if (live_.sessions.size() == 1) ++d_.live.stats.groups_active;
+    ++d_.live.stats.members;
+  }
+}
+
+void ConsumerChange::remove_member(const std::string& id) {
+  const ConsumerMember* old = member(id);
+  patterns_touched_ |= old != nullptr && old->regex;
+  // In the order that keeps every prefix of it readable: no member without its subscription.
+  if (before_.currents().contains(id)) d_.record(current_assignment_tombstone(name_, id));
+  if (before_.targets().contains(id)) d_.record(target_member_tombstone(name_, id));
+  d_.record(consumer_member_tombstone(name_, id));
+  members_.insert_or_assign(id, std::nullopt);
+  targets_.insert_or_assign(id, PartitionSet{});
+  if (live_.sessions.erase(id) == 0) return;
+  --d_.live.stats.members;
+  if (live_.sessions.empty()) --d_.live.stats.groups_active;
+}
+
+void ConsumerChange::put_target(const std::string& id, PartitionSet target) {
+  d_.record(target_member_record(name_, id, target));
+  targets_.insert_or_assign(id, std::move(target));
+}
+
+void ConsumerChange::put_current(const std::string& id, const CurrentAssignment& current) {
+  d_.record(current_assignment_record(name_, id, current));
+}
+
+void ConsumerChange::put_regex(const std::string& pattern, ResolvedRegex resolved) {
+  d_.record(regex_record(name_, pattern, resolved));
+  regexes_.insert_or_assign(pattern, std::move(resolved));
+}
+
+void ConsumerChange::bump(RebalanceCause cause) {
+  if (bumped_) return;
+  bumped_ = true;
+  ++epoch_;
+  ++d_.live.stats.rebalances[static_cast<std::size_t>(cause)];
+}
+
+std::vector<std::string_view> ConsumerChange::topics_read() const {
+  if (members_.empty() && regexes_.empty()) return before_.subscribed();
+  std::vector<std::string_view> all;
+  const std::vector<std::string>* last = nullptr;  // members mostly read the same
+  for_each_member([&](const std::string&, const ConsumerMember& member) {
+    if (last != nullptr && *last == member.topics) return;
+    all.insert(all.end(), member.topics.begin(), member.topics.end());
+    last = &member.topics;
+  });
+  for (const std::string& pattern : patterns())
+    if (const ResolvedRegex* resolved = regex(pattern))
+      all.insert(all.end(), resolved->topics.begin(), resolved->topics.end());
+  sort_once(all);
+  return all;
+}
+
+std::vector<std::string> ConsumerChange::patterns() const {
+  if (!patterns_touched_) return before_.patterns();
+  std::vector<std::string> all;
+  for_each_member([&](const std::string&, const ConsumerMember& member) {
+    if (member.regex) all.push_back(*member.regex);
+  });
+  sort_once(all);
+  return all;
+}
+
+bool ConsumerChange::waits_for_patterns() const {
+  return std::ranges::any_of(patterns(), [this](const std::string& pattern) { return regex(pattern) == nullptr; });
+}
+
+/// What of a topic makes targets change: which one it is and how many partitions it has. Kafka's value is another; a
+/// log that changes hands costs each group one rebalance that moves nothing.
+std::int64_t ConsumerChange::metadata_hash() const {
+  std::uint64_t hash = 0;
+  auto mix = [&hash](std::uint64_t v) {
+    hash ^= v + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
+    hash *= 0xff51afd7ed558ccdull;
+  };
+  if (d_.live.topics == nullptr) return 0;
+  for (std::string_view name : topics_read()) {
+    const broker::TopicRef topic = d_.live.topics->find(name);
+    if (topic == nullptr) continue;
+    mix(topic->id.v.high);
+    mix(topic->id.v.low);
+    mix(topic->partitions.size());
+  }
+  return static_cast<std::int64_t>(hash);
+}
+
+void ConsumerChange::match_patterns() {
+  std::vector<std::string> all = patterns();
+  if (all.empty() || d_.live.topics == nullptr) return;
+  if (live_.matching) {
+    live_.match_again = true;
+    return;
+  }
+  live_.matching = true;
+  d_.reply(kNobody, MatchJob{name_, std::move(all), d_.live.topics});
+}
+
+void ConsumerChange::forget_unused_patterns() {
+  const std::vector<std::string> used = patterns();
+  for (const auto& [pattern, resolved] : before_.regexes())
+    if (!std::ranges::binary_search(used, pattern)) d_.record(regex_tombstone(name_, pattern));
+}
+
+bool ConsumerChange::assign_now() const {
+  if (live_.assigning) return false;
+  return !live_.assigned_before || d_.now.mono >= live_.assigned_at + d_.settings.assignment_interval;
+}
+
+void ConsumerChange::write_epoch() {
+  d_.record(group_epoch_record(name_, {epoch_, metadata_hash()}));
+  log_debug("coordinator", "a group has a new epoch", {{"group", name_}, {"epoch", epoch_}});
+}
+
+void ConsumerChange::settle() {
+  if (patterns_touched_) {
+    forget_unused_patterns();
+    if (waits_for_patterns()) match_patterns();
+  }
+  if (live_.sessions.empty()) {
+    if (bumped_) write_epoch();
+    live_.empty_since = d_.now.wall;
+    d_.live.deadlines.disarm(live_.assign);
+    arm_consumer_expiry(d_, name_, live_, d_.settings.retention_check);
+    return;
+  }
+  if (epoch_ <= target_epoch_) return;
+  make_targets();
+}
+
+void ConsumerChange::make_targets() {
+  const bool now = assign_now();
+  std::shared_ptr<AssignorInput> input;
+  if (now) input = assignor_input();
+  const bool here = now && work_of(*input) <= d_.settings.assign_on_shard_max;
+  // Nobody is in epoch 0: a group whose first targets are not there yet begins with targets of nothing.
+  const bool with_nothing = !here && target_epoch_ == 0;
+  if (with_nothing && epoch_ < 2) {
+    epoch_ = 2;
+    bumped_ = true;
+  }
+  if (bumped_) write_epoch();
+  if (with_nothing) {
+    target_epoch_ = 1;
+    d_.record(target_epoch_record(name_, {target_epoch_, d_.now.wall}));
+  }
+  if (!now) {
+    if (!live_.assigning)
+      d_.arm(live_.assign, live_.assigned_at + d_.settings.assignment_interval - d_.now.mono,
+             {DeadlineKind::consumer_assign, name_, {}});
+    return;
+  }
+  live_.assigned_at = d_.now.mono;
+  live_.assigned_before = true;
+  d_.live.deadlines.disarm(live_.assign);
+  AssignJob job{name_, epoch_, assignor(), input};
+  if (here) {
+    take_targets(*input, run(job).output, epoch_);
+    return;
+  }
+  live_.assigning = true;
+  d_.reply(kNobody, std::move(job));
+}
+
+void ConsumerChange::settle(const AssignedEvent& made) {
+  live_.assigning = false;
+  if (made.epoch > target_epoch_) take_targets(*made.input, made.output, made.epoch);
+  settle();
+}
+
+std::shared_ptr<const Assignor> ConsumerChange::assignor() const {
+  std::map<std::string, std::size_t, std::less<>> votes;
+  for_each_member([&](const std::string&, const ConsumerMember& member) {
+    if (member.assignor) ++votes[*member.assignor];
+  });
+  return preferred_assignor(d_.settings, votes);
+}
+
+std::shared_ptr<const Assignor> preferred_assignor(const GroupSettings& settings,
+                                                   const std::map<std::string, std::size_t, std::less<>>& votes) {
+  MR_CHECK(!settings.assignors.empty());
+  std::shared_ptr<const Assignor> best = settings.assignors.front();
+  std::size_t most = 0;
+  for (const auto& assignor : settings.assignors) {
+    auto at = votes.find(assignor->name());
+    if (at == votes.end() || at->second <= most) continue;
+    most = at->second;
+    best = assignor;
+  }
+  return best;
+}
+
+namespace {
+
+/// Places of a member's topics among those there are, ascending.
+std::vector<std::uint32_t> places(const AssignorInput& input, const std::vector<std::string_view>& names) {
+  std::vector<std::uint32_t> found;
+  for (std::string_view name : names) {
+    auto at = std::ranges::lower_bound(input.topics, name, {}, &AssignorTopic::name);
+    if (at != input.topics.end() && at->name == name)
+      found.push_back(static_cast<std::uint32_t>(at - input.topics.begin()));
+  }
+  sort_once(found);
+  return found;
+}
+
+/// What of its last target it may keep: topics that are there and that it reads, partitions that nobody before it has.
+Share kept(const AssignorInput& input, const AssignorMember& member, const PartitionSet& target,
+           std::vector<std::vector<bool>>& taken) {
+  Share share;
+  for (std::uint32_t place : member.topics) {
+    auto at = target.find(input.topics[place].id);
+    if (at == target.end()) continue;
+    TopicShare one{.topic = place, .partitions = {}};
+    for (std::int32_t partition : at->second) {
+      if (partition < 0 || partition >= input.topics[place].partitions) continue;
+      auto bit = taken[place][static_cast<std::size_t>(partition)];
+      if (bit) continue;
+      bit = true;
+      one.partitions.push_back(partition);
+    }
+    if (!one.partitions.empty()) share.push_back(std::move(one));
+  }
+  return share;
+}
+
+}  // namespace
+
+std::shared_ptr<AssignorInput> ConsumerChange::assignor_input() const {
+  auto input = std::make_shared<AssignorInput>();
+  for (std::string_view name : topics_read()) {
+    const broker::TopicRef topic = d_.live.topics == nullptr ? nullptr : d_.live.topics->find(name);
+    if (topic != nullptr)
+      input->topics.push_back({.id = topic->id,
+                               .name = topic->name,
+                               .partitions = static_cast<std::int32_t>(topic->partitions.size()),
+                               .racks = {}});
+  }
+  std::vector<std::vector<bool>> taken;
+  for (const AssignorTopic& topic : input->topics)
+    taken.emplace_back(static_cast<std::size_t>(topic.partitions), false);
+
+  std::vector<std::string> last_topics;
+  std::optional<std::string> last_regex;
+  std::vector<std::uint32_t> last_places;
+  bool first = true;
+  for_each_member([&](const std::string& id, const ConsumerMember& member) {
+    if (first || member.topics != last_topics || member.regex != last_regex) {
+      std::vector<std::string_view> names(member.topics.begin(), member.topics.end());
+      const ResolvedRegex* resolved = member.regex ? regex(*member.regex) : nullptr;
+      if (resolved != nullptr) names.insert(names.end(), resolved->topics.begin(), resolved->topics.end());
+      last_places = places(*input, names);
+      last_topics = member.topics;
+      last_regex = member.regex;
+      first = false;
+    }
+    AssignorMember& into = input->members.emplace_back(
+        AssignorMember{.id = id, .instance = member.instance, .rack = member.rack, .topics = last_places, .owned = {}});
+    into.owned = kept(*input, into, target(id), taken);
+  });
+  std::ranges::sort(input->members, {},
+                    [](const AssignorMember& m) -> const std::string& { return m.instance ? *m.instance : m.id; });
+  return input;
+}
+
+std::optional<Error> ConsumerChange::too_much_for_one(const AssignorOutput& output) const {
+  constexpr std::size_t kBytesOfPartition = 9;  // in the current assignment, with its epoch
+  for (const Share& share : output) {
+    std::size_t partitions = 0;
+    for (const TopicShare& one : share) partitions += one.partitions.size() + 3;
+    if (partitions * kBytesOfPartition > d_.settings.record_bytes_max)
+      return Error(Errc::group_record_too_large, "more partitions for one member than a record can hold");
+  }
+  return std::nullopt;
+}
+
+void ConsumerChange::take_targets(const AssignorInput& input, const Result<AssignorOutput>& output,
+                                  std::int32_t epoch) {
+  const std::optional<Error> unusable = output.ok() ? too_much_for_one(*output) : std::optional(output.error());
+  if (unusable) {
+    log_error("coordinator", "an assignor's answer is not used; the group keeps what it has",
+              {{"group", name_}, {"epoch", epoch}, {"error", unusable->message()}});
+  } else {
+    MR_CHECK(output->size() == input.members.size());
+    for (std::size_t m = 0; m < input.members.size(); ++m) {
+      const std::string& id = input.members[m].id;
+      if (member(id) == nullptr) continue;  // it has left meanwhile
+      PartitionSet wanted;
+      for (const TopicShare& share : (*output)[m]) wanted[input.topics[share.topic].id] = share.partitions;
+      const bool stored = targets_.contains(id) || before_.targets().contains(id);
+      if (!stored || target(id) != wanted) put_target(id, std::move(wanted));
+    }
+  }
+  // Last: what is torn before it is made again.
+  target_epoch_ = epoch;
+  d_.record(target_epoch_record(name_, {epoch, d_.now.wall}));
+  ++d_.live.stats.rebalances_completed;
+}
+
+void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member) {
+  LiveConsumerGroup::Session& session = live.sessions.find(member)->second;
+  session.last_heard = d.now.mono;
+  d.arm(session.session, d.settings.consumer_session_timeout,
+        {DeadlineKind::consumer_session, std::string(group), member});
+}
+
+void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
+                      RebalanceCause cause) {
+  if (members.empty()) return;
+  ConsumerChange change(d, group);
+  for (const std::string& id : members) change.remove_member(id);
+  change.bump(cause);
+  change.settle();
+}
+
+void erase_consumer_group(Deciding& d, std::string_view name) {
+  const ConsumerGroupState& group = consumer_state(d.state, name);
+  for (const auto& [id, current] : group.currents()) d.record(current_assignment_tombstone(name, id));
+  for (const auto& [id, target] : group.targets()) d.record(target_member_tombstone(name, id));
+  for (const auto& [id, member] : group.members()) d.record(consumer_member_tombstone(name, id));
+  for (const auto& [pattern, resolved] : group.regexes()) d.record(regex_tombstone(name, pattern));
+  if (group.target_epoch() != 0) d.record(target_epoch_tombstone(name));
+  if (group.epoch() != 0) d.record(group_epoch_tombstone(name));
+  auto live = d.live.consumers.find(name);
+  if (live == d.live.consumers.end()) return;
+  MR_CHECK(live->second.sessions.empty());
+  d.live.consumers.erase(live);
+}
+
+void arm_consumer_expiry(Deciding& d, std::string_view group, LiveConsumerGroup& live, Duration in) {
+  const TimePoint at = d.now.mono + in;
+  if (live.expiry.at <= at) return;
+  d.live.deadlines.arm(live.expiry, at, {DeadlineKind::consumer_expiry, std::string(group), {}});
+}
+
+}  // namespace mr::coordinator

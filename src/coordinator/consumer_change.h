@@ -1,0 +1,94 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/deciding.h"
+#include "coordinator/reconcile.h"
+
+/// What the decisions about KIP-848 groups share. Private to this room.
+namespace mr::coordinator {
+
+/// What one decision makes of one group: reads like the group after it, leaves the records that make it so. One per
+/// group and decision, since the records of another would not be seen.
+class ConsumerChange {
+ public:
+  /// The group is there, in `d.live` at least.
+  ConsumerChange(Deciding& d, std::string_view group);
+
+  const std::string& name() const { return name_; }
+  LiveConsumerGroup& live() const { return live_; }
+  const ConsumerGroupState& before() const { return before_; }
+  std::int32_t epoch() const { return epoch_; }
+  std::int32_t target_epoch() const { return target_epoch_; }
+  /// Null when it is not in the group.
+  const ConsumerMember* member(std::string_view id) const;
+  const PartitionSet& target(std::string_view id) const;
+
+  /// A new member, or what it asks for has changed. Does not bump().
+  void put_member(const std::string& id, ConsumerMember member);
+  /// With all it has.
+  void remove_member(const std::string& id);
+  void put_target(const std::string& id, PartitionSet target);
+  void put_current(const std::string& id, const CurrentAssignment& current);
+  void put_regex(const std::string& pattern, ResolvedRegex resolved);
+  /// The group's epoch rises, once in a decision.
+  void bump(RebalanceCause cause);
+  /// The last call: what follows from the changes. Targets are made, or will be.
+  void settle();
+  /// As settle(), with targets that were made off the shard.
+  void settle(const AssignedEvent& made);
+  /// Patterns are matched with today's topics, off the shard.
+  void match_patterns();
+
+  /// Of the topics the members read, as they are now.
+  std::int64_t metadata_hash() const;
+  /// Somebody has a pattern of which nobody knows yet what it matches.
+  bool waits_for_patterns() const;
+
+ private:
+  template <class F>
+  void for_each_member(F fn) const;
+  /// Names that somebody reads, ascending.
+  std::vector<std::string_view> topics_read() const;
+  std::vector<std::string> patterns() const;
+  const ResolvedRegex* regex(std::string_view pattern) const;
+  void write_epoch();
+  void forget_unused_patterns();
+  bool assign_now() const;
+  std::shared_ptr<AssignorInput> assignor_input() const;
+  std::shared_ptr<const Assignor> assignor() const;
+  void make_targets();
+  std::optional<Error> too_much_for_one(const AssignorOutput& output) const;
+  void take_targets(const AssignorInput& input, const Result<AssignorOutput>& output, std::int32_t epoch);
+
+  Deciding& d_;
+  std::string name_;
+  LiveConsumerGroup& live_;
+  const ConsumerGroupState& before_;
+  std::int32_t epoch_;
+  std::int32_t target_epoch_;
+  bool bumped_ = false;
+  bool patterns_touched_ = false;
+  std::map<std::string, std::optional<ConsumerMember>, std::less<>> members_;  ///< changed; empty: gone
+  std::map<std::string, PartitionSet, std::less<>> targets_;                   ///< changed
+  std::map<std::string, ResolvedRegex, std::less<>> regexes_;                  ///< changed
+};
+
+/// The state's own, or one with nothing in it.
+const ConsumerGroupState& consumer_state(const GroupState& state, std::string_view group);
+GroupStateName consumer_group_state(const ConsumerGroupState& group);
+/// The session of `member` begins, or goes on.
+void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member);
+/// Members are out, and what they had is free.
+void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
+                      RebalanceCause cause);
+/// Tombstones of all that the group keeps but its offsets; it is forgotten.
+void erase_consumer_group(Deciding& d, std::string_view group);
+void arm_consumer_expiry(Deciding& d, std::string_view group, LiveConsumerGroup& live, Duration in);
+/// The one that most members ask for, else the first of the settings.
+std::shared_ptr<const Assignor> preferred_assignor(const GroupSettings& settings,
+                                                   const std::map<std::string, std::size_t, std::less<>>& votes);
+
+}  // namespace mr::coordinator

@@ -1,0 +1,357 @@
+// Aim: KIP-848 groups as members see them: joining, moving partitions, fencing, static members, time, patterns, and
+// what a crash leaves. Method: one machine with a clock in hand (consumer_fixture.h); records are applied at once.
+#include "coordinator/consumer_fixture.h"
+
+namespace mr::coordinator {
+namespace {
+
+// The first member gets everything with its first answer; what nothing changes costs nothing.
+TEST(ConsumerGroup, FirstMemberHasAllAtOnce) {
+  ConsumerBench bench;
+  auto joined = bench.joins("a");
+  ASSERT_FALSE(joined.error) << joined.error->message();
+  EXPECT_EQ(joined.epoch, 1);
+  EXPECT_EQ(joined.assignment, parts({0, 1, 2, 3}));
+  EXPECT_EQ(joined.heartbeat_interval, Millis(5'000));
+  EXPECT_EQ(bench.state_text(), "Stable");
+  auto quiet = bench.ask(bench.beat("a", 1, joined.assignment));
+  EXPECT_FALSE(quiet.error);
+  EXPECT_FALSE(quiet.assignment) << "null: as before";
+  EXPECT_EQ(bench.records_of_last, 0u);
+}
+
+// A partition moves in three steps: revoke, acknowledge, assign; nobody has it twice, the rest is read on.
+TEST(ConsumerGroup, PartitionsMoveOnlyWhenReleased) {
+  ConsumerBench bench;
+  auto a = bench.joins("a");
+  bench.pass(std::chrono::seconds(2));
+  auto b = bench.joins("b");
+  EXPECT_EQ(b.epoch, 2);
+  EXPECT_EQ(b.assignment, PartitionSet{}) << "all are a's still";
+  EXPECT_EQ(b.heartbeat_interval, Millis(500)) << "it waits for others";
+  EXPECT_EQ(bench.state_text(), "Reconciling");
+
+  auto revoke = bench.ask(bench.beat("a", 1));
+  ASSERT_TRUE(revoke.assignment);
+  EXPECT_EQ(revoke.epoch, 1) << "until it has let go";
+  EXPECT_EQ(partitions_in(*revoke.assignment), 2u);
+  EXPECT_EQ(bench.ask(bench.beat("b", 2)).assignment, std::nullopt);
+  auto kept = bench.ask(bench.beat("a", 1, revoke.assignment));
+  EXPECT_EQ(kept.epoch, 2);
+  EXPECT_FALSE(kept.assignment);
+  auto got = bench.ask(bench.beat("b", 2, PartitionSet{}));
+  ASSERT_TRUE(got.assignment);
+  EXPECT_EQ(partitions_in(*got.assignment), 2u);
+  EXPECT_EQ(bench.state_text(), "Stable");
+  // Both kept what they have after a crash, and nobody is told anything new.
+  bench.crash();
+  EXPECT_FALSE(bench.ask(bench.beat("a", 2, revoke.assignment)).assignment);
+  EXPECT_FALSE(bench.ask(bench.beat("b", 2, got.assignment)).assignment);
+}
+
+TEST(ConsumerGroup, EpochsAreChecked) {
+  ConsumerBench bench;
+  bench.joins("a");
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 2)).error), Errc::fenced_member_epoch);
+  EXPECT_EQ(code(bench.ask(bench.beat("b", 1)).error), Errc::unknown_member);
+  auto other = bench.beat("a", 1);
+  other.group = "h";
+  EXPECT_EQ(code(bench.ask(other).error), Errc::group_not_found);
+  // A lost answer: the epoch before, and no more than what it was given.
+  bench.pass(std::chrono::seconds(2));
+  bench.set_topic("t", 1, 6);
+  auto moved = bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
+  EXPECT_EQ(moved.epoch, 2);
+  EXPECT_EQ(bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3}))).epoch, 2);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 1, parts({7}))).error), Errc::fenced_member_epoch);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 1)).error), Errc::fenced_member_epoch);
+}
+
+TEST(ConsumerGroup, BadRequestsAreNamed) {
+  ConsumerBench bench;
+  auto refused = [&](auto change) {
+    auto request = bench.join_request("a");
+    change(request);
+    return code(bench.ask(request).error);
+  };
+  EXPECT_EQ(refused([](auto& r) { r.group = ""; }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.member = ""; }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.rebalance_timeout.reset(); }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.topics.reset(); }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.owned = parts({1}); }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.owned.reset(); }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.instance = ""; }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.epoch = -3; }), Errc::invalid_argument);
+  EXPECT_EQ(refused([](auto& r) { r.epoch = -2; }), Errc::invalid_argument) << "without an instance";
+  EXPECT_EQ(refused([](auto& r) { r.assignor = "nobody"; }), Errc::unsupported_assignor);
+  EXPECT_TRUE(bench.log.empty());
+}
+
+TEST(ConsumerGroup, MaxSizeHolds) {
+  ConsumerBench bench(GroupSettings{.consumer_members_max = 1});
+  EXPECT_FALSE(bench.joins("a").error);
+  EXPECT_EQ(code(bench.joins("b").error), Errc::group_max_size_reached);
+  EXPECT_FALSE(bench.joins("a").error);
+}
+
+// What a member had is free at once when it leaves or is not heard of any more.
+TEST(ConsumerGroup, LeavingAndSilenceFreePartitions) {
+  ConsumerBench bench;
+  bench.joins("a");
+  EXPECT_EQ(bench.ask(bench.beat("a", -1)).epoch, -1);
+  EXPECT_EQ(bench.state_text(), "Empty");
+  bench.pass(std::chrono::seconds(2));
+  bench.joins("b");
+  bench.pass(std::chrono::seconds(30));
+  auto c = bench.joins("c");
+  EXPECT_EQ(c.assignment, PartitionSet{});
+  bench.pass(std::chrono::seconds(20));
+  EXPECT_EQ(code(bench.ask(bench.beat("b", 5)).error), Errc::unknown_member) << "45 s without a word";
+  auto all = bench.ask(bench.beat("c", c.epoch));
+  EXPECT_EQ(all.assignment, parts({0, 1, 2, 3}));
+}
+
+TEST(ConsumerGroup, WhoDoesNotRevokeInTimeIsOut) {
+  ConsumerBench bench;
+  bench.joins("a");
+  bench.pass(std::chrono::seconds(2));
+  auto b = bench.joins("b");
+  bench.ask(bench.beat("a", 1));
+  for (int i = 0; i < 7; ++i) {
+    bench.pass(std::chrono::seconds(5));
+    bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
+  }
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 1)).error), Errc::unknown_member);
+  EXPECT_EQ(bench.ask(bench.beat("b", b.epoch)).assignment, parts({0, 1, 2, 3}));
+}
+
+// Joins that come within a second share one assignment; who waits for it is told to ask again soon.
+TEST(ConsumerGroup, AssignmentsAreGathered) {
+  ConsumerBench bench;
+  bench.joins("a");
+  auto b = bench.joins("b");
+  auto c = bench.joins("c");
+  EXPECT_EQ(b.epoch, 1);
+  EXPECT_EQ(c.heartbeat_interval, Millis(500));
+  EXPECT_EQ(bench.state_text(), "Assigning");
+  EXPECT_EQ(bench.group().epoch(), 3);
+  EXPECT_EQ(bench.group().target_epoch(), 1);
+  bench.pass(std::chrono::seconds(1));
+  EXPECT_EQ(bench.group().target_epoch(), 3) << "without anybody's heartbeat";
+}
+
+TEST(ConsumerGroup, StaticMembersComeBack) {
+  ConsumerBench bench;
+  auto first = bench.join_request("a");
+  first.instance = "i";
+  EXPECT_EQ(bench.ask(first).assignment, parts({0, 1, 2, 3}));
+  auto second = bench.join_request("b");
+  second.instance = "i";
+  EXPECT_EQ(code(bench.ask(second).error), Errc::unreleased_instance_id);
+  auto away = bench.beat("a", -2);
+  away.instance = "i";
+  EXPECT_EQ(bench.ask(away).epoch, -2);
+  bench.pass(std::chrono::seconds(20));
+  auto back = bench.ask(second);
+  EXPECT_EQ(back.epoch, 1) << "no rebalance";
+  EXPECT_EQ(back.assignment, parts({0, 1, 2, 3}));
+  EXPECT_EQ(bench.group().epoch(), 1);
+  auto old = bench.beat("a", 1);
+  old.instance = "i";
+  EXPECT_EQ(code(bench.ask(old).error), Errc::fenced_instance_id);
+  // Away for too long: as if it had left.
+  away = bench.beat("b", -2);
+  away.instance = "i";
+  bench.ask(away);
+  bench.pass(std::chrono::seconds(46));
+  EXPECT_EQ(bench.state_text(), "Empty");
+}
+
+TEST(ConsumerGroup, TopicsThatComeAndGrowAreSeen) {
+  ConsumerBench bench;
+  bench.ask(bench.join_request("a", {"t", "u"}));
+  bench.pass(std::chrono::seconds(2));
+  bench.set_topic("other", 3, 9);
+  EXPECT_EQ(bench.group().epoch(), 1);
+  bench.set_topic("u", 2, 2);
+  EXPECT_EQ(bench.group().epoch(), 2);
+  auto more = bench.ask(bench.beat("a", 1));
+  ASSERT_TRUE(more.assignment);
+  EXPECT_EQ(more.assignment->at(topic_id(2)), (std::vector<std::int32_t>{0, 1}));
+  bench.pass(std::chrono::seconds(2));
+  bench.topics = bench.topics->without(topic_id(2));
+  bench.send(TopicsChangedEvent{bench.topics, "u"});
+  auto less = bench.ask(bench.beat("a", 2));
+  EXPECT_EQ(less.assignment, parts({0, 1, 2, 3}));
+}
+
+// Topics that changed while the broker was down are noticed after the load.
+TEST(ConsumerGroup, LoadComparesTopics) {
+  ConsumerBench bench;
+  bench.joins("a");
+  bench.topics = with_topic(bench.topics, "t", 1, 8);
+  bench.crash();
+  EXPECT_EQ(bench.group().target_epoch(), 2);
+  EXPECT_EQ(partitions_in(*bench.ask(bench.beat("a", 1)).assignment), 8u);
+}
+
+TEST(ConsumerGroup, PatternsAreMatchedOffTheShard) {
+  ConsumerBench bench;
+  auto request = bench.join_request("a", {});
+  request.topics.reset();
+  request.regex = "t.*";
+  auto joined = bench.ask(request);
+  ASSERT_FALSE(joined.error);
+  EXPECT_EQ(joined.assignment, PartitionSet{});
+  EXPECT_EQ(joined.heartbeat_interval, Millis(500));
+  bench.run_jobs();
+  bench.pass(std::chrono::seconds(1));
+  auto matched = bench.ask(bench.beat("a", joined.epoch));
+  EXPECT_EQ(matched.assignment, parts({0, 1, 2, 3}));
+  EXPECT_EQ(bench.group().regex("t.*")->topics, std::vector<std::string>{"t"});
+  bench.set_topic("t2", 2, 1);
+  bench.run_jobs();
+  bench.pass(std::chrono::seconds(1));
+  EXPECT_EQ(bench.ask(bench.beat("a", matched.epoch)).assignment->size(), 2u);
+  // The last user of a pattern takes it along.
+  bench.ask(bench.beat("a", -1));
+  EXPECT_TRUE(bench.group().regexes().empty());
+}
+
+TEST(ConsumerGroup, PatternsAreChecked) {
+  EXPECT_TRUE(check_pattern("a|b.*").ok());
+  EXPECT_EQ(check_pattern("(").code(), Errc::invalid_regular_expression);
+  EXPECT_EQ(check_pattern("(?<=a)b").code(), Errc::invalid_regular_expression) << "RE2 has no lookbehind";
+  EXPECT_EQ(check_pattern(std::string(5000, 'a')).code(), Errc::invalid_regular_expression);
+  EXPECT_EQ(check_pattern("((a{1000}){1000}){1000}").code(), Errc::invalid_regular_expression);
+}
+
+// Large groups are assigned off the shard; what comes late is not taken for what is there.
+TEST(ConsumerGroup, LargeGroupsAreAssignedOffTheShard) {
+  ConsumerBench bench(GroupSettings{.assign_on_shard_max = 0});
+  auto a = bench.joins("a");
+  EXPECT_EQ(a.epoch, 1);
+  EXPECT_EQ(a.assignment, PartitionSet{});
+  ASSERT_EQ(bench.jobs.size(), 1u);
+  bench.joins("b");
+  EXPECT_EQ(bench.jobs.size(), 1u) << "one at a time";
+  bench.run_jobs();
+  EXPECT_EQ(bench.ask(bench.beat("a", 1)).assignment, parts({0, 1, 2, 3}));
+  bench.pass(std::chrono::seconds(1));
+  ASSERT_EQ(bench.jobs.size(), 1u);
+  auto late = std::get<AssignJob>(bench.jobs.at(0));
+  bench.run_jobs();
+  const std::int32_t now = bench.group().target_epoch();
+  bench.send(run(late));
+  EXPECT_EQ(bench.group().target_epoch(), now);
+  EXPECT_EQ(partitions_in(bench.group().target("b")), 2u);
+}
+
+struct Broken : Assignor {
+  std::string_view name() const override { return "broken"; }
+  AssignorOutput assign(const AssignorInput&) const override { return {}; }
+};
+TEST(ConsumerGroup, AssignorFromOutsideIsNotTrusted) {
+  GroupSettings settings;
+  settings.assignors = {make_uniform_assignor(), std::make_shared<Broken>()};
+  ConsumerBench bench;
+  bench.machine.settings.assignors.push_back(std::make_shared<Broken>());
+  bench.joins("a");
+  bench.pass(std::chrono::seconds(2));
+  auto request = bench.join_request("a");
+  request.assignor = "broken";
+  auto kept = bench.ask(request);
+  EXPECT_EQ(kept.epoch, 2);
+  EXPECT_EQ(kept.assignment, parts({0, 1, 2, 3}));
+}
+
+TEST(ConsumerGroup, OffsetsGoByMemberEpoch) {
+  ConsumerBench bench;
+  auto commit = [&](std::string member, int epoch) {
+    CommitRequest request = bench.commit(std::move(member), epoch, 7);
+    request.offsets[0].topic_id = topic_id(1);
+    return code(bench.Bench::ask<CommitAnswer>(request).error);
+  };
+  bench.joins("a");
+  EXPECT_EQ(commit("a", 1), std::nullopt);
+  EXPECT_EQ(commit("a", 2), Errc::stale_member_epoch);
+  EXPECT_EQ(commit("b", 1), Errc::unknown_member);
+  EXPECT_EQ(commit("", -1), Errc::unknown_member) << "simple commits need an empty group";
+  bench.pass(std::chrono::seconds(2));
+  bench.set_topic("t", 1, 6);
+  bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
+  EXPECT_EQ(commit("a", 1), std::nullopt) << "it has had the partition since epoch 1";
+  FetchOffsetsRequest fetch{.group = "g", .member = "a", .member_epoch = 1, .topics = std::nullopt};
+  EXPECT_EQ(code(bench.Bench::ask<FetchOffsetsAnswer>(fetch).error), Errc::stale_member_epoch);
+  fetch.member_epoch = 2;
+  EXPECT_EQ(code(bench.Bench::ask<FetchOffsetsAnswer>(fetch).error), std::nullopt);
+  EXPECT_EQ(bench.committed(), 7);
+  bench.ask(bench.beat("a", -1));
+  EXPECT_EQ(commit("", -1), std::nullopt);
+}
+
+TEST(ConsumerGroup, AdminSeesAndDeletes) {
+  ConsumerBench bench;
+  bench.joins("a");
+  auto deletes = [&] { return code(bench.Bench::ask<DeleteGroupsAnswer>(DeleteGroupsEvent{{"g"}}).groups.at(0)); };
+  EXPECT_EQ(deletes(), Errc::group_not_empty);
+  auto listed = bench.Bench::ask<std::vector<ListedGroup>>(ListEvent{});
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0].type, GroupType::consumer);
+  EXPECT_EQ(listed[0].state, GroupStateName::stable);
+  auto classic = bench.Bench::ask<std::vector<GroupDescription>>(DescribeEvent{{"g"}});
+  EXPECT_EQ(code(classic.at(0).error), Errc::group_not_found);
+  EXPECT_EQ(bench.described().members.at(0).assigned, parts({0, 1, 2, 3}));
+  bench.ask(bench.beat("a", -1));
+  EXPECT_EQ(deletes(), std::nullopt);
+  EXPECT_EQ(code(bench.described().error), Errc::group_not_found);
+  EXPECT_TRUE(bench.replayed().consumers.empty()) << "nothing is left in the log";
+}
+
+// Without members a group goes from one protocol to the other, its offsets stay.
+TEST(ConsumerGroup, EmptyGroupsConvert) {
+  ConsumerBench bench;
+  const int generation = bench.stable_pair();
+  EXPECT_EQ(code(bench.joins("a").error), Errc::group_not_found) << "classic members are in it";
+  bench.send(bench.commit("c-1", generation, 5));
+  bench.send(LeaveRequest{.group = "g", .members = {{.member = "c-1"}, {.member = "c-2"}}});
+  EXPECT_FALSE(bench.joins("a").error);
+  EXPECT_EQ(bench.committed(), 5);
+  bench.crash();
+  EXPECT_EQ(bench.state_text(), "Stable");
+  EXPECT_EQ(code(bench.answer<JoinAnswer>(bench.send(bench.join("", "3"))).error), Errc::inconsistent_group_protocol);
+  bench.ask(bench.beat("a", -1));
+  bench.send(bench.join("", "3"));
+  EXPECT_EQ(bench.live.consumers.size(), 0u);
+  bench.reload();
+  EXPECT_EQ(bench.committed(), 5);
+  EXPECT_TRUE(bench.state.consumers.empty());
+}
+
+TEST(ConsumerGroup, EmptyGroupExpires) {
+  ConsumerBench bench;
+  bench.joins("a");
+  CommitRequest commit = bench.commit("a", 1, 7);
+  bench.send(commit);
+  bench.ask(bench.beat("a", -1));
+  bench.pass(std::chrono::hours(24 * 6));
+  EXPECT_EQ(bench.committed(), 7);
+  bench.pass(std::chrono::hours(48));
+  EXPECT_EQ(bench.committed(), -1);
+  EXPECT_TRUE(bench.replayed().consumers.empty());
+}
+
+TEST(ConsumerGroup, AdminRemovesMembers) {
+  ConsumerBench bench;
+  auto request = bench.join_request("a");
+  request.instance = "i";
+  bench.ask(request);
+  LeaveRequest leave{.group = "g", .members = {{.member = "", .instance = "i"}, {.member = "x"}}};
+  auto answer = bench.Bench::ask<LeaveAnswer>(leave);
+  EXPECT_FALSE(answer.members.at(0).error);
+  EXPECT_EQ(code(answer.members.at(1).error), Errc::unknown_member);
+  EXPECT_EQ(bench.state_text(), "Empty");
+}
+
+}  // namespace
+}  // namespace mr::coordinator

@@ -1,0 +1,236 @@
+// ConsumerGroupHeartbeat: a member joins, lives, changes its mind or goes, and learns what it shall read (traps.md
+// 87-91).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "coordinator/consumer_change.h"
+
+namespace mr::coordinator {
+
+namespace {
+
+std::optional<Error> invalid(std::string why) { return Error(Errc::invalid_argument, std::move(why)); }
+
+bool has_text(const std::optional<std::string>& text) { return text && !text->empty(); }
+
+std::optional<Error> check_join(const ConsumerHeartbeatRequest& request) {
+  if (!request.rebalance_timeout) return invalid("RebalanceTimeoutMs must be provided in first request.");
+  if (!request.owned || !request.owned->empty()) return invalid("TopicPartitions must be empty when (re-)joining.");
+  if (!request.topics && !has_text(request.regex))
+    return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.");
+  return std::nullopt;
+}
+
+/// What no state of the group can make right; empty when the request is well-formed.
+std::optional<Error> check_request(const ConsumerHeartbeatRequest& request, const GroupSettings& settings) {
+  if (request.group.empty()) return invalid("GroupId can't be empty.");
+  if (request.member.empty()) return invalid("MemberId can't be empty.");
+  if (request.instance && request.instance->empty()) return invalid("InstanceId can't be empty.");
+  if (request.rack && request.rack->empty()) return invalid("RackId can't be empty.");
+  if (request.epoch < kStaticLeaveEpoch) return invalid(fmt::format("MemberEpoch {} is invalid.", request.epoch));
+  if (request.epoch == kStaticLeaveEpoch && !request.instance) return invalid("InstanceId can't be null.");
+  auto fits = [](std::string_view text) { return text.size() <= kTextBytesMax; };
+  if (!fits(request.group) || !fits(request.member) || !fits(request.instance.value_or("")) ||
+      !fits(request.rack.value_or("")) || !fits(request.client_id) || !fits(request.client_host))
+    return invalid("a name is too long");
+  if (request.rebalance_timeout && request.rebalance_timeout->count() < 0)
+    return invalid("RebalanceTimeoutMs is negative.");
+  if (request.epoch == kJoinEpoch)
+    if (auto wrong = check_join(request)) return wrong;
+  auto named = [&](const auto& assignor) { return assignor->name() == *request.assignor; };
+  if (request.assignor && std::ranges::none_of(settings.assignors, named))
+    return Error(Errc::unsupported_assignor, fmt::format("there is no assignor '{}'", *request.assignor));
+  return std::nullopt;
+}
+
+struct Heartbeat {
+  Deciding& d;
+  WaiterId waiter;
+  const ConsumerHeartbeatRequest& request;
+
+  void refuse(Error why) { d.reply(waiter, ConsumerHeartbeatAnswer{.error = std::move(why)}); }
+  bool joins() const { return request.epoch == kJoinEpoch; }
+};
+
+/// The epoch is the member's, or the one before and the member has not got the answer that would have told it.
+std::optional<Error> check_epoch(const ConsumerHeartbeatRequest& request, const CurrentAssignment& current) {
+  if (request.epoch == current.epoch) return std::nullopt;
+  const bool answer_lost = request.epoch < current.epoch && request.epoch == current.previous_epoch && request.owned &&
+                           within(*request.owned, current.assigned);
+  if (answer_lost) return std::nullopt;
+  return Error(Errc::fenced_member_epoch,
+               fmt::format("The consumer group member has a {} member epoch ({}) than the one known by the group "
+                           "coordinator ({}). The member must abandon all its partitions and rejoin.",
+                           request.epoch > current.epoch ? "greater" : "smaller", request.epoch, current.epoch));
+}
+
+/// Who the request comes from. `replaces`: the static member whose place it takes.
+struct Who {
+  std::optional<Error> wrong;
+  std::optional<std::string> replaces;
+};
+Who identify(const ConsumerHeartbeatRequest& request, const ConsumerGroupState& group) {
+  const ConsumerMember* member = group.member(request.member);
+  const bool joins = request.epoch == kJoinEpoch;
+  if (request.instance) {
+    const std::string* holder = group.holder(*request.instance);
+    if (holder != nullptr && *holder != request.member) {
+      if (!joins) return {.wrong = Error(Errc::fenced_instance_id)};
+      if (group.current(*holder).epoch != kStaticLeaveEpoch)
+        return {.wrong = Error(Errc::unreleased_instance_id, "Static member " + *holder + " with instance id " +
+                                                                 *request.instance + " is still in the group.")};
+      return {.replaces = *holder};
+    }
+    if (holder == nullptr && !joins) return {.wrong = Error(Errc::unknown_member)};
+  }
+  if (joins) return {};
+  if (member == nullptr) return {.wrong = Error(Errc::unknown_member)};
+  if (request.epoch < 0) return {};
+  return {.wrong = check_epoch(request, group.current(request.member))};
+}
+
+/// What the member asks for after this request.
+ConsumerMember updated(const ConsumerHeartbeatRequest& request, const ConsumerMember* before) {
+  ConsumerMember member = before == nullptr ? ConsumerMember{} : *before;
+  if (request.instance) member.instance = request.instance;
+  if (request.rack) member.rack = request.rack;
+  if (request.rebalance_timeout) member.rebalance_timeout = *request.rebalance_timeout;
+  if (request.assignor) member.assignor = request.assignor;
+  if (request.topics && !std::ranges::equal(*request.topics, member.topics)) {
+    member.topics = *request.topics;
+    sort_once(member.topics);
+  }
+  if (request.regex) member.regex = request.regex->empty() ? std::nullopt : request.regex;
+  if (member.client_id != request.client_id) member.client_id = request.client_id;
+  if (member.client_host != request.client_host) member.client_host = request.client_host;
+  return member;
+}
+/// Can this request have changed anything? Most have nothing but the epoch.
+bool brings_news(const ConsumerHeartbeatRequest& request, const ConsumerMember& member) {
+  return request.instance || request.rack || request.rebalance_timeout || request.topics || request.regex ||
+         request.assignor || request.client_id != member.client_id || request.client_host != member.client_host;
+}
+
+bool changes_targets(const ConsumerMember* before, const ConsumerMember& after) {
+  return before == nullptr || before->topics != after.topics || before->regex != after.regex ||
+         before->rack != after.rack || before->assignor != after.assignor;
+}
+
+/// A new client with the instance of one who went for a while: the same place under another id.
+void take_over(ConsumerChange& change, const std::string& old_id, const std::string& new_id, ConsumerMember asks) {
+  PartitionSet target = change.target(old_id);
+  change.remove_member(old_id);
+  change.put_member(new_id, std::move(asks));
+  change.put_target(new_id, std::move(target));
+}
+
+/// Every field of the request is there: the client wants to hear everything again.
+bool is_full(const ConsumerHeartbeatRequest& request) {
+  return request.rebalance_timeout && (request.topics || request.regex) && request.owned;
+}
+
+void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before, const CurrentAssignment& after) {
+  const GroupSettings& settings = beat.d.settings;
+  const bool told = beat.joins() || is_full(beat.request) || before.assigned != after.assigned;
+  const bool waits = change.epoch() > change.target_epoch() || after.state == ReconcileState::unreleased ||
+                     change.waits_for_patterns();
+  ConsumerHeartbeatAnswer answer{
+      .error = std::nullopt,
+      .member = beat.request.member,
+      .epoch = after.epoch,
+      .heartbeat_interval = waits ? std::min(settings.waiting_heartbeat_interval, settings.consumer_heartbeat_interval)
+                                  : settings.consumer_heartbeat_interval};
+  if (told) answer.assignment = without_epochs(after.assigned);
+  beat.d.reply(beat.waiter, std::move(answer));
+}
+
+/// The member moves on as far as it can.
+void advance(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before) {
+  const std::string& id = beat.request.member;
+  const std::function<bool(TopicId, std::int32_t)> is_free = [&](TopicId topic, std::int32_t partition) {
+    return change.before().is_free(topic, partition);
+  };
+  const std::optional<CurrentAssignment> moved =
+      reconcile({.current = before,
+                 .target_epoch = change.target_epoch(),
+                 .target = change.target(id),
+                 .owned = beat.request.owned ? &*beat.request.owned : nullptr,
+                 .is_free = is_free});
+  LiveConsumerGroup::Session& session = change.live().sessions.find(id)->second;
+  const CurrentAssignment& after = moved ? *moved : before;
+  if (moved || !change.before().currents().contains(id)) {
+    change.put_current(id, after);
+    if (after.state == ReconcileState::unrevoked) {
+      beat.d.arm(session.revoke, change.member(id)->rebalance_timeout,
+                 {DeadlineKind::consumer_revoke, change.name(), id});
+    } else {
+      beat.d.live.deadlines.disarm(session.revoke);
+    }
+  }
+  answer(beat, change, before, after);
+}
+
+void leave(Heartbeat& beat, const ConsumerGroupState& group) {
+  Deciding& d = beat.d;
+  const std::string& id = beat.request.member;
+  ConsumerHeartbeatAnswer gone{.error = std::nullopt, .member = id, .epoch = beat.request.epoch};
+  if (beat.request.epoch == kLeaveEpoch) {
+    log_info("coordinator", "a member leaves", {{"group", beat.request.group}, {"member", id}});
+    remove_consumers(d, beat.request.group, {id}, RebalanceCause::member_left);
+  } else {
+    // What it has stays its own until it is back or its session ends.
+    CurrentAssignment away = group.current(id);
+    away.epoch = kStaticLeaveEpoch;
+    away.previous_epoch = group.current(id).epoch;
+    away.state = ReconcileState::stable;
+    away.revoking.clear();
+    d.record(current_assignment_record(beat.request.group, id, away));
+    LiveConsumerGroup& live = *d.live.find_consumer(beat.request.group);
+    d.live.deadlines.disarm(live.sessions.find(id)->second.revoke);
+  }
+  d.reply(beat.waiter, std::move(gone));
+}
+
+}  // namespace
+
+void on_consumer_heartbeat(Deciding& d, WaiterId waiter, const ConsumerHeartbeatRequest& request) {
+  Heartbeat beat{d, waiter, request};
+  ++d.live.stats.heartbeats;
+  if (auto wrong = check_request(request, d.settings)) return beat.refuse(std::move(*wrong));
+  LiveConsumerGroup* live = d.live.find_consumer(request.group);
+  const LiveGroup* classic = d.live.find(request.group);
+  if (live == nullptr && (!beat.joins() || (classic != nullptr && classic->state != GroupStateName::empty)))
+    return beat.refuse(Error(Errc::group_not_found, "Group " + request.group + " is not a consumer group."));
+
+  const ConsumerGroupState& group = consumer_state(d.state, request.group);
+  Who who = identify(request, group);
+  if (who.wrong) return beat.refuse(std::move(*who.wrong));
+  if (request.epoch < 0) return leave(beat, group);
+  const ConsumerMember* known = group.member(who.replaces ? *who.replaces : request.member);
+  if (known == nullptr && group.members().size() >= d.settings.consumer_members_max)
+    return beat.refuse(Errc::group_max_size_reached);
+
+  std::optional<ConsumerMember> asks;
+  if (known == nullptr || who.replaces || brings_news(request, *known)) asks = updated(request, known);
+  if (asks && stored_bytes(consumer_member_record(request.group, request.member, *asks)) > d.settings.record_bytes_max)
+    return beat.refuse(Error(Errc::group_record_too_large, "the subscription does not fit a record"));
+  if (live == nullptr) to_consumer(d, request.group);
+
+  ConsumerChange change(d, request.group);
+  const CurrentAssignment& before = group.current(who.replaces ? *who.replaces : request.member);
+  const bool bumps = asks && changes_targets(known, *asks);
+  const bool replaces = who.replaces.has_value();
+  if (replaces) {
+    take_over(change, *who.replaces, request.member, std::move(*asks));
+  } else if (asks && (known == nullptr || *asks != *known)) {
+    change.put_member(request.member, std::move(*asks));
+  }
+  heard_consumer(d, request.group, change.live(), request.member);
+  if (bumps) change.bump(replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined);
+  change.settle();
+  advance(beat, change, before);
+}
+
+}  // namespace mr::coordinator
