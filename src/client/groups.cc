@@ -6,6 +6,7 @@
 #include <map>
 
 #include "client/broker_error.h"
+#include "wire/api/consumer_group_describe.h"
 #include "wire/api/delete_groups.h"
 #include "wire/api/describe_groups.h"
 #include "wire/api/find_coordinator.h"
@@ -188,7 +189,45 @@ Task<Result<std::vector<ListedGroup>>> list_groups(Cluster& cluster, std::vector
   co_return groups;
 }
 
-Task<Result<GroupDescription>> describe_group(Cluster& cluster, std::string group, TimePoint deadline) {
+namespace {
+
+GroupMember to_member(const wire::consumer_group_describe::Member& member) {
+  GroupMember out{.id = std::string(member.member_id),
+                  .client_id = std::string(member.client_id),
+                  .client_host = std::string(member.client_host)};
+  if (member.instance_id) out.instance = std::string(*member.instance_id);
+  out.topics.emplace(member.subscribed_topic_names.begin(), member.subscribed_topic_names.end());
+  out.assignment.emplace();
+  for (const auto& topic : member.assignment.topic_partitions)
+    for (PartitionIndex partition : topic.partitions)
+      out.assignment->push_back({std::string(topic.topic_name), partition});
+  std::ranges::sort(*out.assignment);
+  return out;
+}
+
+/// A group of KIP-848, which the classic question does not find. Errors: group_not_found; unsupported_version.
+Task<Result<GroupDescription>> describe_consumer_group(Cluster& cluster, std::string group, TimePoint deadline) {
+  namespace api = wire::consumer_group_describe;
+  auto fill = [&](api::Request& request, wire::Arena& arena, Version) {
+    request.group_ids = arena.list<std::string_view>({group});
+  };
+  auto error_of = [](const api::Response& answer, Version) {
+    return answer.groups.empty() ? KafkaError::none : answer.groups[0].error_code;
+  };
+  MR_CO_TRY(auto reply, co_await ask<api::Request>(cluster, group, api::kApi.max, fill, error_of, deadline));
+  if (reply->groups.empty()) co_return silent(named(group));
+  const auto& answer = reply->groups[0];
+  if (answer.error_code != KafkaError::none)
+    co_return broker_error(answer.error_code, named(group), answer.error_message);
+  GroupDescription description{.name = group,
+                               .state = std::string(answer.group_state),
+                               .protocol_type = "consumer",
+                               .protocol = std::string(answer.assignor_name)};
+  for (const auto& m : answer.members) description.members.push_back(to_member(m));
+  co_return description;
+}
+
+Task<Result<GroupDescription>> describe_classic_group(Cluster& cluster, std::string group, TimePoint deadline) {
   namespace api = wire::describe_groups;
   auto fill = [&](api::Request& request, wire::Arena& arena, Version) {
     request.groups = arena.list<std::string_view>({group});
@@ -208,9 +247,22 @@ Task<Result<GroupDescription>> describe_group(Cluster& cluster, std::string grou
                                .protocol_type = std::string(answer.protocol_type),
                                .protocol = std::string(answer.protocol_data)};
   for (const auto& m : answer.members) description.members.push_back(to_member(m, answer.protocol_type == "consumer"));
-  std::ranges::sort(description.members, {}, &GroupMember::id);
+  co_return description;
+}
+
+}  // namespace
+
+Task<Result<GroupDescription>> describe_group(Cluster& cluster, std::string group, TimePoint deadline) {
+  auto description = co_await describe_classic_group(cluster, group, deadline);
+  if (!description.ok() && description.code() == Errc::group_not_found) {
+    auto consumers = co_await describe_consumer_group(cluster, group, deadline);
+    // A broker that does not know the question has no such groups.
+    if (consumers.ok() || consumers.code() != Errc::unsupported_version) description = std::move(consumers);
+  }
+  if (!description.ok()) co_return description.error();
+  std::ranges::sort(description->members, {}, &GroupMember::id);
   MR_CO_TRY(Coordinator coordinator, co_await find_coordinator(cluster, group, deadline));
-  description.coordinator = std::move(coordinator.broker);
+  description->coordinator = std::move(coordinator.broker);
   co_return description;
 }
 

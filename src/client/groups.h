@@ -5,9 +5,9 @@
 
 #include "client/cluster.h"
 
-/// What an operator asks about classic consumer groups. Each question goes to the group's coordinator, which is found
-/// first; while it is being made, moved or loaded the question is asked again until the deadline (timed_out, with the
-/// broker's last word). Other errors: broker_error's, and those of a connection.
+/// What an operator asks about consumer groups, of either protocol. Each question goes to the group's coordinator,
+/// which is found first; while it is being made, moved or loaded the question is asked again until the deadline
+/// (timed_out, with the broker's last word). Other errors: broker_error's, and those of a connection.
 namespace mr::client {
 
 struct Coordinator {
@@ -39,9 +39,9 @@ struct GroupMember {
 };
 struct GroupDescription {
   std::string name;
-  std::string state;  ///< Empty, PreparingRebalance, CompletingRebalance, Stable
+  std::string state;  ///< Empty, PreparingRebalance, CompletingRebalance, Assigning, Reconciling, Stable
   std::string protocol_type;
-  std::string protocol;
+  std::string protocol;              ///< who assigns
   std::vector<GroupMember> members;  ///< by id
   BrokerInfo coordinator;
 };

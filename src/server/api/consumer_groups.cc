@@ -36,9 +36,10 @@ std::string json_or_null(const std::optional<std::string>& text) { return text ?
 std::string number_or_null(std::optional<std::int64_t> number) { return number ? std::to_string(*number) : "null"; }
 std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
 
-std::string member_json(const GroupDescription& group, const DescribedMember& member) {
+std::string member_json(const ShownGroup& shown, std::size_t index) {
+  const DescribedMember& member = shown.group.members[index];
   std::string topics;
-  if (auto all = assigned_to(group, member)) {
+  if (const auto& all = shown.assigned[index]) {
     std::string_view last;
     for (const TopicPartition& one : *all) {
       if (topics.empty() || one.topic != last) {
@@ -67,11 +68,12 @@ std::string row_json(const std::pair<std::string, PartitionIndex>& name, const P
                      number_or_null(row.lag()));
 }
 
-std::string head_json(const GroupDescription& group) {
+std::string head_json(const ShownGroup& shown) {
+  const GroupDescription& group = shown.group;
   return fmt::format(
-      R"("group":{},"type":"classic","state":"{}","protocol_type":{},"protocol":{},"generation":{},"leader":{})",
-      json_string(group.group), group_state_name(group.state), json_string(group.protocol_type),
-      json_string(group.protocol), group.generation.v, json_string(group.leader));
+      R"("group":{},"type":"{}","state":"{}","protocol_type":{},"protocol":{},"generation":{},"leader":{}{})",
+      json_string(group.group), shown.type, shown.state, json_string(group.protocol_type), json_string(group.protocol),
+      group.generation.v, json_string(group.leader), shown.more);
 }
 
 std::int64_t total_lag(const Rows& rows) {
@@ -81,28 +83,26 @@ std::int64_t total_lag(const Rows& rows) {
 }
 
 struct Whole {
-  GroupDescription group;
+  ShownGroup shown;
   Rows rows;
 };
 
 /// What the coordinator and the logs know of one group. The second points into the first.
-Task<Result<std::unique_ptr<Whole>>> look_at(coordinator::GroupCoordinator& groups, coordinator::LagWatch& lags,
-                                             std::string name) {
+Task<Result<std::unique_ptr<Whole>>> look_at(const GroupSources& sources, std::string name) {
+  coordinator::GroupCoordinator& groups = *sources.groups();
   auto whole = std::make_unique<Whole>();
-  std::vector<GroupDescription> described = co_await groups.describe({name});
-  whole->group = std::move(described.front());
-  if (whole->group.error) co_return *whole->group.error;
+  MR_CO_TRY(whole->shown, co_await find_group(*sources.broker(), groups, name));
   auto fetched = co_await groups.fetch_offsets({.group = name, .topics = std::nullopt});
   if (fetched.error) co_return *fetched.error;
   for (const coordinator::FetchedTopic& topic : fetched.topics)
     for (const coordinator::FetchedOffset& one : topic.partitions)
       whole->rows[{topic.topic, one.partition}] = {one.offset, one.leader_epoch, one.metadata};
-  for (const DescribedMember& member : whole->group.members)
-    for (const TopicPartition& one : assigned_to(whole->group, member).value_or(std::vector<TopicPartition>{}))
-      whole->rows[{one.topic, one.partition}].owner = &member;
+  for (std::size_t m = 0; m < whole->shown.group.members.size(); ++m)
+    for (const TopicPartition& one : whole->shown.assigned[m].value_or(std::vector<TopicPartition>{}))
+      whole->rows[{one.topic, one.partition}].owner = &whole->shown.group.members[m];
   std::vector<coordinator::GroupPosition> positions;
   for (const auto& [at, row] : whole->rows) positions.push_back({name, at.first, at.second, row.committed});
-  const auto readers = co_await lags.look_at(std::move(positions), false);
+  const auto readers = co_await sources.lags()->look_at(std::move(positions), false);
   auto reader = readers.begin();
   for (auto& [at, row] : whole->rows) row.end = (reader++)->end;
   co_return whole;
@@ -117,8 +117,9 @@ Task<HttpResponse> list(const GroupSources& sources, HttpRequest& request) {
   std::string body;
   for (const coordinator::ListedGroup& group : listing.groups) {
     if (state && *state != group_state_name(group.state)) continue;
-    body += fmt::format(R"({}{{"group":{},"type":"classic","state":"{}","protocol_type":{}}})", body.empty() ? "" : ",",
-                        json_string(group.group), group_state_name(group.state), json_string(group.protocol_type));
+    body += fmt::format(R"({}{{"group":{},"type":"{}","state":"{}","protocol_type":{}}})", body.empty() ? "" : ",",
+                        json_string(group.group), group_type_name(group.type), group_state_name(group.state),
+                        json_string(group.protocol_type));
   }
   co_return HttpResponse::json("{\"groups\":[" + body + "]}\n");
 }
@@ -127,26 +128,26 @@ Task<HttpResponse> show(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
   broker::Broker& broker = *sources.broker();
-  auto found = co_await look_at(*groups, *sources.lags(), std::string(request.path_value("group")));
+  auto found = co_await look_at(sources, std::string(request.path_value("group")));
   if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string members, offsets;
-  for (const DescribedMember& member : whole.group.members)
-    members += (members.empty() ? "" : ",") + member_json(whole.group, member);
+  for (std::size_t m = 0; m < whole.shown.group.members.size(); ++m)
+    members += (members.empty() ? "" : ",") + member_json(whole.shown, m);
   for (const auto& [name, row] : whole.rows)
     offsets += fmt::format(R"({}{{{},"leader_epoch":{},"metadata":{},"member":{}}})", offsets.empty() ? "" : ",",
                            row_json(name, row), row.leader_epoch.v, json_string(row.metadata),
                            row.owner ? json_string(row.owner->member) : "null");
   co_return HttpResponse::json(fmt::format(R"({{{},"coordinator":{},"members":[{}],"offsets":[{}],"lag":{}}})"
                                            "\n",
-                                           head_json(whole.group), broker.self().v, members, offsets,
+                                           head_json(whole.shown), broker.self().v, members, offsets,
                                            total_lag(whole.rows)));
 }
 
 Task<HttpResponse> show_assignments(const GroupSources& sources, HttpRequest& request) {
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
-  auto found = co_await look_at(*groups, *sources.lags(), std::string(request.path_value("group")));
+  auto found = co_await look_at(sources, std::string(request.path_value("group")));
   if (!found.ok()) co_return group_refused(found.error());
   const Whole& whole = **found;
   std::string rows;
@@ -161,7 +162,7 @@ Task<HttpResponse> show_assignments(const GroupSources& sources, HttpRequest& re
   }
   co_return HttpResponse::json(fmt::format(R"({{{},"assignments":[{}],"lag":{}}})"
                                            "\n",
-                                           head_json(whole.group), rows, total_lag(whole.rows)));
+                                           head_json(whole.shown), rows, total_lag(whole.rows)));
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #pragma once
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "coordinator/group_types.h"
+#include "broker/broker.h"
+#include "coordinator/group_coordinator.h"
 #include "server/http/message.h"
 
 /// What all answers about groups share.
@@ -12,8 +14,17 @@ namespace mr::server::api {
 http::HttpResponse group_refused(const Error& error);
 /// 503: nobody answers for groups yet.
 http::HttpResponse groups_starting();
-/// What a member reads, sorted; empty when its assignment does not read like a consumer's.
-std::optional<std::vector<TopicPartition>> assigned_to(const coordinator::GroupDescription& group,
-                                                       const coordinator::DescribedMember& member);
+/// A group of either protocol, as pages show it.
+struct ShownGroup {
+  coordinator::GroupDescription group;  ///< of KIP-848: `generation` is the group's epoch, `protocol` who assigns
+  std::string type = "classic";
+  std::string state;
+  std::string more;  ///< of the group, JSON
+  /// By member, sorted; empty when it does not read like a consumer's.
+  std::vector<std::optional<std::vector<TopicPartition>>> assigned;
+};
+/// Errors: group_not_found, invalid_group_id, the coordinator's. Shard: 0.
+Task<Result<ShownGroup>> find_group(broker::Broker& broker, coordinator::GroupCoordinator& groups, std::string name,
+                                    bool with_rebalances = false);
 
 }  // namespace mr::server::api

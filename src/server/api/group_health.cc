@@ -11,7 +11,6 @@ namespace mr::server::api {
 
 namespace {
 
-using coordinator::GroupDescription;
 using coordinator::LagAdvice;
 using coordinator::LagFacts;
 using coordinator::PartitionLag;
@@ -28,10 +27,11 @@ std::string rates_json(const std::optional<coordinator::LagRates>& rates) {
 }
 
 /// Who is in the group and what each of them reads.
-void take_members(const GroupDescription& group, LagFacts& facts, std::map<TopicPartition, PartitionLag>& rows) {
-  for (const coordinator::DescribedMember& member : group.members) {
+void take_members(const ShownGroup& shown, LagFacts& facts, std::map<TopicPartition, PartitionLag>& rows) {
+  for (std::size_t m = 0; m < shown.group.members.size(); ++m) {
+    const coordinator::DescribedMember& member = shown.group.members[m];
     facts.members.push_back({member.member, member.client_id, member.client_host, member.session_timeout});
-    for (const TopicPartition& one : assigned_to(group, member).value_or(std::vector<TopicPartition>{}))
+    for (const TopicPartition& one : shown.assigned[m].value_or(std::vector<TopicPartition>{}))
       rows[one].member = member.member;
   }
 }
@@ -48,9 +48,10 @@ coordinator::RecentRebalances recent(const std::vector<coordinator::Rebalance>& 
   return sum;
 }
 
-Task<Result<LagFacts>> look_at(coordinator::GroupCoordinator& groups, coordinator::LagWatch& watch, std::string name) {
-  std::vector<GroupDescription> described = co_await groups.describe({name}, true);
-  if (described.front().error) co_return *described.front().error;
+Task<Result<LagFacts>> look_at(const GroupSources& sources, std::string name) {
+  coordinator::GroupCoordinator& groups = *sources.groups();
+  coordinator::LagWatch& watch = *sources.lags();
+  MR_CO_TRY(ShownGroup shown, co_await find_group(*sources.broker(), groups, name, true));
   auto fetched = co_await groups.fetch_offsets({.group = name, .topics = std::nullopt});
   if (fetched.error) co_return *fetched.error;
   LagFacts facts;
@@ -58,8 +59,8 @@ Task<Result<LagFacts>> look_at(coordinator::GroupCoordinator& groups, coordinato
   for (const coordinator::FetchedTopic& topic : fetched.topics)
     for (const coordinator::FetchedOffset& one : topic.partitions)
       rows[{topic.topic, one.partition}].committed = one.offset;
-  take_members(described.front(), facts, rows);
-  facts.rebalances = recent(described.front().rebalances, watch.now());
+  take_members(shown, facts, rows);
+  facts.rebalances = recent(shown.group.rebalances, watch.now());
   std::vector<coordinator::GroupPosition> positions;
   for (auto& [at, row] : rows) {
     row.name = at;
@@ -87,10 +88,9 @@ std::string row_json(const PartitionLag& row) {
 }
 
 Task<HttpResponse> show_lag(const GroupSources& sources, HttpRequest& request) {
-  coordinator::GroupCoordinator* groups = sources.groups();
-  if (groups == nullptr) co_return groups_starting();
+  if (sources.groups() == nullptr) co_return groups_starting();
   const std::string name(request.path_value("group"));
-  auto found = co_await look_at(*groups, *sources.lags(), name);
+  auto found = co_await look_at(sources, name);
   if (!found.ok()) co_return group_refused(found.error());
   const coordinator::LagSummary sum = coordinator::summarize(found->partitions);
   std::string partitions, advice;
@@ -120,10 +120,10 @@ Task<HttpResponse> show_rebalances(const GroupSources& sources, HttpRequest& req
   coordinator::GroupCoordinator* groups = sources.groups();
   if (groups == nullptr) co_return groups_starting();
   const std::string name(request.path_value("group"));
-  std::vector<GroupDescription> described = co_await groups->describe({name}, true);
-  if (described.front().error) co_return group_refused(*described.front().error);
+  auto shown = co_await find_group(*sources.broker(), *groups, name, true);
+  if (!shown.ok()) co_return group_refused(shown.error());
   std::string rows;
-  for (const coordinator::Rebalance& one : described.front().rebalances)
+  for (const coordinator::Rebalance& one : shown->group.rebalances)
     rows += (rows.empty() ? "" : ",") + rebalance_json(one);
   co_return HttpResponse::json(fmt::format("{{\"group\":{},\"rebalances\":[{}]}}\n", json_string(name), rows));
 }
