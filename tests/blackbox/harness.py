@@ -83,6 +83,9 @@ class Broker:
     def __init__(self, address=None):
         self.address = address
 
+    def configure(self, settings):
+        """Before start(); a broker that is not ours has been configured by somebody else."""
+
     def start(self):
         pass
 
@@ -118,6 +121,10 @@ class Millrace(Broker):
         self.args = list(args)
         self.env = env
         self.process = None
+
+    def configure(self, settings):
+        for s in settings:
+            self.args += ["--set", s]
 
     def command(self):
         return [self.binary, "serve", "--data-dir", self.data, "--kafka", self.address or "127.0.0.1:0",
@@ -206,7 +213,10 @@ class ReferenceKafka(Broker):
     def __init__(self, settings=()):
         super().__init__()
         self.home = tempfile.mkdtemp(prefix="kafka-test-")
-        self.settings = settings
+        self.settings = list(settings)
+
+    def configure(self, settings):
+        self.settings += settings
 
     def start(self):
         command = [sys.executable, REFERENCE, "start", "--dir", self.home, "--daemon",
@@ -276,12 +286,13 @@ class Context:
 
 
 class Suite:
-    """Scenarios in order of definition. `broker_settings` are for Apache Kafka, `broker_args` for Millrace."""
+    """Scenarios in order of definition. `settings`: "name=value" of the broker, whichever it is."""
 
     def __init__(self, name, client, *, version=lambda: "", prepare=lambda options: None):
         self.name, self.client = name, client
         self.version, self.prepare = version, prepare
         self.scenarios = []
+        self.settings = []
         self.child = None
 
     def scenario(self, name, only=None):
@@ -414,6 +425,7 @@ def run_suites(suites, make_broker, options):
     tally = Tally()
     for suite in suites:
         broker = make_broker()
+        broker.configure(suite.settings)
         entry = tally.open(suite, broker)
         report = tally.reporter(entry, broker)
         started = time.monotonic()

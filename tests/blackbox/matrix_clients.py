@@ -46,6 +46,7 @@ def run(what, command, **options):
 class Client:
     env = None
     repeats = False
+    settings = []
 
     def __init__(self, key, label, *, cannot=(), codecs=CODECS, why=""):
         """`cannot`: what of EVERYTHING the library has no means for, and `why`."""
@@ -79,6 +80,15 @@ class Kcat(Client):
 
     def command(self):
         return [sys.executable, os.path.join(SOURCES, "python/drive_kcat.py")]
+
+
+def modern(client):
+    """The same driver in groups of KIP-848. A static member that is killed comes back to UNRELEASED_INSTANCE_ID there, so that
+    scenario is the java suite's, with a clean leave."""
+    client.env = {"GROUP_PROTOCOL": "consumer"}
+    client.settings = [f"group.consumer.{least}{name}" for least in ("min.", "") for name in (
+        "session.timeout.ms=6000", "heartbeat.interval.ms=300")]
+    return client
 
 
 class Java(Client):
@@ -144,6 +154,8 @@ class Platformatic(Node):
 
 CLIENTS = {c.key: c for c in [
     Java("java", "Java kafka-clients"),
+    modern(Java("java848", "Java kafka-clients, group.protocol=consumer", cannot=["static"])),
+    modern(Python("confluent848", "confluent-kafka-python, group.protocol=consumer", "drive_confluent.py", cannot=["static"])),
     Kcat("kcat", "kcat", cannot=["admin", "configs", "partitions", "assign", "seek", "pause", "manual"]),
     Python("confluent", "confluent-kafka-python", "drive_confluent.py"),
     Python("python", "kafka-python", "drive_kafka_python.py"),

@@ -14,8 +14,8 @@ import sys
 import harness
 
 MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
-          "matrix-franz", "matrix-sarama"]
-SUITES = ["raw", "admin", "groups", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
+          "matrix-franz", "matrix-sarama", "matrix-java848", "matrix-confluent848"]
+SUITES = ["raw", "admin", "groups", "groups848", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", *MATRIX]
 
 
 def suite_of(name):

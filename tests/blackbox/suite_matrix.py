@@ -27,6 +27,7 @@ class MatrixSuite(Suite):
     def __init__(self, client):
         super().__init__(f"matrix-{client.key}", client.label, version=lambda: self.stage.version, prepare=client.prepare)
         self.stage = Stage(client)
+        self.settings = client.settings
 
     def run(self, broker, options, report):
         try:

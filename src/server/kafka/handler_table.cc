@@ -3,6 +3,8 @@
 #include "wire/api/alter_partition_reassignments.h"
 #include "wire/api/alter_replica_log_dirs.h"
 #include "wire/api/api_versions.h"
+#include "wire/api/consumer_group_describe.h"
+#include "wire/api/consumer_group_heartbeat.h"
 #include "wire/api/create_partitions.h"
 #include "wire/api/create_topics.h"
 #include "wire/api/delete_groups.h"
@@ -70,6 +72,8 @@ std::span<const ApiEntry> handler_table() {
       {&wire::offset_delete::kApi, handle_offset_delete},
       {&wire::describe_cluster::kApi, handle_describe_cluster},
       {&wire::describe_producers::kApi, handle_describe_producers},
+      {&wire::consumer_group_heartbeat::kApi, handle_consumer_group_heartbeat},
+      {&wire::consumer_group_describe::kApi, handle_consumer_group_describe},
       {&wire::list_config_resources::kApi, handle_list_config_resources},
       {&wire::describe_topic_partitions::kApi, handle_describe_topic_partitions},
   };

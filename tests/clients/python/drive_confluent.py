@@ -1,4 +1,5 @@
 """confluent-kafka-python, which brings its own librdkafka: see ../README.md."""
+import os
 import sys
 
 import confluent_kafka as ck
@@ -20,6 +21,10 @@ class Member(line.Thread):
                        "enable.auto.commit": commit == "auto", "auto.commit.interval.ms": 100, "fetch.wait.max.ms": 50,
                        "session.timeout.ms": session, "heartbeat.interval.ms": 300, "check.crcs": True,
                        "partition.assignment.strategy": "cooperative-sticky" if strategy == "cooperative" else "range"}
+        if os.environ.get("GROUP_PROTOCOL") == "consumer" and start is None:
+            for ours in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
+                del self.config[ours]  # the broker's to say
+            self.config["group.protocol"] = "consumer"
         if instance:
             self.config["group.instance.id"] = instance
 

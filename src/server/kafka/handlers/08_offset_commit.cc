@@ -19,7 +19,8 @@ Task<Result<void>> handle_offset_commit(Exchange& x) {
   coordinator::CommitRequest wanted{.group = owned(request.group_id),
                                     .generation = coordinator::Generation{request.generation_id_or_member_epoch},
                                     .member = owned(request.member_id),
-                                    .instance = owned(request.group_instance_id)};
+                                    .instance = owned(request.group_instance_id),
+                                    .knows_epochs = x.head.version >= 9};
   if (request.retention_time_ms >= 0) wanted.retention = Millis(request.retention_time_ms);
 
   wire::offset_commit::Response response;

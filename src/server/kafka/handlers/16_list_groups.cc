@@ -8,8 +8,6 @@ namespace mr::server::kafka {
 
 namespace {
 
-constexpr std::string_view kClassic = "classic";
-
 bool same_word(std::string_view a, std::string_view b) {
   auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -27,7 +25,8 @@ Task<Result<void>> handle_list_groups(Exchange& x) {
   wire::list_groups::Response response;
   response.error_code = kafka_error(listing.error);
   std::erase_if(listing.groups, [&](const coordinator::ListedGroup& group) {
-    return !passes(request.states_filter, group_state_name(group.state)) || !passes(request.types_filter, kClassic);
+    return !passes(request.states_filter, group_state_name(group.state)) ||
+           !passes(request.types_filter, group_type_name(group.type));
   });
   response.groups = x.arena.list<wire::list_groups::ListedGroup>(listing.groups.size());
   for (std::size_t g = 0; g < listing.groups.size(); ++g) {
@@ -36,7 +35,7 @@ Task<Result<void>> handle_list_groups(Exchange& x) {
     response.groups[g] = {.group_id = x.arena.copy(group.group),
                           .protocol_type = x.arena.copy(group.protocol_type),
                           .group_state = group_state_name(group.state),
-                          .group_type = kClassic};
+                          .group_type = group_type_name(group.type)};
   }
   co_return x.answer(response);
 }

@@ -40,6 +40,12 @@ Task<Result<void>> handle_api_versions(Exchange& x) {
   auto table = handler_table();
   response.api_keys = x.arena.list<wire::api_versions::ApiVersion>(table.size());
   for (std::size_t i = 0; i < table.size(); ++i) response.api_keys[i] = row(*table[i].api);
+  // The one feature that clients look at: members of KIP-848 groups are welcome (group.version 1).
+  response.supported_features = x.arena.list<wire::api_versions::SupportedFeatureKey>(1);
+  response.supported_features[0] = {.name = "group.version", .min_version = 0, .max_version = 1};
+  response.finalized_features_epoch = 0;
+  response.finalized_features = x.arena.list<wire::api_versions::FinalizedFeatureKey>(1);
+  response.finalized_features[0] = {.name = "group.version", .max_version_level = 1, .min_version_level = 1};
   co_return x.answer(response);
 }
 

@@ -39,6 +39,8 @@ Task<Result<void>> handle_list_partition_reassignments(Exchange& x);
 Task<Result<void>> handle_offset_delete(Exchange& x);
 Task<Result<void>> handle_describe_cluster(Exchange& x);
 Task<Result<void>> handle_describe_producers(Exchange& x);
+Task<Result<void>> handle_consumer_group_heartbeat(Exchange& x);
+Task<Result<void>> handle_consumer_group_describe(Exchange& x);
 Task<Result<void>> handle_list_config_resources(Exchange& x);
 Task<Result<void>> handle_describe_topic_partitions(Exchange& x);
 

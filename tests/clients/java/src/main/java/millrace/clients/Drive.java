@@ -94,10 +94,15 @@ public final class Drive {
       c.put("heartbeat.interval.ms", "300");
       if (r.get("group") != null) {
         c.put("group.id", r.get("group"));
-        c.put("session.timeout.ms", r.get("session").toString());
         if (r.get("instance") != null) c.put("group.instance.id", r.get("instance"));
-        c.put("partition.assignment.strategy",
-            ("cooperative".equals(r.get("strategy")) ? CooperativeStickyAssignor.class : RangeAssignor.class).getName());
+        if ("consumer".equals(System.getenv("GROUP_PROTOCOL"))) {
+          c.put("group.protocol", "consumer");
+          c.remove("heartbeat.interval.ms"); // the broker's to say, as sessions and strategies
+        } else {
+          c.put("session.timeout.ms", r.get("session").toString());
+          c.put("partition.assignment.strategy",
+              ("cooperative".equals(r.get("strategy")) ? CooperativeStickyAssignor.class : RangeAssignor.class).getName());
+        }
       }
       consumer = new KafkaConsumer<>(c, new StringDeserializer(), new StringDeserializer());
       if (r.get("from") != null) {

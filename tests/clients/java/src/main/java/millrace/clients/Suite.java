@@ -25,6 +25,7 @@ public final class Suite {
     AdminScenarios.add(all);
     RecordScenarios.add(all);
     OffsetScenarios.add(all);
+    ConsumerProtocolScenarios.add(all);
     RestartScenarios.add(all);
     for (var e : all.entrySet()) {
       if (!filter.matcher(e.getKey()).find()) continue;

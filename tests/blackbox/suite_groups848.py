@@ -1,0 +1,242 @@
+"""Groups of KIP-848 frame by frame: epochs, refusals, what a lost answer leaves, and the classic questions about them.
+
+What is expected here was seen in answers of Apache Kafka 4.3.1, against which this suite passes too.
+"""
+import json
+import subprocess
+import urllib.request
+
+import rawkafka as rk
+from harness import Suite, wait_until
+from suite_groups import GROUP_NOT_FOUND, INCONSISTENT_PROTOCOL, NON_EMPTY_GROUP, UNKNOWN_MEMBER, Member, coordinator, first_answer
+from suite_raw import expect, topic_id
+
+SUITE = Suite("groups848", "raw frames")
+scenario = SUITE.scenario
+
+FENCED_INSTANCE, FENCED_EPOCH, UNRELEASED_INSTANCE, UNSUPPORTED_ASSIGNOR, STALE_EPOCH, BAD_REGEX = 82, 110, 111, 112, 113, 128
+
+
+class Consumer:
+    """One member, told what to send; what it has is what it was last told."""
+
+    def __init__(self, c, group, name, topic, tid, instance=None):
+        self.c, self.group, self.id, self.topic, self.tid, self.instance = c, group, name, topic, tid, instance
+        self.epoch, self.has = 0, []
+
+    def parts(self, numbers):
+        return [{"TopicId": self.tid, "Partitions": sorted(numbers)}] if numbers else []
+
+    def send(self, version=1, **over):
+        ask = {"GroupId": self.group, "MemberId": self.id, "MemberEpoch": self.epoch, "InstanceId": self.instance}
+        if self.epoch == 0:
+            ask.update(RebalanceTimeoutMs=30000, SubscribedTopicNames=[self.topic], TopicPartitions=[])
+        ask.update(over)
+        answer = self.c.call("ConsumerGroupHeartbeat", version, ask)
+        if answer["ErrorCode"] == 0:
+            self.epoch = answer["MemberEpoch"]
+            if answer["Assignment"] is not None:
+                self.has = [p for t in answer["Assignment"]["TopicPartitions"] for p in t["Partitions"]]
+        return answer
+
+    def join(self):
+        return first_answer(self.send)
+
+    def until_has(self, n):
+        """Keeps to the protocol until it has so many partitions."""
+        def enough():
+            expect(0, self.send(TopicPartitions=self.parts(self.has))["ErrorCode"], "heartbeat")
+            return len(self.has) == n
+        wait_until(enough, 15, f"{self.id} has {n} partitions")
+
+
+def begin(ctx, c, partitions=4):
+    topic = ctx.topic(partitions)
+    return coordinator(ctx, c, ctx.name("g848")), topic, topic_id(c, topic)
+
+
+@scenario("heartbeats-that-are-refused")
+def refused(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+
+        def code(version=1, **over):
+            return Consumer(c, group, "m", topic, tid).send(version, **over)["ErrorCode"]
+        invalid = rk.INVALID_REQUEST
+        for over in ({"GroupId": ""}, {"MemberId": ""}, {"InstanceId": ""}, {"RackId": ""}, {"RebalanceTimeoutMs": -1},
+                     {"SubscribedTopicNames": None}, {"TopicPartitions": None}, {"MemberEpoch": -3}, {"MemberEpoch": -2},
+                     {"TopicPartitions": [{"TopicId": tid, "Partitions": [0]}]}):
+            expect(invalid, code(**over), over)
+        expect(UNSUPPORTED_ASSIGNOR, code(ServerAssignor="nobody"), "an assignor that is not there")
+        expect(BAD_REGEX, code(SubscribedTopicNames=None, SubscribedTopicRegex="("), "a pattern that does not compile")
+        expect(GROUP_NOT_FOUND, code(MemberEpoch=1), "a group that is not there")
+        consumer = Consumer(c, group, "", topic, tid)
+        made = consumer.send(0)
+        expect(0, made["ErrorCode"], "v0 may come without an id")
+        assert made["MemberId"], "and gets one"
+        expect(UNKNOWN_MEMBER, code(MemberEpoch=1), "a member that is not there")
+        consumer.id = made["MemberId"]
+        expect(FENCED_EPOCH, consumer.send(MemberEpoch=9)["ErrorCode"], "an epoch that is to come")
+        expect(FENCED_EPOCH, consumer.send(MemberEpoch=consumer.epoch - 1 or 77)["ErrorCode"], "one that never was")
+        expect(-1, consumer.send(MemberEpoch=-1)["MemberEpoch"], "it leaves")
+
+
+@scenario("partitions-move-in-steps")
+def steps(ctx):
+    """Join, revoke, acknowledge, assign; null means as before; an answer that was lost is asked for again."""
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        a, b = (Consumer(c, group, name, topic, tid) for name in "ab")
+        expect(0, a.join()["ErrorCode"], "a joins")
+        a.until_has(4)
+        quiet = a.send()
+        expect((0, None), (quiet["ErrorCode"], quiet["Assignment"]), "nothing new")
+        again = a.send(RebalanceTimeoutMs=30000, SubscribedTopicNames=[topic], TopicPartitions=a.parts(a.has))
+        assert again["Assignment"] is not None, "who says everything hears everything"
+        expect([], b.join()["Assignment"]["TopicPartitions"], "all are a's still")
+
+        def told_to_revoke():
+            a.send()
+            return len(a.has) == 2
+        before = a.epoch
+        wait_until(told_to_revoke, 15, "a is told to let go of two")
+        expect(before, a.epoch, "a's epoch, until it has")
+        b.send(TopicPartitions=[])
+        expect([], b.has, "b waits")
+        after = a.send(TopicPartitions=a.parts(a.has))
+        assert after["MemberEpoch"] > before, "a has let go"
+        expect(0, a.send(MemberEpoch=before, TopicPartitions=a.parts(a.has))["ErrorCode"], "the answer was lost: the epoch before is good")
+        expect(FENCED_EPOCH, a.send(MemberEpoch=before, TopicPartitions=a.parts(range(4)))["ErrorCode"], "not with more than it has")
+        a.epoch = after["MemberEpoch"]
+        b.until_has(2)
+        expect([0, 1, 2, 3], sorted(a.has + b.has), "all are read, none twice")
+        b.send(MemberEpoch=-1)
+        b.epoch = 0
+        a.until_has(4)
+
+
+@scenario("static-members-take-their-place")
+def static(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        first, second = (Consumer(c, group, name, topic, tid, "i") for name in ("one", "two"))
+        first.join()
+        first.until_has(4)
+        expect(UNRELEASED_INSTANCE, second.send()["ErrorCode"], "the place is taken")
+        expect(-2, first.send(MemberEpoch=-2)["MemberEpoch"], "it goes for a while")
+        epoch = described(c, group)["GroupEpoch"]
+        expect(0, second.send()["ErrorCode"], "the next takes its place")
+        expect(4, len(second.has), "with all it had")
+        expect(epoch, described(c, group)["GroupEpoch"], "the group's epoch")
+        first.epoch = second.epoch
+        expect(FENCED_INSTANCE, first.send()["ErrorCode"], "the first is fenced")
+
+
+def described(c, group, version=1):
+    return c.call("ConsumerGroupDescribe", version, {"GroupIds": [group]})["Groups"][0]
+
+
+@scenario("what-is-told-of-a-group")
+def told(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        expect(GROUP_NOT_FOUND, described(c, group)["ErrorCode"], "before anybody came")
+        a = Consumer(c, group, "a", topic, tid)
+        a.join()
+        a.until_has(4)
+        for version in (0, 1):
+            seen = described(c, group, version)
+            expect(("Stable", "uniform", a.epoch), (seen["GroupState"], seen["AssignorName"], seen["AssignmentEpoch"]), "the group")
+            member = seen["Members"][0]
+            expect(("a", a.epoch, [topic], 1 if version else -1), (member["MemberId"], member["MemberEpoch"],
+                   member["SubscribedTopicNames"], member["MemberType"] if version else -1), "its member")
+            for what in ("Assignment", "TargetAssignment"):
+                expect([(topic, [0, 1, 2, 3])], [(t["TopicName"], t["Partitions"]) for t in member[what]["TopicPartitions"]], what)
+        old = c.call("DescribeGroups", 6, {"Groups": [group]})["Groups"][0]
+        expect((GROUP_NOT_FOUND, "Dead"), (old["ErrorCode"], old["GroupState"]), "the classic question")
+        for kinds, there in ((["consumer"], True), (["Classic"], False), ([], True)):
+            listed = c.call("ListGroups", 5, {"TypesFilter": kinds})["Groups"]
+            expect(there, any(g["GroupId"] == group and g["GroupType"] == "consumer" for g in listed), f"listed by {kinds}")
+        expect(NON_EMPTY_GROUP, c.call("DeleteGroups", 2, {"GroupsNames": [group]})["Results"][0]["ErrorCode"], "delete")
+        expect(FENCED_EPOCH, a.send(MemberEpoch=a.epoch + 1)["ErrorCode"], "still there")
+        a.send(MemberEpoch=-1)
+        expect("Empty", described(c, group)["GroupState"], "after it left")
+        expect(0, c.call("DeleteGroups", 2, {"GroupsNames": [group]})["Results"][0]["ErrorCode"], "delete")
+
+
+@scenario("offsets-go-by-member-epoch")
+def offsets(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        a = Consumer(c, group, "a", topic, tid)
+        a.join()
+        a.until_has(4)
+
+        def commit(member, epoch, version=9):
+            return c.call("OffsetCommit", version, {"GroupId": group, "GenerationIdOrMemberEpoch": epoch, "MemberId": member, "Topics": [
+                {"Name": topic, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 3, "CommittedMetadata": ""}]}]})[
+                    "Topics"][0]["Partitions"][0]["ErrorCode"]
+
+        def fetch(member, epoch):
+            return c.call("OffsetFetch", 9, {"Groups": [{"GroupId": group, "MemberId": member, "MemberEpoch": epoch, "Topics": [
+                {"Name": topic, "PartitionIndexes": [0]}]}]})["Groups"][0]["ErrorCode"]
+        expect(0, commit("a", a.epoch), "of a member")
+        expect(STALE_EPOCH, commit("a", a.epoch + 1), "of an epoch that is to come")
+        expect(rk.UNSUPPORTED_VERSION, commit("a", a.epoch, 8), "a version that knows no epochs")
+        expect(UNKNOWN_MEMBER, commit("b", 1), "of nobody")
+        expect(UNKNOWN_MEMBER, commit("", -1), "of no group, while it has members")
+        expect((0, STALE_EPOCH, UNKNOWN_MEMBER, 0), (fetch("a", a.epoch), fetch("a", a.epoch + 1), fetch("b", 1), fetch(None, -1)), "fetches")
+        deleted = c.call("OffsetDelete", 0, {"GroupId": group, "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0}]}]})
+        expect(86, deleted["Topics"][0]["Partitions"][0]["ErrorCode"], "an offset that is read")
+        a.send(MemberEpoch=-1)
+        expect(0, commit("", -1), "of no group, when it is empty")
+
+
+@scenario("empty-groups-change-sides")
+def convert(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        a = Consumer(c, group, "a", topic, tid)
+        a.join()
+        with Member(ctx, group, protocols=[("unknown", b"\0")], kind="other") as classic:
+            expect(INCONSISTENT_PROTOCOL, classic.join()["ErrorCode"], "a classic member that cannot be taken in")
+        a.send(MemberEpoch=-1)
+        a.epoch = 0
+        with Member(ctx, group) as classic:
+            expect(0, classic.join()["ErrorCode"], "into the empty group")
+            expect(GROUP_NOT_FOUND, described(c, group)["ErrorCode"], "it is a classic one now")
+            classic.sync({classic.id: b""})
+            classic.leave()
+        expect(0, a.join()["ErrorCode"], "and back")
+        expect("consumer", next(g for g in c.call("ListGroups", 5, {})["Groups"] if g["GroupId"] == group)["GroupType"], "its type")
+
+
+@scenario("http-and-command-line-show-it", only="millrace")
+def shown(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        a = Consumer(c, group, "a", topic, tid)
+        a.join()
+        a.until_has(4)
+
+        def http(path):
+            with urllib.request.urlopen(f"http://{ctx.broker.http}{path}", timeout=10) as answer:
+                return json.load(answer)
+
+        def cli(*words):
+            done = subprocess.run([ctx.options.binary, "group", *words, "-b", ctx.broker.address, "-o", "json"],
+                                  capture_output=True, text=True, timeout=60)
+            expect(0, done.returncode, done.stderr)
+            return json.loads(done.stdout)
+        listed = next(g for g in http("/consumer-groups")["groups"] if g["group"] == group)
+        expect({"group": group, "type": "consumer", "state": "Stable", "protocol_type": "consumer"}, listed, "HTTP's list")
+        seen = http(f"/consumer-groups/{group}")
+        expect(("consumer", "Stable", "uniform", a.epoch, a.epoch), tuple(
+            seen[k] for k in ("type", "state", "protocol", "generation", "assignment_epoch")), "HTTP's group")
+        expect([{"topic": topic, "partitions": [0, 1, 2, 3]}], seen["members"][0]["assignment"], "HTTP's member")
+        expect({"a"}, {row["member"] for row in http(f"/consumer-groups/{group}/assignments")["assignments"]}, "HTTP's owners")
+        expect(("Stable", "consumer", "uniform", 1), tuple(
+            cli("describe", group)[k] for k in ("state", "protocol_type", "protocol", "members")), "group describe")
+        member = cli("members", group)[0]
+        expect(("a", [topic], 4), (member["member"], member["subscription"], member["partitions"]), "group members")
+        expect("consumer", next(g for g in cli("list") if g["group"] == group)["type"], "group list")
