@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "config/broker_settings.h"
@@ -10,6 +11,27 @@
 #include "storage/data_dir.h"
 
 namespace mr::sim {
+
+namespace {
+
+/// What topics are set to and how many partitions they have is again as in `before`.
+void forget_changes_of_topics(metastore::MemoryJournal& journal, metastore::MemoryJournal& before) {
+  const metastore::Snapshot old = *before.load();
+  const metastore::Snapshot now = *journal.load();
+  metastore::Change change{.revision = metastore::Revision{now.revision.v + 1}};
+  for (metastore::KeyValue item : now.items) {
+    if (!item.key.starts_with("/millrace/v1/topics/")) continue;
+    const auto was = std::ranges::find(old.items, item.key, &metastore::KeyValue::key);
+    if (was == old.items.end() || was->value == item.value || was->create_revision != item.create_revision) continue;
+    item.value = was->value;
+    item.mod_revision = change.revision;
+    ++item.version;
+    change.events.push_back({.kv = std::move(item), .previous = {}});
+  }
+  if (!change.events.empty()) MR_CHECK(journal.commit(change).ok());
+}
+
+}  // namespace
 
 /// One run of the program.
 struct BrokerNode::Life {
@@ -157,6 +179,7 @@ void BrokerNode::crash(CrashMode mode, bool disk_is_cut) {
   // Every commit that was answered is in the journal; the ghost goes on with its own copy.
   auto kept = std::make_shared<metastore::MemoryJournal>(*journal_);
   if (lose_metadata_) kept = std::make_shared<metastore::MemoryJournal>(*old_journal_);
+  if (options_.mutation == Mutation::lost_settings) forget_changes_of_topics(*kept, *old_journal_);
   old_journal_ = std::make_shared<metastore::MemoryJournal>(*journal_);
   journal_ = std::move(kept);
   if (!lives_.empty()) stop();

@@ -153,6 +153,7 @@ void History::set_out_clients() {
   set_out(churns_, "churn", "churn");
   if (rng_.one_in(3)) set_out(churns_, "churn2", "churn2");
   set_out_purger(admin, process);
+  set_out_tinkerer(admin, process);
 }
 
 void History::set_out_retention(const ClientSeat& admin, Process& process) {
@@ -186,6 +187,18 @@ void History::set_out_purger(const ClientSeat& admin, Process& process) {
     set_out(consumers_, "restless purged", topic, true);
   }
   set_out(purgers_, "purger", node_, topic);
+}
+
+void History::set_out_tinkerer(const ClientSeat& admin, Process& process) {
+  Random own(options_.seed * 0x9e3779b97f4a7c15ull + 5);  // the other seeds keep their histories
+  const bool wanted = options_.mutation == Mutation::lost_settings;
+  if (!wanted && (options_.mutation != Mutation::none || !own.one_in(3))) return;
+  NewTopic topic{.name = "tinkered", .partitions = 1, .configs = {{"index.interval.bytes", "512"}}};
+  if (!make(admin, process, topic)) return;
+  set_out(producers_, "idem tinkered", ProducerPlan{.topic = topic.name, .idempotent = true, .pipeline = 2});
+  set_out(consumers_, "restless tinkered", topic.name, true);
+  set_out(tinkerers_, "tinkerer", topic.name);
+  tinkerers_process_ = client_processes_.back();
 }
 
 void History::start_again() {
@@ -240,6 +253,9 @@ void History::make_peace() {
         for (const auto& c : churns_) {
           if (!c->ended()) return false;
         }
+        for (const auto& t : tinkerers_) {
+          if (!t->ended()) return false;
+        }
         return consumers_caught_up();
       },
       seconds(300));
@@ -268,6 +284,11 @@ void History::last_look() {
   };
   if (!wait(read_all, seconds(120)) && fine()) {
     stage_.ledger.violation("promised records cannot be read\n" + describe_clients());
+  }
+  for (const auto& tinkerer : tinkerers_) {
+    tinkerers_process_->spawn(ShardId{0}, "last look at settings", tinkerer->look_once());
+    if (!wait([&] { return tinkerer->looked(); }, seconds(120)) && fine())
+      stage_.ledger.violation("settings cannot be seen\n" + describe_clients());
   }
 }
 

@@ -61,7 +61,8 @@ const std::set<std::string> kExpectedProbes = {
     // What clients met.
     "client.corrupt_message", "client.cut_batch", "client.delete_records", "client.delete_records_beyond_watermark",
     "client.delete_records_error", "client.fetch_error", "client.list_offsets", "client.overtaken_by_retention",
-    "client.produce_error", "client.reread", "client.resend", "client.topic_deleted", "client.vandal"};
+    "client.partitions_added", "client.produce_error", "client.reread", "client.resend", "client.settings_changed",
+    "client.settings_seen", "client.topic_deleted", "client.vandal"};
 
 /// Probes of the product that no broker simulation can reach, and where they are tested instead.
 const std::set<std::string> kTestedElsewhere = {

@@ -10,6 +10,7 @@
 #include "tests/simulation/consumer.h"
 #include "tests/simulation/producer.h"
 #include "tests/simulation/purger.h"
+#include "tests/simulation/tinkerer.h"
 #include "tests/simulation/topic_churn.h"
 #include "tests/simulation/vandal.h"
 
@@ -56,6 +57,8 @@ class History {
   void set_out_retention(const ClientSeat& admin, Process& process);
   /// In a third of the seeds a topic whose records are deleted on request.
   void set_out_purger(const ClientSeat& admin, Process& process);
+  /// In a third of the seeds a topic whose settings change and whose partitions become more.
+  void set_out_tinkerer(const ClientSeat& admin, Process& process);
   bool make(const ClientSeat& admin, Process& process, NewTopic topic);
 
   void start_again();
@@ -118,6 +121,8 @@ class History {
   std::vector<std::unique_ptr<TopicChurn>> churns_;
   std::vector<std::unique_ptr<Vandal>> vandals_;
   std::vector<std::unique_ptr<Purger>> purgers_;
+  std::vector<std::unique_ptr<Tinkerer>> tinkerers_;  ///< none or one
+  Process* tinkerers_process_ = nullptr;
   static constexpr const char* kSecondDirectory = "/data2";
   bool directory_failed_ = false;
   bool start_may_fail_ = false;

@@ -31,6 +31,7 @@ constexpr Name kNames[] = {
     {Mutation::recovered_tail_not_synced, "recovered_tail_not_synced"},
     {Mutation::fresh_sequences, "fresh_sequences"},
     {Mutation::lost_metadata, "lost_metadata"},
+    {Mutation::lost_settings, "lost_settings"},
     {Mutation::rotten_medium, "rotten_medium"},
     {Mutation::lying_directories, "lying_directories"},
     {Mutation::journal_before_data, "journal_before_data"},

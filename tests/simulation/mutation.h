@@ -27,6 +27,7 @@ enum class Mutation {
   recovered_tail_not_synced,  ///< what recovery found is served without a sync
   fresh_sequences,            ///< a producer that retries under new sequences: duplicates
   lost_metadata,              ///< at a crash the metastore forgets its last commits: topics and epochs go back
+  lost_settings,              ///< at a crash a topic's own key goes back to what it was at the crash before
   rotten_medium,              ///< stored bits flip, and nobody knows
   lying_directories,          ///< sync_directory says ok and does nothing: names of segments get lost
   journal_before_data,        ///< the journal says "synced" of batches whose sync is still to come
