@@ -35,7 +35,7 @@ from harness import Millrace, wait_until
 
 SUITE = differential.suite("admindiff")
 SETTINGS = ["auto.create.topics.enable=false", "offsets.topic.num.partitions=50", "log.segment.bytes=67108864",
-            "log.flush.interval.messages=1"]
+            "log.flush.interval.messages=1", "log.retention.check.interval.ms=86400000"]  # retention has its own moments
 LEFT_OUT = ("ThrottleTimeMs", "ErrorMessage", "BatchIndexErrorMessage", "Documentation", "Host", "Port", "ClusterId", "LogDir", "TotalBytes", "UsableBytes")
 UNKNOWN_THERE = ("errors.deadletterqueue.group.enable", "remote.copy.lag.ms", "remote.copy.lag.bytes")
 DEFAULT = 5
