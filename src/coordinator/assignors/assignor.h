@@ -10,7 +10,7 @@
 #include "model/ids.h"
 
 /// Who reads what in a group of KIP-848: the broker decides, by an assignor. The ones that come with Millrace are in
-/// this folder; an embedding program brings its own by writing one more Assignor.
+/// this folder; GroupSettings::assignors lists those that groups may choose.
 namespace mr::coordinator {
 
 /// One topic that somebody in the group subscribes to.
