@@ -10,6 +10,8 @@ What may differ, and how it is compared all the same:
 - the order of members, groups, topics and partitions in lists: compared as sets.
 - the leader of a round whose leader has left: Kafka takes any member (hash order). The conversation ends there.
 - error texts and throttle times are left out.
+- how soon a look at a group (DescribeGroups, OffsetFetch) sees what was answered last: Kafka reads groups as of the last offset
+  that it committed, and answers a JoinGroup that makes a group before the group is there. Both are asked until they agree.
 - a commit by nobody of which nothing is stored: Kafka has an empty group from then on, which it neither lists nor writes down,
   and a member that joins it is not shown until it has synced. Here there is no group. It is not asked.
 """
@@ -27,6 +29,8 @@ MADE = dict.fromkeys(("MemberId", "Leader"), ("M", MADE_ID.search))
 LEFT_OUT = ("ThrottleTimeMs", "ErrorMessage")
 MEMBERS = 4
 AT_A_TIME = 6
+LOOKS = ("DescribeGroups", "OffsetFetch")
+BEHIND = 3  # seconds after which a look has seen what was answered before it
 PROTOCOLS = [["range"], ["range", "sticky"], ["sticky", "range"], ["sticky"]]
 
 
@@ -195,9 +199,6 @@ class Conversation(differential.Talk):
     def describe(self, _):
         return None, "DescribeGroups", self.version("DescribeGroups"), lambda _: {"Groups": [self.group, self.group + "-none"]}
 
-    def list(self, _):
-        return None, "ListGroups", 5, lambda _: {"StatesFilter": self.random.choice([[], ["Stable"]])}
-
     def delete(self, _):
         return None, "DeleteGroups", self.version("DeleteGroups"), lambda _: {"GroupsNames": [self.group, self.group + "-none"]}
 
@@ -209,6 +210,10 @@ class Conversation(differential.Talk):
     WEIGHTS = {"join": 10, "sync": 8, "heartbeat": 5, "leave": 2, "commit": 4, "fetch": 2, "describe": 3, "delete": 0.4,
                "delete_offset": 0.7}
 
+    def other(self, api, version, question):
+        """Asked by somebody who is no member: what each side answered."""
+        return [[("other", api, side.mask.of(side.other.call(api, version, question, "diff")))] for side in self.sides]
+
     def free(self):
         return [n for n in range(MEMBERS) if all(side.slots[n].waits is None for side in self.sides)]
 
@@ -219,14 +224,16 @@ class Conversation(differential.Talk):
         if kind in ("join", "sync", "heartbeat", "leave", "commit") and not free:
             kind = "describe"
         n, api, version, ask = getattr(self, kind)(self.random.choice(free) if free else None)
-        heard = []
-        for side in self.sides:
-            answers = []
-            if n is None:
-                answers.append(("other", api, side.mask.of(side.other.call(api, version, ask(None), "diff"))))
-            else:
+        heard = [[] for _ in self.sides]
+        if n is None:
+            question = ask(None)
+            heard = self.other(api, version, question)
+            behind = time.monotonic() + BEHIND
+            while api in LOOKS and heard[0] != heard[1] and time.monotonic() < behind:
+                heard = self.other(api, version, question)
+        else:
+            for side in self.sides:
                 side.slots[n].say(api, version, ask(side.slots[n]))
-            heard.append(answers)
         self.said.append(f"{'other' if n is None else n} {api} v{version}")
         # Answers come at once or wait for somebody; both brokers get the same time for them.
         until = time.monotonic() + PATIENCE
