@@ -78,15 +78,14 @@ Value::Object to_row(const Position& p) {
           {"lag", p.lag() ? Value(*p.lag()) : Value(nullptr)}};
 }
 
-/// Ends of what was committed or assigned; `group` may be null. Odd ones are told on standard error.
+/// Ends of what was committed or assigned. Odd ones are told on standard error.
 Task<Result<std::vector<Position>>> positions_of(Session& session, std::map<TopicPartition, Offset> committed,
-                                                 const client::GroupDescription* group) {
+                                                 const client::GroupDescription& group) {
   std::map<TopicPartition, Position> all;
   for (const auto& [name, offset] : committed) all[name].committed = offset;
-  if (group != nullptr)
-    for (const client::GroupMember& member : group->members)
-      if (member.assignment)
-        for (const TopicPartition& name : *member.assignment) all[name].owner = &member;
+  for (const client::GroupMember& member : group.members)
+    if (member.assignment)
+      for (const TopicPartition& name : *member.assignment) all[name].owner = &member;
   std::vector<TopicPartition> names;
   for (const auto& [name, position] : all) names.push_back(name);
   MR_CO_TRY(auto ends,
@@ -131,7 +130,7 @@ Task<Result<int>> list(Session& session, GroupList command) {
 Task<Result<int>> describe(Session& session, GroupDescribe command) {
   MR_CO_TRY(auto group, co_await client::describe_group(session.cluster, command.group, session.deadline()));
   MR_CO_TRY(auto committed, co_await committed_of(session, command.group, {}));
-  MR_CO_TRY(auto positions, co_await positions_of(session, std::move(committed), &group));
+  MR_CO_TRY(auto positions, co_await positions_of(session, std::move(committed), group));
   const LagTotals totals = totals_of(positions);
   Value::List rows;
   for (const Position& p : positions) {

@@ -95,7 +95,7 @@ Task<Result<std::vector<PartitionLag>>> find_rows(Session& session, Watch& watch
 Task<Result<LagFacts>> look(Session& session, Watch& watch) {
   LagFacts facts;
   MR_CO_TRY(facts.partitions, co_await find_rows(session, watch));
-  // Nothing committed: does the group exist at all? One of another kind is not found here, but has offsets.
+  // Nothing committed: does the group exist at all? A share group is not found here, but has offsets.
   auto group = co_await client::describe_group(session.cluster, watch.command.group, session.deadline());
   if (!group.ok() && (facts.partitions.empty() || group.code() != Errc::group_not_found)) co_return group.error();
   watch.described = group.ok();

@@ -205,20 +205,30 @@ GroupMember to_member(const wire::consumer_group_describe::Member& member) {
   return out;
 }
 
-/// A group of KIP-848, which the classic question does not find. Errors: group_not_found; unsupported_version.
-Task<Result<GroupDescription>> describe_consumer_group(Cluster& cluster, std::string group, TimePoint deadline) {
-  namespace api = wire::consumer_group_describe;
-  auto fill = [&](api::Request& request, wire::Arena& arena, Version) {
-    request.group_ids = arena.list<std::string_view>({group});
+/// Asks one of the questions that describe groups, of this one: `names` is the field of the request that names it. The
+/// answer has it, and says of no error.
+template <class Request, class Names>
+Task<Result<Reply<typename Request::Response>>> ask_about(Cluster& cluster, std::string group, Names Request::* names,
+                                                          TimePoint deadline) {
+  auto fill = [&](Request& request, wire::Arena& arena, Version) {
+    request.*names = arena.list<std::string_view>({group});
   };
-  auto error_of = [](const api::Response& answer, Version) {
+  auto error_of = [](const typename Request::Response& answer, Version) {
     return answer.groups.empty() ? KafkaError::none : answer.groups[0].error_code;
   };
-  MR_CO_TRY(auto reply, co_await ask<api::Request>(cluster, group, api::kApi.max, fill, error_of, deadline));
+  MR_CO_TRY(auto reply, co_await ask<Request>(cluster, group, Request::kApi.max, fill, error_of, deadline));
   if (reply->groups.empty()) co_return silent(named(group));
   const auto& answer = reply->groups[0];
   if (answer.error_code != KafkaError::none)
     co_return broker_error(answer.error_code, named(group), answer.error_message);
+  co_return reply;
+}
+
+/// A group of KIP-848, which the classic question does not find. Errors: group_not_found; unsupported_version.
+Task<Result<GroupDescription>> describe_consumer_group(Cluster& cluster, std::string group, TimePoint deadline) {
+  namespace api = wire::consumer_group_describe;
+  MR_CO_TRY(auto reply, co_await ask_about(cluster, group, &api::Request::group_ids, deadline));
+  const auto& answer = reply->groups[0];
   GroupDescription description{.name = group,
                                .state = std::string(answer.group_state),
                                .protocol_type = "consumer",
@@ -229,17 +239,8 @@ Task<Result<GroupDescription>> describe_consumer_group(Cluster& cluster, std::st
 
 Task<Result<GroupDescription>> describe_classic_group(Cluster& cluster, std::string group, TimePoint deadline) {
   namespace api = wire::describe_groups;
-  auto fill = [&](api::Request& request, wire::Arena& arena, Version) {
-    request.groups = arena.list<std::string_view>({group});
-  };
-  auto error_of = [](const api::Response& answer, Version) {
-    return answer.groups.empty() ? KafkaError::none : answer.groups[0].error_code;
-  };
-  MR_CO_TRY(auto reply, co_await ask<api::Request>(cluster, group, api::kApi.max, fill, error_of, deadline));
-  if (reply->groups.empty()) co_return silent(named(group));
+  MR_CO_TRY(auto reply, co_await ask_about(cluster, group, &api::Request::groups, deadline));
   const auto& answer = reply->groups[0];
-  if (answer.error_code != KafkaError::none)
-    co_return broker_error(answer.error_code, named(group), answer.error_message);
   // Before version 6 an unknown group is a dead one.
   if (answer.group_state == "Dead") co_return broker_error(KafkaError::group_id_not_found, named(group));
   GroupDescription description{.name = group,

@@ -128,6 +128,7 @@ std::vector<std::string> ConsumerChange::patterns() const {
 }
 
 bool ConsumerChange::waits_for_patterns() const {
+  if (!patterns_touched_ && !before_.has_patterns()) return false;  // asked at every heartbeat
   return std::ranges::any_of(patterns(), [this](const std::string& pattern) { return regex(pattern) == nullptr; });
 }
 

@@ -9,6 +9,12 @@
 /// How far behind a group is, and what may be done about it. Pure.
 namespace mr::coordinator {
 
+/// Records between a commit and the end, at least 0; empty where one of both is below 0.
+inline std::optional<std::int64_t> lag_of(Offset committed, Offset end) {
+  if (committed.v < 0 || end.v < 0) return std::nullopt;
+  return end > committed ? end.v - committed.v : 0;
+}
+
 struct PartitionLag {
   TopicPartition name;
   Offset committed{-1};               ///< -1: nothing committed
@@ -17,10 +23,7 @@ struct PartitionLag {
   std::optional<LagRates> rates;      ///< empty: not watched for long enough
   std::string member;                 ///< who reads it; empty: nobody
 
-  std::optional<std::int64_t> records() const {
-    if (committed.v < 0 || end.v < 0) return std::nullopt;
-    return end > committed ? end.v - committed.v : 0;
-  }
+  std::optional<std::int64_t> records() const { return lag_of(committed, end); }
 };
 
 struct LagSummary {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "coordinator/lag/group_lag.h"
 #include "server/api/group_answers.h"
 
 namespace mr::server::api {
@@ -24,17 +25,13 @@ struct PartitionRow {
   Offset end{-1};  ///< -1: not known
   const DescribedMember* owner = nullptr;
 
-  std::optional<std::int64_t> lag() const {
-    if (committed.v < 0 || end.v < 0) return std::nullopt;
-    return std::max<std::int64_t>(0, end.v - committed.v);
-  }
+  std::optional<std::int64_t> lag() const { return coordinator::lag_of(committed, end); }
 };
 /// By topic, then partition.
 using Rows = std::map<std::pair<std::string, PartitionIndex>, PartitionRow>;
 
 std::string json_or_null(const std::optional<std::string>& text) { return text ? json_string(*text) : "null"; }
 std::string number_or_null(std::optional<std::int64_t> number) { return number ? std::to_string(*number) : "null"; }
-std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
 
 std::string member_json(const ShownGroup& shown, std::size_t index) {
   const DescribedMember& member = shown.group.members[index];

@@ -20,6 +20,8 @@ HttpResponse group_refused(const Error& error) {
 
 HttpResponse groups_starting() { return HttpResponse::error(503, "starting", "the broker does not serve groups yet"); }
 
+std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
+
 namespace {
 
 /// Empty when it does not read like a consumer's.

@@ -14,6 +14,9 @@ namespace mr::server::api {
 http::HttpResponse group_refused(const Error& error);
 /// 503: nobody answers for groups yet.
 http::HttpResponse groups_starting();
+/// As JSON; null below 0.
+std::string offset_or_null(Offset offset);
+
 /// A group of either protocol, as pages show it.
 struct ShownGroup {
   coordinator::GroupDescription group;  ///< of KIP-848: `generation` is the group's epoch, `protocol` who assigns

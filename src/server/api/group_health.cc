@@ -19,7 +19,6 @@ using http::HttpResponse;
 using http::json_string;
 
 std::string number_or_null(std::optional<double> number) { return number ? fmt::format("{:.3f}", *number) : "null"; }
-std::string offset_or_null(Offset offset) { return offset.v < 0 ? "null" : std::to_string(offset.v); }
 std::string rates_json(const std::optional<coordinator::LagRates>& rates) {
   return fmt::format(R"("produced_per_second":{},"consumed_per_second":{})",
                      number_or_null(rates ? std::optional(rates->produced) : std::nullopt),
