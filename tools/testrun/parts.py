@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from gtest import ctest_entries, run_entry
@@ -14,28 +13,40 @@ RESULTS = os.path.join(ROOT, "build", "results")
 JOBS = int(os.environ.get("JOBS", 0)) or os.cpu_count()
 
 
-def build(report, preset, *targets):
-    started = time.monotonic()
+def build(preset, *targets):
     done = subprocess.run([os.path.join(ROOT, "tools/build"), preset, *targets], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    report.build_seconds += time.monotonic() - started
     if done.returncode != 0:
         raise RuntimeError(f"preset {preset} does not build:\n{done.stderr}")
 
 
+def build_tests(preset, *labels):
+    """Builds only what the labelled tests need."""
+    build(preset, "help")  # configures, so that the list of tests is there
+    entries = ctest_entries(os.path.join(ROOT, "build", preset), labels)
+    if targets := sorted({e["target"] for e in entries if e["target"]}):
+        build(preset, *targets)
+
+
+def build_asan():
+    build_tests("asan", "unit", "sim")
+    build("asan", "millrace")
+
+
+# What a part builds before it runs its tests.
+BUILDS = {"unit": lambda: build_tests("dev", "unit"), "sim": lambda: build_tests("dev", "sim"),
+          "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "crashfs"),
+          "clients": lambda: build("release", "millrace"), "reference": lambda: build("release", "millrace"),
+          "fuzz": lambda: build("fuzz"), "asan": build_asan, "tsan": lambda: build_tests("tsan", "unit", "sim")}
+
+
 def run_ctest(report, preset, *labels, more=None):
-    """`more`: arguments for tests by name. Builds only what the labelled tests need, then runs each ctest entry and counts its GoogleTest cases."""
+    """Runs each built ctest entry and counts its GoogleTest cases. `more`: arguments for tests by name."""
     os.makedirs(RESULTS, exist_ok=True)
-    build(report, preset, "help")  # configures, so that the list of tests is there
-    directory = os.path.join(ROOT, "build", preset)
-    entries = ctest_entries(directory, labels)
+    entries = ctest_entries(os.path.join(ROOT, "build", preset), labels)
     if not entries:
         report.add("skipped", "+".join(labels), "no tests with this label yet")
         return
-    targets = sorted({e["target"] for e in entries if e["target"]})
-    if targets:
-        build(report, preset, *targets)
-    entries = ctest_entries(directory, labels)  # with the commands of what exists now
     with ThreadPoolExecutor(JOBS) as pool:
         for cases in pool.map(lambda e: run_entry(e, (more or {}).get(e["name"], [])), entries):
             for status, name, detail in cases:
@@ -65,7 +76,6 @@ SMOKE_KCAT = "metadata|zstd-acks-all|gzip-idempotent|nulls|restart|delete"
 
 def asan(report, options):
     run_ctest(report, "asan", "unit", "sim", more=FEWER_SEEDS)
-    build(report, "asan", "millrace")
     binary = os.path.join(ROOT, "build", "asan", "millrace")
     more = ["--binary", binary, "--end-well"]
     blackbox_runs(report, *SMOKE, more=more)
@@ -142,14 +152,12 @@ def forgotten_suites():
 
 
 def blackbox(report, options):
-    build(report, "release", "millrace", "crashfs")
     blackbox_runs(report, *BLACKBOX)
     if forgotten := forgotten_suites():
         report.failed("suites that no part runs", ", ".join(sorted(forgotten)))
 
 
 def clients(report, options):
-    build(report, "release", "millrace")
     skipped = report.counts["skipped"]
     blackbox_runs(report, *CLIENTS)
     if report.counts["skipped"] > skipped:
@@ -160,12 +168,10 @@ def clients(report, options):
 
 
 def reference(report, options):
-    build(report, "release", "millrace")
     blackbox_runs(report, *REFERENCE)
 
 
 def fuzz(report, options):
-    build(report, "fuzz")
     directory = os.path.join(ROOT, "build/fuzz/tests/fuzz")
     targets = sorted(t for t in os.listdir(directory) if t.startswith("fuzz_") and
                      os.access(os.path.join(directory, t), os.X_OK) and os.path.isfile(os.path.join(directory, t)))
@@ -196,5 +202,7 @@ def fuzz(report, options):
                 report.failed(target, f"{done.stderr[-3000:]}\n     inputs kept in {work}: {' '.join(kept)}")
 
 
+# These mostly wait for servers, clients and timeouts.
+WAITING = ("blackbox", "clients", "reference")
 PARTS = {"tidy": tidy, "unit": unit, "sim": sim, "gates": gates, "blackbox": blackbox, "clients": clients,
          "reference": reference, "fuzz": fuzz, "asan": asan, "tsan": tsan}

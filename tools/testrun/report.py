@@ -15,6 +15,15 @@ class Report:
         self.current, self.build_seconds = "", 0.0
 
     @contextlib.contextmanager
+    def building(self):
+        """What is done inside counts as building."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.build_seconds += time.monotonic() - started
+
+    @contextlib.contextmanager
     def part(self, name):
         self.current, self.build_seconds = name, 0.0
         before = dict(self.counts)

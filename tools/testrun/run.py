@@ -25,6 +25,7 @@ import argparse
 import sys
 
 import parts
+from ahead import Ahead
 from report import Report
 
 
@@ -44,12 +45,30 @@ def main():
         return 0
     report = Report()
     try:
-        for name in chosen:
-            with report.part(name):
-                parts.PARTS[name](report, options)
+        run(chosen, report, options)
     except KeyboardInterrupt:
         report.failed("interrupted", "Ctrl-C")
     return report.finish()
+
+
+def run(chosen, report, options):
+    ahead = None
+    try:
+        for i, name in enumerate(chosen):
+            if ahead and name not in parts.WAITING:
+                ahead.stop()
+                ahead = None
+            with report.part(name):
+                if name in parts.BUILDS:
+                    with report.building():
+                        parts.BUILDS[name]()
+                later = [p for p in chosen[i:] if p in parts.BUILDS and p not in parts.WAITING]
+                if name in parts.WAITING and later and not ahead:
+                    ahead = Ahead(later)
+                parts.PARTS[name](report, options)
+    finally:
+        if ahead:
+            ahead.stop()
 
 
 if __name__ == "__main__":
