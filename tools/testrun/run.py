@@ -15,7 +15,8 @@
   reference  the same client suites against Apache Kafka (Maven): what they expect is right; its tools and broker read our
              directories, ours takes over its
   fuzz       libFuzzer targets, each for --fuzz-seconds (10)
-  asan tsan  unit and simulation tests under sanitizers
+  asan       unit and simulation tests, and a smoke test of the real binary, under address and undefined-behaviour sanitizers
+  tsan       unit tests under the thread sanitizer
 
 A part that needs Maven, PyPI, npm or the Go proxy and cannot reach it says so by name: a failure when CI=true, "not run" elsewhere.
 The last line is the count: each GoogleTest case, ctest entry, black-box scenario and fuzz target counts one.
