@@ -1,6 +1,3 @@
-#include "app/serve.h"
-#include "cli/cli.h"
+#include "app/program.h"
 
-int main(int count, char** arguments) {
-  return mr::cli::run(count, arguments, {.serve = mr::app::serve, .dev = mr::app::dev});
-}
+int main(int count, char** arguments) { return mr::app::run_program(count, arguments, {}); }

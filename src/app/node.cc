@@ -43,12 +43,13 @@ void warn_when_open(std::string_view option, const Address& address) {
 
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
-Node::Node(RealHost& host, config::BrokerSettings settings)
+Node::Node(RealHost& host, config::BrokerSettings settings, coordinator::Assignors assignors)
     : host_(host),
       shards_(host.shards()),
       env_(shards_.env(ShardId{0})),
       later_(env_.executor),
       settings_(std::move(settings)),
+      assignors_(std::move(assignors)),
       metadata_pool_(make_offload_pool("metadata", 1)) {}
 
 Node::~Node() { MR_CHECK(!broker_ && !metadata_ && doors_.empty() && http_.empty()); }
@@ -85,7 +86,7 @@ Task<Result<void>> Node::start_all() {
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
   if (interrupted_) broker_->interrupt_start();
   MR_CO_TRY_VOID(co_await broker_->start());
-  groups_ = std::make_unique<coordinator::GroupCoordinator>(*broker_);
+  groups_ = std::make_unique<coordinator::GroupCoordinator>(*broker_, assignors_);
   co_await groups_->start();
   lags_ = std::make_unique<coordinator::LagWatch>(*broker_, *groups_);
   lags_->start();

@@ -24,7 +24,7 @@ namespace mr::app {
 /// Made and destroyed on the main thread, started and stopped on shard 0.
 class Node {
  public:
-  Node(RealHost& host, config::BrokerSettings settings);
+  Node(RealHost& host, config::BrokerSettings settings, coordinator::Assignors assignors);
   Node(const Node&) = delete;
   ~Node();
 
@@ -65,6 +65,7 @@ class Node {
   Env& env_;
   Scope later_;
   config::BrokerSettings settings_;
+  coordinator::Assignors assignors_;
   MetricsRegistry metrics_;
   std::unique_ptr<OffloadPool> metadata_pool_;  // joined on the main thread
   std::unique_ptr<metastore::LocalMetastore> metadata_;

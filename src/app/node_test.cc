@@ -47,7 +47,8 @@ class RunningBroker {
                                                   {.name = "listeners", .value = "127.0.0.1:0"},
                                                   {.name = "http.listeners", .value = "127.0.0.1:0"}});
     MR_CHECK(settings.ok());
-    node_ = std::make_unique<Node>(host_, std::move(*settings));
+    node_ = std::make_unique<Node>(host_, std::move(*settings),
+                                   coordinator::Assignors{coordinator::make_uniform_assignor()});
     std::promise<std::uint16_t> port;
     auto arrived = port.get_future();
     host_.start([this, &port](RealHost& host) { return serve(host, *node_, port, host); });

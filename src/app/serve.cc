@@ -95,8 +95,13 @@ Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
   co_return 0;
 }
 
-int serve_settings(const config::BrokerSettings& settings, const std::string& hints_for) {
+int serve_settings(const config::BrokerSettings& settings, const std::string& hints_for, const Extensions& extensions) {
   const config::BrokerConfig& config = settings.config;
+  auto assignors = coordinator::choose_assignors(config.group_consumer_assignors, extensions.assignors);
+  if (!assignors.ok()) {
+    say(fmt::format("millrace: {}\n", assignors.error().detail()));
+    return 2;
+  }
   LogSinkOptions sink_options;
   sink_options.format = config.log_format == "json" ? LogSinkOptions::Format::json : LogSinkOptions::Format::text;
   sink_options.color = RealLogSink::is_terminal(2);
@@ -106,22 +111,22 @@ int serve_settings(const config::BrokerSettings& settings, const std::string& hi
   raise_descriptor_limit();
 
   RealHost host(host_options(config));
-  Node node(host, settings);
+  Node node(host, settings, std::move(*assignors));
   return host.run([&](RealHost& h) { return run_node(h, node, hints_for); });
 }
 
 }  // namespace
 
-int serve(std::vector<config::SettingInput> inputs, std::string hints_for) {
+int serve(std::vector<config::SettingInput> inputs, std::string hints_for, const Extensions& extensions) {
   auto settings = config::load_broker_settings(inputs);
   if (!settings.ok()) {
     say(fmt::format("millrace: {}\n", settings.error().detail()));
     return 2;
   }
-  return serve_settings(*settings, hints_for);
+  return serve_settings(*settings, hints_for, extensions);
 }
 
-int dev(std::vector<config::SettingInput> inputs, std::string hints_for) {
+int dev(std::vector<config::SettingInput> inputs, std::string hints_for, const Extensions& extensions) {
   auto directory = make_temporary_directory("millrace-dev-");
   if (!directory.ok()) {
     say(fmt::format("millrace: no temporary directory: {}; set TMPDIR\n", directory.error().message()));
@@ -138,7 +143,7 @@ int dev(std::vector<config::SettingInput> inputs, std::string hints_for) {
   int code = 2;
   auto settings = config::load_broker_settings(all);
   if (settings.ok()) {
-    code = serve_settings(*settings, hints_for);
+    code = serve_settings(*settings, hints_for, extensions);
   } else {
     say(fmt::format("millrace: {}\n", settings.error().detail()));
   }

@@ -69,8 +69,9 @@ namespace mr::config {
     "How long a new group's first round waits for more members.")                                                      \
   NUMBER(group_max_size, "group.max.size", int32, kInt32Max, 1, kInt32Max, restart, "",                                   \
     "Most members of a group.")                                                                                        \
-  TEXT(group_consumer_assignors, "group.consumer.assignors", list, "uniform,range", "uniform,range,roundrobin", restart, "", \
-    "Who may assign partitions in groups of the consumer protocol; the first does unless members ask for another.")    \
+  TEXT(group_consumer_assignors, "group.consumer.assignors", list, "uniform,range", "", restart, "", \
+    "Who may assign partitions in groups of the consumer protocol (uniform, range, roundrobin, and what a program that "  \
+    "embeds the broker brings); the first does unless members ask for another.")                                       \
   NUMBER(group_consumer_assignment_interval_ms, "group.consumer.assignment.interval.ms", int32, 1000, 0, kInt32Max,       \
     restart, "", "Shortest time between two new assignments of a group of the consumer protocol.")                     \
   NUMBER(group_consumer_heartbeat_interval_ms, "group.consumer.heartbeat.interval.ms", int32, 5000, 1, kInt32Max,         \

@@ -23,7 +23,8 @@ struct Cluster {
       inputs.push_back({.origin = config::Origin::flag, .where = "test", .name = name, .value = value});
     node = std::make_unique<broker::Running>(world, *process, journal, std::vector<std::string>{"/data"}, inputs,
                                              broker::Running::Start::later);
-    groups = std::make_unique<GroupCoordinator>(*node->broker);
+    groups = std::make_unique<GroupCoordinator>(*node->broker,
+                                                *choose_assignors(node->broker->config().group_consumer_assignors, {}));
     MR_CHECK(run(node->broker->start()).ok());
     run(groups->start());
   }

@@ -1,5 +1,9 @@
 // Aim: KIP-848 groups as members see them: joining, moving partitions, fencing, static members, time, patterns, and
 // what a crash leaves. Method: one machine with a clock in hand (consumer_fixture.h); records are applied at once.
+#include <gmock/gmock.h>
+
+#include <stdexcept>
+
 #include "coordinator/consumer_fixture.h"
 
 namespace mr::coordinator {
@@ -251,18 +255,40 @@ struct Broken : Assignor {
   std::string_view name() const override { return "broken"; }
   AssignorOutput assign(const AssignorInput&) const override { return {}; }
 };
+struct Throwing : Assignor {
+  std::string_view name() const override { return "throwing"; }
+  AssignorOutput assign(const AssignorInput&) const override { throw std::runtime_error("no"); }
+};
 TEST(ConsumerGroup, AssignorFromOutsideIsNotTrusted) {
-  GroupSettings settings;
-  settings.assignors = {make_uniform_assignor(), std::make_shared<Broken>()};
-  ConsumerBench bench;
-  bench.machine.settings.assignors.push_back(std::make_shared<Broken>());
-  bench.joins("a");
-  bench.pass(std::chrono::seconds(2));
-  auto request = bench.join_request("a");
-  request.assignor = "broken";
-  auto kept = bench.ask(request);
-  EXPECT_EQ(kept.epoch, 2);
-  EXPECT_EQ(kept.assignment, parts({0, 1, 2, 3}));
+  for (std::shared_ptr<const Assignor> outside : Assignors{std::make_shared<Broken>(), std::make_shared<Throwing>()}) {
+    ConsumerBench bench;
+    bench.machine.settings.assignors.push_back(outside);
+    bench.joins("a");
+    bench.pass(std::chrono::seconds(2));
+    auto request = bench.join_request("a");
+    request.assignor = std::string(outside->name());
+    auto kept = bench.ask(request);
+    EXPECT_EQ(kept.epoch, 2);
+    EXPECT_EQ(kept.assignment, parts({0, 1, 2, 3}));
+  }
+}
+
+TEST(ConsumerGroup, AssignorsAreChosenByName) {
+  auto broken = std::make_shared<Broken>();
+  auto names = [&](std::vector<std::string> settings, Assignors brings) {
+    auto chosen = choose_assignors(settings, brings);
+    std::vector<std::string> names;
+    for (const auto& assignor : *chosen) names.emplace_back(assignor->name());
+    return names;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(names({"range", "uniform", "range"}, {}), ElementsAre("range", "uniform"));
+  EXPECT_THAT(names({"uniform"}, {broken}), ElementsAre("uniform", "broken"));
+  EXPECT_THAT(names({"broken", "uniform"}, {broken}), ElementsAre("broken", "uniform"));
+  EXPECT_THAT(choose_assignors({"org.example.Mine"}, {broken}).error().detail(),
+              testing::HasSubstr("is not one of: uniform, range, roundrobin, broken"));
+  EXPECT_EQ(choose_assignors({"uniform"}, {broken, broken}).code(), Errc::invalid_config);
+  EXPECT_EQ(choose_assignors({"uniform"}, {make_range_assignor()}).code(), Errc::invalid_config);
 }
 
 TEST(ConsumerGroup, OffsetsGoByMemberEpoch) {

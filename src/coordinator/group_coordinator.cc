@@ -28,14 +28,6 @@ std::string fresh_id(Rng& rng) {
   return text;
 }
 
-/// The option takes no other names.
-std::shared_ptr<const Assignor> make_assignor(std::string_view name) {
-  if (name == "uniform") return make_uniform_assignor();
-  if (name == "range") return make_range_assignor();
-  MR_CHECK(name == "roundrobin");
-  return make_roundrobin_assignor();
-}
-
 /// An answer's place for what went wrong.
 template <class Answer>
 void set_error(Answer& answer, Error why) {
@@ -121,7 +113,8 @@ GroupCoordinator::Positions GroupCoordinator::Shard::positions(std::size_t most)
   return found;
 }
 
-GroupCoordinator::GroupCoordinator(broker::Broker& broker) : broker_(broker) {
+GroupCoordinator::GroupCoordinator(broker::Broker& broker, Assignors assignors)
+    : broker_(broker), assignors_(std::move(assignors)) {
   for (std::uint32_t s = 0; s < broker_.shards().count(); ++s)
     per_shard_.push_back(std::make_shared<Shard>(broker_.shard(ShardId{s}), settings()));
   broker_.on_topic_changed([this](const broker::TopicRef& topic) { tell_changed(topic); });
@@ -145,7 +138,7 @@ GroupSettings GroupCoordinator::settings() const {
   settings.consumer_heartbeat_interval = Millis(config.group_consumer_heartbeat_interval_ms);
   settings.consumer_members_max = static_cast<std::size_t>(config.group_consumer_max_size);
   settings.assignment_interval = Millis(config.group_consumer_assignment_interval_ms);
-  for (const std::string& name : config.group_consumer_assignors) settings.assignors.push_back(make_assignor(name));
+  settings.assignors = assignors_;
   settings.record_bytes_max = static_cast<std::size_t>(std::max(config.message_max_bytes, 4096)) - 512;
   return settings;
 }

@@ -26,7 +26,8 @@ PartitionIndex partition_of_group(std::string_view group, std::size_t partitions
 /// Life: start() after the broker's, stop() before it and after the doors'.
 class GroupCoordinator {
  public:
-  explicit GroupCoordinator(broker::Broker& broker);
+  /// `assignors`: at least one, the first is the default.
+  GroupCoordinator(broker::Broker& broker, Assignors assignors);
   GroupCoordinator(const GroupCoordinator&) = delete;
   ~GroupCoordinator();
 
@@ -106,6 +107,7 @@ class GroupCoordinator {
   Task<Result<void>> make_topic();
 
   broker::Broker& broker_;
+  Assignors assignors_;
   /// Shared with messages under way, which may come late.
   std::vector<std::shared_ptr<Shard>> per_shard_;
   bool started_ = false;

@@ -30,7 +30,7 @@ struct GroupSettings {
   Millis consumer_heartbeat_interval{5'000};
   std::size_t consumer_members_max = INT32_MAX;
   Millis assignment_interval{1'000};
-  std::vector<std::shared_ptr<const Assignor>> assignors;  ///< the first is the default; at least one
+  Assignors assignors;  ///< the first is the default; at least one
   /// Who waits for something that others are about to do is told to come back after this.
   Millis waiting_heartbeat_interval{500};
   std::size_t assign_on_shard_max = 1000;  ///< work_of() more than that is done on the offload pool

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <re2/re2.h>
 
+#include <exception>
+
 namespace mr::coordinator {
 
 namespace {
@@ -26,7 +28,13 @@ std::size_t work_of(const AssignorInput& input) {
 
 AssignedEvent run(const AssignJob& job) {
   AssignedEvent made{.group = job.group, .epoch = job.epoch, .input = job.input};
-  AssignorOutput output = job.assignor->assign(*job.input);
+  AssignorOutput output;
+  try {
+    output = job.assignor->assign(*job.input);
+  } catch (const std::exception& thrown) {  // code that may not be ours
+    made.output = Error(Errc::internal, fmt::format("{}: {}", job.assignor->name(), thrown.what()));
+    return made;
+  }
   auto checked = check_assignment(*job.input, output);
   if (checked.ok()) {
     made.output = std::move(output);

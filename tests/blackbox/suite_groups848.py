@@ -2,12 +2,14 @@
 
 What is expected here was seen in answers of Apache Kafka 4.3.1, against which this suite passes too.
 """
+import contextlib
 import json
+import os
 import subprocess
 import urllib.request
 
 import rawkafka as rk
-from harness import Suite, wait_until
+from harness import Context, Millrace, Suite, wait_until
 from suite_groups import GROUP_NOT_FOUND, INCONSISTENT_PROTOCOL, NON_EMPTY_GROUP, UNKNOWN_MEMBER, Member, coordinator, first_answer
 from suite_raw import expect, topic_id
 
@@ -209,6 +211,31 @@ def convert(ctx):
             classic.leave()
         expect(0, a.join()["ErrorCode"], "and back")
         expect("consumer", next(g for g in c.call("ListGroups", 5, {})["Groups"] if g["GroupId"] == group)["GroupType"], "its type")
+
+
+@scenario("an-assignor-from-outside", only="millrace")
+def assignor_from_outside(ctx):
+    """The example in examples/weighted_assignor: a program that embeds the broker and brings an assignor."""
+    binary = os.path.join(os.path.dirname(ctx.broker.binary), "millrace_weighted")
+    wrong = subprocess.run([binary, "serve", "--data-dir", os.path.join(ctx.broker.home, "none"), "--set",
+                            "group.consumer.assignors=heavy"], capture_output=True, text=True, timeout=30)
+    expect(2, wrong.returncode, "a name that nobody has")
+    assert "'heavy' is not one of: uniform, range, roundrobin, weighted" in wrong.stderr, wrong.stderr
+    other = Context(Millrace(binary), ctx.options)
+    with contextlib.closing(other.broker.start()), other.broker.connect() as c:
+        group, topic, tid = begin(other, c, 12)
+        strong, weak = Consumer(c, group, "s", topic, tid, "strong*3"), Consumer(c, group, "w", topic, tid, "weak")
+        asked = {"ServerAssignor": "weighted"}
+        first_answer(lambda: strong.send(**asked))
+        strong.until_has(12)
+        expect(0, weak.send(**asked)["ErrorCode"], "the weak one joins")
+
+        def even():
+            for one in (strong, weak):
+                one.send(TopicPartitions=one.parts(one.has))
+            return (len(strong.has), len(weak.has)) == (9, 3)
+        wait_until(even, 15, "three parts and one part")
+        expect("weighted", described(c, group)["AssignorName"], "as it is described")
 
 
 @scenario("http-and-command-line-show-it", only="millrace")

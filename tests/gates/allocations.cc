@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   RealHost host({.shards = 1, .handle_signals = false});
   int code = 0;
   {
-    app::Node node(host, *settings);
+    app::Node node(host, *settings, {coordinator::make_uniform_assignor()});
     std::promise<std::uint16_t> port;
     host.start([&](RealHost& h) { return run_node(h, node, port); });
     std::thread load([&] { measure(port.get_future().get()); });

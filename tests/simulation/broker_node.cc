@@ -93,7 +93,8 @@ struct BrokerNode::Life {
     if (OpenLog open = mutate_logs(options.mutation)) deps.open_log = std::move(open);
     broker = std::make_unique<broker::Broker>(std::move(deps));
     MR_CO_TRY_VOID(co_await broker->start());
-    groups = std::make_unique<coordinator::GroupCoordinator>(*broker);
+    groups = std::make_unique<coordinator::GroupCoordinator>(
+        *broker, *coordinator::choose_assignors(broker->config().group_consumer_assignors, {}));
     co_await groups->start();
     server = std::make_unique<server::kafka::KafkaServer>(
         process, *broker, *groups,

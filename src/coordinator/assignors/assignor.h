@@ -57,8 +57,12 @@ class Assignor {
   /// As members name it in ServerAssignor, and as group.consumer.assignors lists it.
   virtual std::string_view name() const = 0;
   /// Every partition of a topic that somebody subscribes to goes to exactly one of its subscribers.
+  /// What it throws is told in the log, and the group keeps its last assignment.
   virtual AssignorOutput assign(const AssignorInput& input) const = 0;
 };
+
+/// What groups may choose from; the first is the default.
+using Assignors = std::vector<std::shared_ptr<const Assignor>>;
 
 /// Does `output` keep what assign() promises? An assignor from outside is not trusted: what it says wrongly
 /// is told in the error's text, and the group keeps its last assignment.
@@ -72,5 +76,9 @@ std::unique_ptr<Assignor> make_uniform_assignor();
 std::unique_ptr<Assignor> make_range_assignor();
 /// One partition after the other, one member after the other; knows nothing of what was.
 std::unique_ptr<Assignor> make_roundrobin_assignor();
+
+/// Those of `names` (group.consumer.assignors) in their order, then what else the embedding program `brings`, in its
+/// own. Errors: invalid_config for a name that nobody has, or that two have; the text lists those there are.
+Result<Assignors> choose_assignors(const std::vector<std::string>& names, const Assignors& brings);
 
 }  // namespace mr::coordinator
