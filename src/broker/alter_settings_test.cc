@@ -142,5 +142,35 @@ TEST_F(AlterSettings, OfTheBrokerReachTopicsThatDoNotSetThem) {
   EXPECT_EQ(batch_bytes_max("t"), 200);
 }
 
+TEST_F(AlterSettings, GroupsKeepWhatTheySet) {
+  constexpr char kSession[] = "consumer.session.timeout.ms";
+  auto alter_group = [&](std::string group, std::optional<std::string> value, bool validate_only = false) {
+    config::ConfigChange change{kSession, value ? ChangeKind::set : ChangeKind::remove, value};
+    return running->run(running->broker->alter_group(std::move(group), {false, {std::move(change)}}, validate_only));
+  };
+  auto on_every_shard = [&] {
+    std::vector<std::string> said;
+    for (std::uint32_t s = 0; s < 3; ++s) {
+      said.emplace_back();
+      for (const auto& [group, config] : *running->broker->group_configs(ShardId{s}))
+        said.back() += group + "=" + std::to_string(config.times.session_timeout_ms) + " ";
+    }
+    EXPECT_EQ(std::ranges::count(said, said.front()), 3);
+    return said.front();
+  };
+  EXPECT_TRUE(alter_group("g", "50000", true).ok());
+  EXPECT_EQ(on_every_shard(), "");
+  EXPECT_TRUE(alter_group("a/b %", "50000").ok());
+  EXPECT_TRUE(alter_group("g", "60000").ok());
+  EXPECT_TRUE(alter_group("gone", "50000").ok());
+  EXPECT_TRUE(alter_group("gone", std::nullopt).ok());
+  EXPECT_EQ(alter_group("g", "1").code(), Errc::invalid_config);
+  EXPECT_EQ(alter_group("", "50000").code(), Errc::invalid_group_id);
+  EXPECT_EQ(alter_group(std::string(1025, 'g'), "50000").code(), Errc::invalid_group_id);
+  EXPECT_EQ(on_every_shard(), "a/b %=50000 g=60000 ");
+  crash_and_start();
+  EXPECT_EQ(on_every_shard(), "a/b %=50000 g=60000 ");
+}
+
 }  // namespace
 }  // namespace mr::broker

@@ -106,10 +106,20 @@ class Broker {
   Task<Result<void>> alter_topic(std::string name, config::ConfigAlteration alteration, bool validate_only);
   /// The same for the broker's own dynamic settings, or those of all brokers. Errors: alter_broker_config's, ...
   Task<Result<void>> alter_settings(config::BrokerScope scope, config::ConfigAlteration alteration, bool validate_only);
+  /// The same for what a consumer group sets; the group need not exist. Errors: invalid_group_id (no name, or a longer
+  /// one than kConfiguredGroupNameMax), policy_violation (kConfiguredGroupsMax), alter_group_config's, the metastore's.
+  Task<Result<void>> alter_group(std::string group, config::ConfigAlteration alteration, bool validate_only);
+  /// As `shard` sees them now.
+  std::shared_ptr<const config::GroupConfigs> group_configs(ShardId shard) const {
+    return per_shard_[shard.v]->group_configs;
+  }
 
   /// From now on `tell` is called, on shard 0, for every topic that is made or gets more partitions, once every shard
   /// knows it. As on_topic_deleted() otherwise.
   void on_topic_changed(std::function<void(TopicRef)> tell) { topic_changed_.push_back(std::move(tell)); }
+  /// From now on `tell` is called, on shard 0, when groups' configs have changed, once every shard has them. As
+  /// on_topic_deleted() otherwise.
+  void on_group_configs_changed(std::function<void()> tell) { group_configs_changed_.push_back(std::move(tell)); }
   /// From now on `tell` is called, on shard 0, for every topic that is deleted, once no shard knows it any more. For
   /// owners of derived state; call before start(), and outlive stop().
   void on_topic_deleted(std::function<void(TopicRef)> tell) { topic_deleted_.push_back(std::move(tell)); }
@@ -241,6 +251,9 @@ class Broker {
   Task<Result<void>> alter_on_control(std::string name, config::ConfigAlteration alteration, bool validate_only);
   Task<Result<void>> alter_settings_on_control(config::BrokerScope scope, config::ConfigAlteration alteration,
                                                bool validate_only);
+  Task<Result<void>> alter_group_on_control(std::string group, config::ConfigAlteration alteration, bool validate_only);
+  Task<Result<void>> load_group_configs();
+  Task<void> publish_group_configs(config::GroupConfigs configs);
   Task<Result<void>> load_dynamic_settings();
   Task<void> publish_settings(config::BrokerSettings settings);
   /// On `shard`: what is open of a topic there obeys the settings that hold now.
@@ -340,6 +353,7 @@ class Broker {
   std::shared_ptr<Event> directory_alarm_ = std::make_shared<Event>();  ///< some directory has failed
   std::function<void(Error)> all_failed_;
   std::vector<std::function<void(TopicRef)>> topic_changed_;
+  std::vector<std::function<void()>> group_configs_changed_;
   std::vector<std::function<void(TopicRef)>> topic_deleted_;
   /// Shared, because those who ring may come late.
   struct SpaceBell {

@@ -5,6 +5,7 @@
 
 #include "broker/topic_table.h"
 #include "config/broker_settings.h"
+#include "config/group_config.h"
 #include "replication/compaction.h"
 #include "replication/group_commit.h"
 #include "replication/partition.h"
@@ -43,6 +44,8 @@ struct ShardState {
   Env& env;
   std::shared_ptr<const TopicTable> topics = std::make_shared<const TopicTable>();
   std::shared_ptr<const config::BrokerSettings> settings;  ///< as they hold now
+  /// Of consumer groups that set something.
+  std::shared_ptr<const config::GroupConfigs> group_configs = std::make_shared<const config::GroupConfigs>();
   /// By entry of log.dirs; null where that was offline at the start. Above the partitions, which go first.
   std::vector<std::shared_ptr<replication::GroupCommit>> commits;
   std::unordered_map<PartitionKey, PartitionRef> partitions;

@@ -13,6 +13,7 @@ Task<Result<void>> Broker::start() {
   MR_CO_TRY(cluster_id_, co_await cluster_.ensure_cluster_id(cluster_id_to_begin_with()));
   MR_CO_TRY_VOID(co_await claim_directories());
   MR_CO_TRY_VOID(co_await load_dynamic_settings());
+  MR_CO_TRY_VOID(co_await load_group_configs());
   co_await make_group_commits();
   co_await finish_old_deletions();
   if (config().adopt_topics) MR_CO_TRY_VOID(co_await adopt_topics());

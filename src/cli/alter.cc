@@ -78,22 +78,40 @@ std::string_view source_name(std::int8_t source) {
       return "at its start";
     case 5:
       return "default";
+    case 8:
+      return "the group";
     default:
       return "?";
   }
 }
 
-Task<Result<std::optional<BrokerId>>> which(Session& session, std::optional<std::int32_t> wanted, bool cluster) {
-  if (cluster) co_return std::optional<BrokerId>();
-  if (wanted) co_return std::optional(BrokerId{*wanted});
+/// Whose settings: a group's, one broker's, or those of all.
+struct Owner {
+  std::optional<std::string> group;
+  std::optional<BrokerId> broker;
+
+  std::string name() const {
+    if (group) return fmt::format("group '{}'", *group);
+    return broker ? fmt::format("broker {}", broker->v) : "all brokers";
+  }
+};
+
+Task<Result<Owner>> which(Session& session, ConfigDescribe command) {
+  if (command.group || command.cluster) co_return Owner{command.group, std::nullopt};
+  if (command.broker) co_return Owner{std::nullopt, BrokerId{*command.broker}};
   MR_CO_TRY(auto brokers, co_await session.cluster.brokers(session.deadline()));
   if (brokers.empty()) co_return Error(Errc::not_found, "no broker is up");
-  co_return std::optional(brokers.front().id);
+  co_return Owner{std::nullopt, brokers.front().id};
+}
+
+Task<Result<std::vector<client::ConfigValue>>> settings_of(Session& session, Owner owner) {
+  if (owner.group) return client::group_configs(session.cluster, *owner.group, session.deadline());
+  return client::broker_configs(session.cluster, owner.broker, session.deadline());
 }
 
 Task<Result<int>> describe(Session& session, ConfigDescribe command) {
-  MR_CO_TRY(auto broker, co_await which(session, command.broker, command.cluster));
-  MR_CO_TRY(auto values, co_await client::broker_configs(session.cluster, broker, session.deadline()));
+  MR_CO_TRY(auto owner, co_await which(session, command));
+  MR_CO_TRY(auto values, co_await settings_of(session, owner));
   Value::List rows;
   for (const client::ConfigValue& value : values) {
     if (!command.name.empty() && value.name != command.name) continue;
@@ -105,7 +123,7 @@ Task<Result<int>> describe(Session& session, ConfigDescribe command) {
   }
   if (rows.empty() && !command.name.empty())
     co_return Error(Errc::invalid_argument, fmt::format("{} has no setting {}; --all lists them",
-                                                        command.cluster ? "the cluster" : "the broker", command.name));
+                                                        command.cluster ? "the cluster" : owner.name(), command.name));
   if (rows.empty() && !session.common.quiet && session.common.output == OutputFormat::table)
     say(command.cluster ? "nothing was set for all brokers" : "every setting has its default; --all shows them");
   print(render_rows(session.common.output, rows));
@@ -116,16 +134,19 @@ Task<Result<int>> alter_config(Session& session, ConfigAlter command) {
   MR_CO_TRY(auto edits, edits_of(command.set, command.unset));
   const TimePoint deadline = session.deadline();
   const bool dry = session.common.dry_run;
-  MR_CO_TRY(auto broker, co_await which(session, command.broker, !command.broker));
-  const std::string whom = broker ? fmt::format("broker {}", broker->v) : "all brokers";
-  MR_CO_TRY(auto before, co_await client::broker_configs(session.cluster, broker, deadline));
-  MR_CO_TRY_VOID(co_await client::alter_broker_configs(session.cluster, broker, edits, dry, deadline));
+  const Owner owner{command.group, command.broker ? std::optional(BrokerId{*command.broker}) : std::nullopt};
+  MR_CO_TRY(auto before, co_await settings_of(session, owner));
+  if (!owner.group) {
+    MR_CO_TRY_VOID(co_await client::alter_broker_configs(session.cluster, owner.broker, edits, dry, deadline));
+  } else {
+    MR_CO_TRY_VOID(co_await client::alter_group_configs(session.cluster, *owner.group, edits, dry, deadline));
+  }
   if (dry) {
-    show_difference(session, fmt::format("would alter {}", whom), edits, before, nullptr);
+    show_difference(session, fmt::format("would alter {}", owner.name()), edits, before, nullptr);
     co_return kOk;
   }
-  MR_CO_TRY(auto after, co_await client::broker_configs(session.cluster, broker, deadline));
-  show_difference(session, fmt::format("altered {}", whom), edits, before, &after);
+  MR_CO_TRY(auto after, co_await settings_of(session, owner));
+  show_difference(session, fmt::format("altered {}", owner.name()), edits, before, &after);
   co_return kOk;
 }
 

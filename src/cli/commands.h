@@ -147,11 +147,13 @@ struct ConfigDescribe {
   bool all = false;
   std::optional<std::int32_t> broker;  ///< unset: the first
   bool cluster = false;
+  std::optional<std::string> group;  ///< of this consumer group instead
 };
 struct ConfigAlter {
   std::vector<std::string> set;  ///< "name=value"
   std::vector<std::string> unset;
   std::optional<std::int32_t> broker;  ///< unset: for all
+  std::optional<std::string> group;    ///< of this consumer group instead
 };
 /// Looks at the machine and the broker that runs, or would run, with these settings.
 struct Doctor {

@@ -488,19 +488,22 @@ struct Parser {
     d->add_option("NAME", config_describe.name, "One setting; without it those that are not defaults.");
     d->add_flag("--all", config_describe.all, "All settings.");
     auto* of = d->add_option("--broker", config_describe.broker, "Which broker. [the first]")->type_name("ID");
-    d->add_flag("--cluster", config_describe.cluster, "Only what was set for all brokers.")->excludes(of);
+    auto* all = d->add_flag("--cluster", config_describe.cluster, "Only what was set for all brokers.")->excludes(of);
+    d->add_option("--group", config_describe.group, "Of this consumer group.")->excludes(of)->excludes(all);
     d->footer(
         "Examples:\n  millrace config describe\n  millrace config describe log.retention.ms\n"
-        "  millrace config describe --broker 1 --all -o json");
+        "  millrace config describe --broker 1 --all -o json\n  millrace config describe --group billing --all");
     runs(d, config_describe);
     auto* a = connected(config->add_subcommand("alter", "Change settings of running brokers; shows the difference."));
     edits(a, config_alter.set, config_alter.unset);
-    a->add_option("--broker", config_alter.broker, "Only of this broker. [all]")->type_name("ID");
+    auto* only = a->add_option("--broker", config_alter.broker, "Only of this broker. [all]")->type_name("ID");
+    a->add_option("--group", config_alter.group, "Of this consumer group.")->excludes(only);
     a->footer(
         "What is set here holds at once, over files and flags, and stays over restarts. docs/config.md says which\n"
         "settings are live; others need a restart.\n\n"
         "Examples:\n  millrace config alter --set log.retention.ms=86400000 --dry-run\n"
-        "  millrace config alter --broker 1 --set max.connections=5000 --unset message.max.bytes");
+        "  millrace config alter --broker 1 --set max.connections=5000 --unset message.max.bytes\n"
+        "  millrace config alter --group billing --set consumer.session.timeout.ms=60000");
     runs(a, config_alter);
     auto* v = formatted(app.add_subcommand("version", "The version."));
     v->callback([this] { line.command = Version{}; });

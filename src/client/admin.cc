@@ -107,6 +107,7 @@ struct ConfigResource {
   std::string what;
 };
 ConfigResource of_topic(const std::string& name) { return {2, name, fmt::format("topic '{}'", name)}; }
+ConfigResource of_group(const std::string& name) { return {32, name, fmt::format("group '{}'", name)}; }
 ConfigResource of_broker(std::optional<BrokerId> broker) {
   if (!broker) return {4, "", "the settings of all brokers"};
   return {4, std::to_string(broker->v), fmt::format("broker {}", broker->v)};
@@ -184,6 +185,11 @@ Task<Result<std::vector<ConfigValue>>> broker_configs(Cluster& cluster, std::opt
   co_return co_await describe(std::move(connection), of_broker(broker), deadline);
 }
 
+Task<Result<std::vector<ConfigValue>>> group_configs(Cluster& cluster, std::string group, TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await cluster.any(deadline));
+  co_return co_await describe(std::move(connection), of_group(group), deadline);
+}
+
 Task<Result<void>> alter_topic_configs(Cluster& cluster, std::string name, std::vector<ConfigEdit> edits,
                                        bool validate_only, TimePoint deadline) {
   MR_CO_TRY(auto connection, co_await cluster.any(deadline));
@@ -194,6 +200,12 @@ Task<Result<void>> alter_broker_configs(Cluster& cluster, std::optional<BrokerId
                                         bool validate_only, TimePoint deadline) {
   MR_CO_TRY(auto connection, co_await connect(cluster, broker, deadline));
   co_return co_await alter(std::move(connection), of_broker(broker), std::move(edits), validate_only, deadline);
+}
+
+Task<Result<void>> alter_group_configs(Cluster& cluster, std::string group, std::vector<ConfigEdit> edits,
+                                       bool validate_only, TimePoint deadline) {
+  MR_CO_TRY(auto connection, co_await cluster.any(deadline));
+  co_return co_await alter(std::move(connection), of_group(group), std::move(edits), validate_only, deadline);
 }
 
 Task<Result<FoundOffset>> find_offset(Cluster& cluster, TopicPartition partition, WallMillis timestamp,

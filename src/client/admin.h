@@ -51,6 +51,9 @@ Task<Result<std::vector<ConfigValue>>> topic_configs(Cluster& cluster, std::stri
 Task<Result<std::vector<ConfigValue>>> broker_configs(Cluster& cluster, std::optional<BrokerId> broker,
                                                       TimePoint deadline);
 
+/// Of a consumer group, which need not exist.
+Task<Result<std::vector<ConfigValue>>> group_configs(Cluster& cluster, std::string group, TimePoint deadline);
+
 struct ConfigEdit {
   std::string name;
   std::optional<std::string> value;  ///< empty: back to what holds without it
@@ -61,6 +64,8 @@ Task<Result<void>> alter_topic_configs(Cluster& cluster, std::string name, std::
 /// The same for one broker or, without id, for all.
 Task<Result<void>> alter_broker_configs(Cluster& cluster, std::optional<BrokerId> broker, std::vector<ConfigEdit> edits,
                                         bool validate_only, TimePoint deadline);
+Task<Result<void>> alter_group_configs(Cluster& cluster, std::string group, std::vector<ConfigEdit> edits,
+                                       bool validate_only, TimePoint deadline);
 
 struct FoundOffset {
   Offset offset{-1};

@@ -11,17 +11,6 @@ namespace mr::config {
 
 namespace {
 
-Result<void> check_changes(const std::vector<ConfigChange>& changes) {
-  std::unordered_set<std::string_view> names;
-  for (const ConfigChange& change : changes)
-    if (!names.insert(change.name).second)
-      return Error(Errc::invalid_argument, fmt::format("the request names {} twice", change.name));
-  for (const ConfigChange& change : changes)
-    if (change.kind != ChangeKind::remove && !change.value)
-      return Error(Errc::invalid_argument, fmt::format("null value for {}", change.name));
-  return {};
-}
-
 std::vector<std::string> with(std::vector<std::string> list, std::vector<std::string> more) {
   std::ranges::move(more, std::back_inserter(list));
   return list;
@@ -31,10 +20,6 @@ std::vector<std::string> without(std::vector<std::string> list, const std::vecto
   const std::unordered_set<std::string_view> gone(less.begin(), less.end());
   std::erase_if(list, [&](const std::string& one) { return gone.contains(one); });
   return list;
-}
-
-Error no_list(std::string_view name, bool append) {
-  return {Errc::invalid_config, fmt::format("{} is no list: {} does not apply", name, append ? "APPEND" : "SUBTRACT")};
 }
 
 /// The text that `change` makes of `held`. Errors: invalid_config.
@@ -54,6 +39,21 @@ Result<std::string> changed(const ValueRule& rule, const ConfigChange& change, c
 }
 
 }  // namespace
+
+Result<void> check_changes(const std::vector<ConfigChange>& changes) {
+  std::unordered_set<std::string_view> names;
+  for (const ConfigChange& change : changes)
+    if (!names.insert(change.name).second)
+      return Error(Errc::invalid_argument, fmt::format("the request names {} twice", change.name));
+  for (const ConfigChange& change : changes)
+    if (change.kind != ChangeKind::remove && !change.value)
+      return Error(Errc::invalid_argument, fmt::format("null value for {}", change.name));
+  return {};
+}
+
+Error no_list(std::string_view name, bool append) {
+  return {Errc::invalid_config, fmt::format("{} is no list: {} does not apply", name, append ? "APPEND" : "SUBTRACT")};
+}
 
 Result<void> check_operations(const ConfigAlteration& alteration) {
   MR_TRY_VOID(check_changes(alteration.changes));

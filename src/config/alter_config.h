@@ -27,6 +27,11 @@ inline constexpr std::size_t kConfigValueBytesMax = 32767;
 /// Errors: invalid_config.
 Result<void> check_lengths(const TopicOverrides& overrides);
 
+/// Each setting once, none without value but those removed. Errors: invalid_argument.
+Result<void> check_changes(const std::vector<ConfigChange>& changes);
+/// Only lists are appended to and subtracted from.
+Error no_list(std::string_view name, bool append);
+
 /// What can be said of an alteration of a topic before its values are looked at: each setting once, none without value,
 /// only lists are appended to. Errors: invalid_argument, invalid_config.
 Result<void> check_operations(const ConfigAlteration& alteration);

@@ -74,6 +74,10 @@ namespace mr::config {
     "embeds the broker brings); the first does unless members ask for another.")                                       \
   NUMBER(group_consumer_assignment_interval_ms, "group.consumer.assignment.interval.ms", int32, 1000, 0, kInt32Max,       \
     restart, "", "Shortest time between two new assignments of a group of the consumer protocol.")                     \
+  NUMBER(group_consumer_min_assignment_interval_ms, "group.consumer.min.assignment.interval.ms", int32, 0, 0, kInt32Max,  \
+    restart, "", "The assignment interval may not be below this.")                                                     \
+  NUMBER(group_consumer_max_assignment_interval_ms, "group.consumer.max.assignment.interval.ms", int32, 15000, 0,         \
+    kInt32Max, restart, "", "The assignment interval may not be above this.")                                          \
   NUMBER(group_consumer_heartbeat_interval_ms, "group.consumer.heartbeat.interval.ms", int32, 5000, 1, kInt32Max,         \
     restart, "", "How often members of the consumer protocol are told to send heartbeats.")                            \
   NUMBER(group_consumer_min_heartbeat_interval_ms, "group.consumer.min.heartbeat.interval.ms", int32, 5000, 1, kInt32Max, \

@@ -122,6 +122,9 @@ Result<void> check_consumer_groups(const BrokerConfig& config) {
   MR_TRY_VOID(between("heartbeat.interval.ms", config.group_consumer_heartbeat_interval_ms,
                       config.group_consumer_min_heartbeat_interval_ms,
                       config.group_consumer_max_heartbeat_interval_ms));
+  MR_TRY_VOID(between("assignment.interval.ms", config.group_consumer_assignment_interval_ms,
+                      config.group_consumer_min_assignment_interval_ms,
+                      config.group_consumer_max_assignment_interval_ms));
   if (config.group_consumer_heartbeat_interval_ms >= config.group_consumer_session_timeout_ms)
     return Error(Errc::invalid_config,
                  "group.consumer.heartbeat.interval.ms must be below group.consumer.session.timeout.ms");

@@ -26,7 +26,7 @@ constexpr std::string_view kWhileItRuns =
     "runs "
     "|\n"
     "| loggers (`--entity-type broker-loggers`) | one, `root`: DEBUG, INFO, WARN or ERROR | one per class |\n"
-    "| group configs | none, setting them is refused: `group.consumer.*` of the broker hold for every group | for "
+    "| group configs | for consumer groups; setting one of share or streams groups is refused | for "
     "consumer, share and streams groups |\n"
     "| client metrics | none, setting them is refused | subscriptions for a telemetry plugin |\n"
     "| an operation that does not exist | INVALID_REQUEST | UNKNOWN_SERVER_ERROR |\n"

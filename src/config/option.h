@@ -23,7 +23,8 @@ enum class ConfigSource : std::int8_t {
   dynamic_broker = 2,
   dynamic_default = 3,
   static_broker = 4,
-  default_value = 5
+  default_value = 5,
+  group = 8
 };
 
 /// When a change takes hold: `live` ones need no restart.

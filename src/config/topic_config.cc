@@ -95,6 +95,7 @@ Result<void> check_overrides(const TopicOverrides& overrides) {
 std::optional<std::string> said_by(const Setting& setting, ConfigSource source) {
   switch (source) {
     case ConfigSource::topic:
+    case ConfigSource::group:
       break;
     case ConfigSource::dynamic_broker:
       return setting.dynamic_broker;
@@ -109,7 +110,14 @@ std::optional<std::string> said_by(const Setting& setting, ConfigSource source) 
   return std::nullopt;
 }
 
-/// The chain of sources, strongest first, and within one in order of `names`; those that are no options are left out.
+/// The options that stand in for `name` when it is not set, itself first.
+std::vector<std::string_view> broker_synonyms(std::string_view name) {
+  if (name == "log.retention.ms") return {name, "log.retention.minutes", "log.retention.hours"};
+  return {name};
+}
+
+}  // namespace
+
 void add_synonyms(std::span<const std::string_view> names, const BrokerSettings& broker,
                   std::vector<ConfigSynonym>& synonyms) {
   for (auto source : {ConfigSource::dynamic_broker, ConfigSource::dynamic_default, ConfigSource::static_broker,
@@ -119,14 +127,6 @@ void add_synonyms(std::span<const std::string_view> names, const BrokerSettings&
       if (auto value = said_by(broker.of(name), source)) synonyms.push_back({std::string(name), value, source});
     }
 }
-
-/// The options that stand in for `name` when it is not set, itself first.
-std::vector<std::string_view> broker_synonyms(std::string_view name) {
-  if (name == "log.retention.ms") return {name, "log.retention.minutes", "log.retention.hours"};
-  return {name};
-}
-
-}  // namespace
 
 const std::vector<TopicOption>& topic_options() {
   static const std::vector<TopicOption> rows = make_options();

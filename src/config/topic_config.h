@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@ struct ConfigEntry {
   std::vector<ConfigSynonym> synonyms;  ///< strongest first (traps.md 41)
   std::string_view help;
 };
+
+/// Appends what the broker's sources say about the options `names`: strongest source first, within one in that order.
+/// Names of no option are left out.
+void add_synonyms(std::span<const std::string_view> names, const BrokerSettings& broker,
+                  std::vector<ConfigSynonym>& synonyms);
 
 /// All topic configs in order of name. `overrides` must have passed TopicConfig::resolve.
 std::vector<ConfigEntry> describe_topic_config(const TopicOverrides& overrides, const BrokerSettings& broker);

@@ -168,9 +168,11 @@ void ConsumerChange::forget_unused_patterns() {
     if (!std::ranges::binary_search(used, pattern)) d_.record(regex_tombstone(name_, pattern));
 }
 
+Millis ConsumerChange::assignment_interval() const { return Millis(d_.consumer_times(name_).assignment_interval_ms); }
+
 bool ConsumerChange::assign_now() const {
   if (live_.assigning) return false;
-  return !live_.assigned_before || d_.now.mono >= live_.assigned_at + d_.settings.assignment_interval;
+  return !live_.assigned_before || d_.now.mono >= live_.assigned_at + assignment_interval();
 }
 
 void ConsumerChange::write_epoch() {
@@ -212,7 +214,7 @@ void ConsumerChange::make_targets() {
   }
   if (!now) {
     if (!live_.assigning)
-      d_.arm(live_.assign, live_.assigned_at + d_.settings.assignment_interval - d_.now.mono,
+      d_.arm(live_.assign, live_.assigned_at + assignment_interval() - d_.now.mono,
              {DeadlineKind::consumer_assign, name_, {}});
     return;
   }
@@ -366,7 +368,7 @@ void ConsumerChange::take_targets(const AssignorInput& input, const Result<Assig
 void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member) {
   LiveConsumerGroup::Session& session = live.sessions.find(member)->second;
   session.last_heard = d.now.mono;
-  d.arm(session.session, d.settings.consumer_session_timeout,
+  d.arm(session.session, Millis(d.consumer_times(group).session_timeout_ms),
         {DeadlineKind::consumer_session, std::string(group), member});
 }
 

@@ -56,6 +56,7 @@ class ConsumerChange {
   const ResolvedRegex* regex(std::string_view pattern) const;
   void write_epoch();
   void forget_unused_patterns();
+  Millis assignment_interval() const;
   bool assign_now() const;
   std::shared_ptr<AssignorInput> assignor_input() const;
   std::shared_ptr<const Assignor> assignor() const;

@@ -291,6 +291,31 @@ TEST(ConsumerGroup, AssignorsAreChosenByName) {
   EXPECT_EQ(choose_assignors({"uniform"}, {make_range_assignor()}).code(), Errc::invalid_config);
 }
 
+// Sessions that run end by the group's time as soon as it is set, and by the broker's when it is not set any more.
+TEST(ConsumerGroup, ObeysWhatItSets) {
+  auto set = [](config::GroupTimes times) {
+    auto configs = std::make_shared<config::GroupConfigs>();
+    (*configs)["g"] = {.overrides = {}, .times = times};
+    return GroupConfigsEvent{configs};
+  };
+  const config::GroupTimes own{
+      .session_timeout_ms = 60'000, .heartbeat_interval_ms = 7'000, .assignment_interval_ms = 1'000};
+  ConsumerBench bench;
+  bench.joins("a");
+  bench.send(set(own));
+  EXPECT_EQ(bench.ask(bench.beat("a", 1)).heartbeat_interval, Millis(7'000));
+  EXPECT_EQ(bench.described().session_timeout, Millis(60'000));
+  bench.pass(Millis(59'999));
+  EXPECT_EQ(bench.group().members().size(), 1u);
+  bench.send(GroupConfigsEvent{std::make_shared<config::GroupConfigs>()});
+  bench.pass(Millis(1));
+  EXPECT_TRUE(bench.group().members().empty()) << "45 s are over";
+  bench.joins("a");
+  bench.send(set(own));
+  bench.pass(Millis(60'000));
+  EXPECT_TRUE(bench.group().members().empty());
+}
+
 TEST(ConsumerGroup, OffsetsGoByMemberEpoch) {
   ConsumerBench bench;
   auto commit = [&](std::string member, int epoch) {

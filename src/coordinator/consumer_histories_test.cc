@@ -16,7 +16,7 @@ struct ConsumerHost {
   explicit ConsumerHost(sim::Random& random) : random(random) {
     machine.settings = consumer_settings();
     if (random.below(3) == 0) machine.settings.assign_on_shard_max = 0;
-    if (random.below(3) == 0) machine.settings.assignment_interval = Millis(0);
+    if (random.below(3) == 0) machine.settings.consumer_times.assignment_interval_ms = 0;
     live = machine.begin(state, now);
     grow("t", 1, 1 + random.below(5));
   }
@@ -283,7 +283,8 @@ struct ConsumerWorld {
   void pass(Duration time) {
     const TimePoint then = host.now.mono + time;
     for (Reader& reader : readers) {
-      const bool silent = reader.epoch != 0 && then >= reader.heard_at + host.machine.settings.consumer_session_timeout;
+      const bool silent = reader.epoch != 0 &&
+                          then >= reader.heard_at + Millis(host.machine.settings.consumer_times.session_timeout_ms);
       if (!silent && then < std::min(reader.revoke_by, reader.unsure_by)) continue;
       reader.waits.reset();
       reader.forget();

@@ -18,6 +18,11 @@ struct Deciding {
     auto at = state.groups.find(group);
     return at == state.groups.end() ? nullptr : &at->second;
   }
+  /// Of a KIP-848 group: what it sets, else what the broker does.
+  const config::GroupTimes& consumer_times(std::string_view group) const {
+    auto at = live.configs->find(group);
+    return at == live.configs->end() ? settings.consumer_times : at->second.times;
+  }
   void arm(Deadline& deadline, Duration in, DeadlineKey key) const {
     live.deadlines.arm(deadline, now.mono + in, std::move(key));
   }
@@ -44,6 +49,7 @@ void on_delete_groups(Deciding& d, WaiterId waiter, const DeleteGroupsEvent& eve
 void on_tick(Deciding& d);
 void on_consumer_heartbeat(Deciding& d, WaiterId waiter, const ConsumerHeartbeatRequest& request);
 void on_consumer_describe(Deciding& d, WaiterId waiter, const ConsumerDescribeEvent& event);
+void on_group_configs(Deciding& d, GroupConfigsEvent event);
 void on_topics_changed(Deciding& d, const TopicsChangedEvent& event);
 void on_assigned(Deciding& d, const AssignedEvent& event);
 void on_matched(Deciding& d, MatchedEvent event);

@@ -129,9 +129,10 @@ void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
   switch (key.kind) {
     case DeadlineKind::consumer_session:
       ++d.live.stats.member_timeouts;
-      log_info(
-          "coordinator", "a member's session has ended",
-          {{"group", key.group}, {"member", key.member}, {"session_ms", d.settings.consumer_session_timeout.count()}});
+      log_info("coordinator", "a member's session has ended",
+               {{"group", key.group},
+                {"member", key.member},
+                {"session_ms", d.consumer_times(key.group).session_timeout_ms}});
       remove_consumers(d, key.group, {key.member}, RebalanceCause::member_expired);
       return;
     case DeadlineKind::consumer_revoke:

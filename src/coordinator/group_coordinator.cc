@@ -118,6 +118,7 @@ GroupCoordinator::GroupCoordinator(broker::Broker& broker, Assignors assignors)
   for (std::uint32_t s = 0; s < broker_.shards().count(); ++s)
     per_shard_.push_back(std::make_shared<Shard>(broker_.shard(ShardId{s}), settings()));
   broker_.on_topic_changed([this](const broker::TopicRef& topic) { tell_changed(topic); });
+  broker_.on_group_configs_changed([this] { tell_configs(); });
   broker_.on_topic_deleted([this](const broker::TopicRef& topic) { tell_deleted(topic); });
 }
 
@@ -134,10 +135,10 @@ GroupSettings GroupCoordinator::settings() const {
   settings.offsets_retention = Millis(std::int64_t{config.offsets_retention_minutes} * 60'000);
   settings.retention_check =
       std::chrono::duration_cast<Millis>(bounded_wait(config.offsets_retention_check_interval_ms));
-  settings.consumer_session_timeout = Millis(config.group_consumer_session_timeout_ms);
-  settings.consumer_heartbeat_interval = Millis(config.group_consumer_heartbeat_interval_ms);
+  settings.consumer_times = {.session_timeout_ms = config.group_consumer_session_timeout_ms,
+                             .heartbeat_interval_ms = config.group_consumer_heartbeat_interval_ms,
+                             .assignment_interval_ms = config.group_consumer_assignment_interval_ms};
   settings.consumer_members_max = static_cast<std::size_t>(config.group_consumer_max_size);
-  settings.assignment_interval = Millis(config.group_consumer_assignment_interval_ms);
   settings.assignors = assignors_;
   settings.record_bytes_max = static_cast<std::size_t>(std::max(config.message_max_bytes, 4096)) - 512;
   return settings;
@@ -266,6 +267,16 @@ void GroupCoordinator::tell_changed(const broker::TopicRef& changed) {
       if (shard->stopped) return;
       for (auto& [key, partition] : shard->partitions)
         partition->tell(TopicsChangedEvent{shard->state.topics, changed->name});
+    });
+  }
+}
+
+void GroupCoordinator::tell_configs() {
+  for (auto& shard : per_shard_) {
+    Executor& home = shard->state.env.executor;
+    home.post([shard] {
+      if (shard->stopped) return;
+      for (auto& [key, partition] : shard->partitions) partition->tell(GroupConfigsEvent{shard->state.group_configs});
     });
   }
 }

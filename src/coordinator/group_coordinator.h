@@ -102,6 +102,7 @@ class GroupCoordinator {
   Task<void> open_partitions();
   void tell_deleted(const broker::TopicRef& deleted);
   void tell_changed(const broker::TopicRef& changed);
+  void tell_configs();
   template <class Description, class Ask>
   Task<std::vector<Description>> describe_as(std::vector<std::string> groups, Ask like);
   Task<Result<void>> make_topic();

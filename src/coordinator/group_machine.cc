@@ -88,6 +88,7 @@ broker::Decision<GroupReply> GroupMachine::decide(const State& state, LiveGroups
     void operator()(ConsumerHeartbeatRequest& e) { on_consumer_heartbeat(d, waiter, e); }
     void operator()(ConsumerDescribeEvent& e) { on_consumer_describe(d, waiter, e); }
     void operator()(TopicsChangedEvent& e) { on_topics_changed(d, e); }
+    void operator()(GroupConfigsEvent& e) { on_group_configs(d, std::move(e)); }
     void operator()(AssignedEvent& e) { on_assigned(d, e); }
     void operator()(MatchedEvent& e) { on_matched(d, std::move(e)); }
   };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "broker/state_machine_host.h"
+#include "config/group_config.h"
 #include "coordinator/group_state.h"
 #include "coordinator/jobs.h"
 #include "coordinator/live_group.h"
@@ -26,10 +27,11 @@ struct GroupSettings {
   std::size_t blob_bytes_max = 64u << 20;          ///< subscriptions of one group, under all protocols
 
   // KIP-848 groups: group.consumer.*
-  Millis consumer_session_timeout{45'000};
-  Millis consumer_heartbeat_interval{5'000};
+  config::GroupTimes consumer_times{///< of groups that set nothing else
+                                    .session_timeout_ms = 45'000,
+                                    .heartbeat_interval_ms = 5'000,
+                                    .assignment_interval_ms = 1'000};
   std::size_t consumer_members_max = INT32_MAX;
-  Millis assignment_interval{1'000};
   Assignors assignors;  ///< the first is the default; at least one
   /// Who waits for something that others are about to do is told to come back after this.
   Millis waiting_heartbeat_interval{500};
@@ -64,6 +66,10 @@ struct TopicsChangedEvent {
   std::shared_ptr<const broker::TopicTable> topics;
   std::string topic;  ///< which one came, went or changed; empty: any may have
 };
+/// Groups set these now. Comes after a load, before topics do.
+struct GroupConfigsEvent {
+  std::shared_ptr<const config::GroupConfigs> configs;
+};
 /// Some deadline has come.
 struct TickEvent {};
 
@@ -71,7 +77,8 @@ struct GroupEvent {
   WaiterId waiter;  ///< who is answered; nobody for ticks and deleted topics
   std::variant<TickEvent, JoinEvent, SyncRequest, HeartbeatRequest, LeaveRequest, CommitRequest, FetchOffsetsRequest,
                DeleteOffsetsRequest, DescribeEvent, ListEvent, DeleteGroupsEvent, TopicDeletedEvent,
-               ConsumerHeartbeatRequest, ConsumerDescribeEvent, TopicsChangedEvent, AssignedEvent, MatchedEvent>
+               ConsumerHeartbeatRequest, ConsumerDescribeEvent, TopicsChangedEvent, GroupConfigsEvent, AssignedEvent,
+               MatchedEvent>
       what;
 };
 

@@ -84,6 +84,7 @@ Task<void> GroupPartition::load(broker::PartitionRef partition) {
               {"groups", host_->live().groups.size() + host_->live().consumers.size()},
               {"offsets", state.offsets},
               {"ms", std::chrono::duration_cast<Millis>(shard_.env.now() - began).count()}});
+  tell(GroupConfigsEvent{shard_.group_configs});
   tell(TopicsChangedEvent{shard_.topics, {}});
   forget_deleted_topics();
   arm_timer();

@@ -143,6 +143,7 @@ struct LiveGroups {
   TextMap<LiveConsumerGroup> consumers;  ///< no name is in both
   /// Topics as of the last event that brought them; null: of none yet.
   std::shared_ptr<const broker::TopicTable> topics;
+  std::shared_ptr<const config::GroupConfigs> configs = std::make_shared<const config::GroupConfigs>();
   DeadlineQueue<DeadlineKey> deadlines;
   std::size_t waiting = 0;  ///< joins and syncs without an answer
   GroupStats stats;

@@ -34,7 +34,7 @@ ConsumerGroupDescription describe(const Deciding& d, const std::string& name, co
                                 .state = std::string(group_state_name(consumer_group_state(group))),
                                 .epoch = group.epoch(),
                                 .target_epoch = group.target_epoch(),
-                                .session_timeout = d.settings.consumer_session_timeout};
+                                .session_timeout = Millis(d.consumer_times(name).session_timeout_ms)};
   std::map<std::string, std::size_t, std::less<>> votes;
   for (const auto& [id, member] : group.members()) {
     if (member.assignor) ++votes[*member.assignor];

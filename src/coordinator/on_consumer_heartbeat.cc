@@ -132,16 +132,15 @@ bool is_full(const ConsumerHeartbeatRequest& request) {
 }
 
 void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before, const CurrentAssignment& after) {
-  const GroupSettings& settings = beat.d.settings;
   const bool told = beat.joins() || is_full(beat.request) || before.assigned != after.assigned;
   const bool waits = change.epoch() > change.target_epoch() || after.state == ReconcileState::unreleased ||
                      change.waits_for_patterns();
+  const Millis interval(beat.d.consumer_times(beat.request.group).heartbeat_interval_ms);
   ConsumerHeartbeatAnswer answer{
       .error = std::nullopt,
       .member = beat.request.member,
       .epoch = after.epoch,
-      .heartbeat_interval = waits ? std::min(settings.waiting_heartbeat_interval, settings.consumer_heartbeat_interval)
-                                  : settings.consumer_heartbeat_interval};
+      .heartbeat_interval = waits ? std::min(beat.d.settings.waiting_heartbeat_interval, interval) : interval};
   if (told) answer.assignment = without_epochs(after.assigned);
   beat.d.reply(beat.waiter, std::move(answer));
 }

@@ -1,5 +1,5 @@
-// What KIP-848 groups read has changed: topics came, went or grew, patterns were matched, targets were made off the
-// shard. Nobody waits for a heartbeat.
+// What KIP-848 groups read has changed, or what they set: topics came, went or grew, patterns were matched, targets
+// were made off the shard. Nobody waits for a heartbeat.
 #include <algorithm>
 
 #include "coordinator/consumer_change.h"
@@ -19,6 +19,26 @@ void look_again(Deciding& d, const std::string& name, const std::string& topic) 
 }
 
 }  // namespace
+
+/// Sessions that run end by the new times; intervals are told with the next heartbeat.
+void on_group_configs(Deciding& d, GroupConfigsEvent event) {
+  const auto before = std::exchange(d.live.configs, std::move(event.configs));
+  auto times = [&](const config::GroupConfigs& configs, const std::string& group) {
+    auto at = configs.find(group);
+    return at == configs.end() ? d.settings.consumer_times : at->second.times;
+  };
+  auto obey = [&](const std::string& group) {
+    LiveConsumerGroup* live = d.live.find_consumer(group);
+    const config::GroupTimes now = d.consumer_times(group);
+    if (live == nullptr || times(*before, group) == now) return;
+    for (auto& [member, session] : live->sessions)
+      d.arm(session.session, session.last_heard + Millis(now.session_timeout_ms) - d.now.mono,
+            {DeadlineKind::consumer_session, group, member});
+  };
+  for (const auto& [group, config] : *before) obey(group);
+  for (const auto& [group, config] : *d.live.configs)
+    if (!before->contains(group)) obey(group);
+}
 
 void on_topics_changed(Deciding& d, const TopicsChangedEvent& event) {
   d.live.topics = event.topics;

@@ -220,10 +220,14 @@ Task<Result<ClusterState::Configs>> ClusterState::alter_configs(std::string key,
     MR_CO_TRY(Configs stored, in.read(kv));
     MR_CO_TRY(Configs after, change(stored));
     if (after == stored) co_return std::move(after);
-    MR_CO_TRY(std::string value, in.write(kv, after));
     Transaction step;
     step.compares = {kv != nullptr ? Compare::unchanged(*kv) : Compare::absent(key)};
-    step.success = {Put{key, std::move(value)}};
+    if (after.empty() && in.drops_empty) {
+      step.success = {Delete{key, ""}};
+    } else {
+      MR_CO_TRY(std::string value, in.write(kv, after));
+      step.success = {Put{key, std::move(value)}};
+    }
     Result<TransactionResult> result = co_await store_.transact(std::move(step));
     if (result.ok() && result->succeeded) co_return std::move(after);
     if (!result.ok() && result.code() != Errc::unknown_outcome) co_return std::move(result).error();
@@ -251,16 +255,37 @@ Task<Result<ClusterState::Configs>> ClusterState::load_broker_configs(std::optio
   co_return records::decode_fields(present.items.front().value);
 }
 
+ClusterState::ConfigsIn ClusterState::plain_configs() {
+  return {.read = [](const KeyValue* kv) -> Result<Configs> {
+            if (kv == nullptr) return Configs{};
+            return records::decode_fields(kv->value);
+          },
+          .write = [](const KeyValue*, const Configs& after) -> Result<std::string> {
+            return records::encode_fields(after);
+          }};
+}
+
 Task<Result<ClusterState::Configs>> ClusterState::alter_broker_configs(std::optional<BrokerId> broker,
                                                                        const ConfigChange& change) {
-  ConfigsIn fields{.read = [](const KeyValue* kv) -> Result<Configs> {
-                     if (kv == nullptr) return Configs{};
-                     return records::decode_fields(kv->value);
-                   },
-                   .write = [](const KeyValue*, const Configs& after) -> Result<std::string> {
-                     return records::encode_fields(after);
-                   }};
+  const ConfigsIn fields = plain_configs();
   co_return co_await alter_configs(records::broker_configs_key(broker), fields, change);
+}
+
+Task<Result<std::map<std::string, ClusterState::Configs>>> ClusterState::load_group_configs() {
+  std::map<std::string, Configs> groups;
+  auto add = [&](const KeyValue& kv) -> Result<void> {
+    MR_TRY(groups[std::string(key_suffix(kv.key, records::kGroupConfigs))], records::decode_fields(kv.value));
+    return {};
+  };
+  MR_CO_TRY_VOID(co_await for_each(store_, records::kGroupConfigs, std::move(add)));
+  co_return std::move(groups);
+}
+
+Task<Result<ClusterState::Configs>> ClusterState::alter_group_configs(const std::string& group,
+                                                                      const ConfigChange& change) {
+  ConfigsIn fields = plain_configs();
+  fields.drops_empty = true;
+  co_return co_await alter_configs(std::string(records::kGroupConfigs) + group, fields, change);
 }
 
 Task<Result<std::vector<TopicId>>> ClusterState::deleted_topics() {

@@ -69,6 +69,10 @@ class ClusterState {
   /// What was set for one broker while it ran or, without id, for all; empty when nothing was.
   Task<Result<Configs>> load_broker_configs(std::optional<BrokerId> broker);
   Task<Result<Configs>> alter_broker_configs(std::optional<BrokerId> broker, const ConfigChange& change);
+  /// What consumer groups set, by group; a group that sets nothing is not there.
+  Task<Result<std::map<std::string, Configs>>> load_group_configs();
+  /// `group`: any text that is not empty.
+  Task<Result<Configs>> alter_group_configs(const std::string& group, const ConfigChange& change);
   /// Ids of deleted topics whose data may still lie about: the positive evidence that lets data be removed.
   Task<Result<std::vector<TopicId>>> deleted_topics();
   /// After the data of `id` is gone on this broker.
@@ -89,7 +93,9 @@ class ClusterState {
   struct ConfigsIn {
     std::function<Result<Configs>(const KeyValue*)> read;
     std::function<Result<std::string>(const KeyValue*, const Configs&)> write;
+    bool drops_empty = false;  ///< the key goes when nothing is set any more
   };
+  static ConfigsIn plain_configs();
   Task<Result<Configs>> alter_configs(std::string key, const ConfigsIn& in, const ConfigChange& change);
 
   Metastore& store_;

@@ -17,6 +17,7 @@ inline constexpr std::string_view kNames = "/millrace/v1/names/";
 inline constexpr std::string_view kPartitions = "/millrace/v1/partitions/";
 inline constexpr std::string_view kDeleted = "/millrace/v1/deleted/";
 inline constexpr std::string_view kBrokerConfigs = "/millrace/v1/configs/brokers/";
+inline constexpr std::string_view kGroupConfigs = "/millrace/v1/configs/groups/";
 
 std::string topic_key(std::string_view name);
 /// Two names that collide share this key (traps.md 38).

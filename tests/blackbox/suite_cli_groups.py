@@ -427,3 +427,30 @@ def kafka_tool(ctx):
     shown = {int(r[2]): (int(r[3]), int(r[4]), int(r[5])) for r in rows}
     ours = {p["partition"]: (p["committed"], p["end"], p["lag"]) for p in ask(ctx, "lag", name)["partitions"]}
     assert shown == ours, (shown, ours)
+
+
+@scenario("group-configs")
+def group_configs(ctx):
+    name = ctx.name("g")
+
+    def config(*args, expect=OK):
+        done = subprocess.run([ctx.options.binary, "config", *args], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "MILLRACE_BOOTSTRAP_SERVER": ctx.broker.address})
+        assert done.returncode == expect, f"{args}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout, done.stderr
+
+    def own():
+        return {row["name"]: (row["value"], row["set_by"]) for row in json.loads(
+            config("describe", "--group", name, "-o", "json")[0])}
+    assert own() == {}, own()
+    out, _ = config("alter", "--group", name, "--set", "consumer.session.timeout.ms=60000", "--dry-run", "-o", "json")
+    assert json.loads(out)[0]["changed"] and own() == {}, (out, own())
+    _, err = config("alter", "--group", name, "--set", "consumer.session.timeout.ms=60000")
+    assert f"altered group '{name}'" in err, err
+    wait_until(lambda: own() == {"consumer.session.timeout.ms": ("60000", "the group")}, 10, "the group's own")
+    _, err = config("alter", "--group", name, "--set", "consumer.session.timeout.ms=1", expect=USAGE)
+    assert "group.consumer.min.session.timeout.ms" in err, err
+    config("describe", "--group", "", expect=USAGE)
+    config("alter", "--group", name, "--broker", "1", "--set", "a=b", expect=USAGE)
+    config("alter", "--group", name, "--unset", "consumer.session.timeout.ms")
+    wait_until(lambda: own() == {}, 10, "as the broker says")

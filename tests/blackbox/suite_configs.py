@@ -3,13 +3,17 @@
 Raw frames with one expectation for Apache Kafka and for us, so that what differs shows itself. A change is asked for until it
 is seen: Apache Kafka's brokers learn of it a little after the answer, ours before it. What differs on purpose:
 - Apache Kafka takes broker options that it has never heard of and calls them sensitive. We refuse what has no effect.
-- Group configs and client metrics belong to what is not served yet: refused here (`only` on each scenario).
+- Client metrics, and the configs of share and streams groups, belong to what is not served yet: refused here (`only` on each
+  scenario).
 - An operation that does not exist is UNKNOWN_SERVER_ERROR there, INVALID_REQUEST here.
 - A resource that stands twice in AlterConfigs is never answered by Apache Kafka 4.3.1.
 - Apache Kafka has a cluster-wide min.insync.replicas from the start (its eligible leader replicas).
 """
 import rawkafka as rk
 from harness import Suite, wait_until
+from suite_groups import coordinator
+from suite_groups848 import Consumer
+from suite_raw import topic_id
 
 SUITE = Suite("configs", "raw frames")
 scenario = SUITE.scenario
@@ -339,16 +343,82 @@ def loggers(ctx):
         expect(0, error(a.node, ("root", SET, "INFO")), "set back")
 
 
-@scenario("groups-and-client-metrics", only="millrace")
+SESSION, HEARTBEAT, ASSIGNMENT = (f"consumer.{name}.ms" for name in ("session.timeout", "heartbeat.interval", "assignment.interval"))
+CONSUMER = (SESSION, HEARTBEAT, ASSIGNMENT)
+
+
+@scenario("groups")
+def groups(ctx):
+    group = ctx.name("g")
+    with Admin(ctx) as a:
+        def error(*changes, **more):
+            return a.incremental([(GROUP, group, changes)], **more)[(GROUP, group)][0]
+
+        def values():
+            return [a.describe(GROUP, group)[1][name]["Value"] for name in CONSUMER]
+
+        def listed():
+            found = a.c.call("ListConfigResources", 1, {"ResourceTypes": [GROUP]})["ConfigResources"]
+            return group in [one["ResourceName"] for one in found]
+        expect(["45000", "5000", "1000"], values(), "a group that is not there")
+        expect(False, listed(), "sets nothing")
+        expect(0, error((SESSION, SET, "50000"), validate=True), "looked at only")
+        expect(0, error((SESSION, SET, "50000")), "set")
+        a.becomes(["50000", "5000", "1000"], values, "set, not only looked at")
+        a.becomes(True, listed, "sets something")
+        entry = a.describe(GROUP, group, [SESSION])[1][SESSION]
+        expect((8, 3, False, [(SESSION, "50000", 8), ("group." + SESSION, "45000", DEFAULT)]), (
+            entry["ConfigSource"], entry["ConfigType"], entry["ReadOnly"],
+            [(s["Name"], s["Value"], s["Source"]) for s in entry["Synonyms"]]), "where it comes from")
+        for name, value in ((SESSION, "1"), (SESSION, "70000"), (SESSION, "x"), (HEARTBEAT, "1000"), (HEARTBEAT, "16000"),
+                            (HEARTBEAT, "-1"), (ASSIGNMENT, "-1"), (ASSIGNMENT, "99999999"), ("nope", "1"), ("group." + SESSION, "50000")):
+            expect(INVALID_CONFIG, error((name, SET, value)), f"{name}={value}")
+        for operation in (APPEND, SUBTRACT):
+            expect(INVALID_CONFIG, error((SESSION, operation, "1")), "no list")
+        expect(INVALID_REQUEST, error((SESSION, SET, None)), "null")
+        expect(INVALID_REQUEST, error((SESSION, SET, "50000"), (SESSION, SET, "51000")), "named twice")
+        expect(0, error(("nope", DELETE, None)), "what is not set may be removed")
+        expect({(GROUP, ""): [INVALID_REQUEST]}, a.incremental([(GROUP, "", [(SESSION, SET, "50000")])]), "all groups")
+        expect(INVALID_REQUEST, a.describe(GROUP, "")[0], "no name")
+        expect({(GROUP, group): [0]}, a.replace([(GROUP, group, [(HEARTBEAT, "6000")])]), "replaced")
+        a.becomes(["45000", "6000", "1000"], values, "replaced")
+        ctx.broker.restart("kill")
+    with Admin(ctx) as a:
+        a.becomes(["45000", "6000", "1000"], values, "after a crash")
+        expect({(GROUP, group): [0]}, a.replace([(GROUP, group, [])]), "everything removed")
+        a.becomes(False, listed, "sets nothing any more")
+
+
+@scenario("what-is-not-served", only="millrace")
 def not_served(ctx):
     with Admin(ctx) as a:
-        expect((0, {}), a.describe(GROUP, "g"), "a group has no settings")
         expect((0, {}), a.describe(METRICS, "m"), "nothing is subscribed to")
-        for kind in (GROUP, METRICS):
-            expect(INVALID_REQUEST, a.describe(kind, "")[0], "no name")
+        expect(INVALID_REQUEST, a.describe(METRICS, "")[0], "no name")
+        expect(set(CONSUMER), set(a.describe(GROUP, "g")[1]), "of consumer groups only")
         expect({(GROUP, "g"): [INVALID_CONFIG], (METRICS, "m"): [INVALID_REQUEST]}, a.incremental(
-            [(GROUP, "g", [("consumer.session.timeout.ms", SET, "50000")]), (METRICS, "m", [("interval.ms", SET, "1000")])]),
+            [(GROUP, "g", [("share.session.timeout.ms", SET, "45000")]), (METRICS, "m", [("interval.ms", SET, "1000")])]),
             "refused")
+        expect({(GROUP, "g" * 1025): [rk.INVALID_GROUP_ID]}, a.incremental(
+            [(GROUP, "g" * 1025, [(SESSION, SET, "50000")])]), "a name that is too long")
+
+
+@scenario("groups-obey-at-once")
+def groups_obey(ctx):
+    """What a group sets is told with the next heartbeat."""
+    topic, group = ctx.topic(), ctx.name("g")
+    with Admin(ctx) as a:
+        coordinator(ctx, a.c, group)
+        consumer = Consumer(a.c, group, "m", topic, topic_id(a.c, topic))
+        consumer.join()
+        consumer.until_has(1)
+
+        def interval():
+            return consumer.send(TopicPartitions=consumer.parts(consumer.has))["HeartbeatIntervalMs"]
+        expect(5000, interval(), "the broker's")
+        expect({(GROUP, group): [0]}, a.replace([(GROUP, group, [(HEARTBEAT, "7000")])]), "set")
+        a.becomes(7000, interval, "the group's")
+        expect({(GROUP, group): [0]}, a.replace([(GROUP, group, [])]), "removed")
+        a.becomes(5000, interval, "the broker's again")
 
 
 @scenario("describe-edges")
@@ -396,6 +466,6 @@ def list_resources(ctx):
         expect((0, {(BROKER, a.node)}), ask(1, BROKER), "brokers")
         expect((0, {(LOGGER, a.node), (BROKER, a.node)}), ask(1, LOGGER, BROKER, BROKER), "loggers and brokers")
         expect((0, {one for one in everything if one[0] == TOPIC}), ask(1, TOPIC), "topics")
-        expect((0, set()), ask(1, GROUP, METRICS), "neither groups nor client metrics")
+        expect((0, set()), ask(1, METRICS), "no client metrics")
         for wrong in (0, 1, 3, 64, -1):
             expect((rk.UNSUPPORTED_VERSION, set()), ask(1, wrong), f"type {wrong}")

@@ -76,6 +76,16 @@ void describe_broker(Exchange& x, const wire::describe_configs::Request& request
   fill_entries(x, config::describe_broker_config(*settings), request, asked, answer);
 }
 
+void describe_group(Exchange& x, const wire::describe_configs::Request& request, const DescribeConfigsResource& asked,
+                    DescribeConfigsResult& answer) {
+  if (asked.resource_name.empty())
+    return refuse(x, answer, KafkaError::invalid_request, "Group name must not be empty");
+  const auto groups = x.broker->group_configs(x.shard);
+  const auto at = groups->find(asked.resource_name);
+  const config::GroupOverrides own = at == groups->end() ? config::GroupOverrides{} : at->second.overrides;
+  fill_entries(x, config::describe_group_config(own, *x.broker->settings(x.shard)), request, asked, answer);
+}
+
 void describe_loggers(Exchange& x, const DescribeConfigsResource& asked, DescribeConfigsResult& answer) {
   if (asked.resource_name.empty()) return refuse(x, answer, KafkaError::invalid_request, "Broker id must not be empty");
   if (auto wrong = check_broker_name(x, asked.resource_name))
@@ -114,8 +124,10 @@ Task<Result<void>> handle_describe_configs(Exchange& x) {
       case ConfigResource::broker_logger:
         describe_loggers(x, asked, answer);
         break;
-      case ConfigResource::client_metrics:  // none is collected, so none of these two has a setting
       case ConfigResource::group:
+        describe_group(x, request, asked, answer);
+        break;
+      case ConfigResource::client_metrics:  // none is collected, so none has a setting
         if (asked.resource_name.empty())
           refuse(x, answer, KafkaError::invalid_request, "the name of the resource must not be empty");
         break;

@@ -30,8 +30,10 @@ Task<Result<void>> handle_list_config_resources(Exchange& x) {
     wanted = {group, client_metrics, broker_logger, broker, topic};
   }
   auto table = x.broker->topics(x.shard);
+  auto groups = x.broker->group_configs(x.shard);
   const std::string_view self = x.arena.copy(std::to_string(x.broker->self().v));
-  wire::ListBuilder<wire::list_config_resources::ConfigResource> resources(x.arena, table->topics().size() + 2);
+  wire::ListBuilder<wire::list_config_resources::ConfigResource> resources(x.arena,
+                                                                           table->topics().size() + groups->size() + 2);
   auto add = [&](std::string_view name, ConfigResource type) {
     auto& one = resources.push_back();
     one.resource_name = name;
@@ -39,6 +41,8 @@ Task<Result<void>> handle_list_config_resources(Exchange& x) {
   };
   for (ConfigResource type : wanted) {
     if (type == broker || type == broker_logger) add(self, type);
+    if (type == group)
+      for (const auto& [name, config] : *groups) add(x.arena.copy(name), type);
     if (type == topic)
       for (const auto& [name, ref] : table->topics()) add(x.arena.copy(name), type);
   }

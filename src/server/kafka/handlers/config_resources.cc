@@ -35,6 +35,12 @@ Task<AlterOutcome> alter_broker(Exchange& x, std::string name, config::ConfigAlt
   co_return outcome_of(altered);
 }
 
+Task<AlterOutcome> alter_group(Exchange& x, std::string name, config::ConfigAlteration alteration, bool validate_only) {
+  if (name.empty()) co_return refuse(KafkaError::invalid_request, "Default group resources are not allowed.");
+  auto altered = co_await x.broker->alter_group(std::move(name), std::move(alteration), validate_only);
+  co_return outcome_of(altered);
+}
+
 constexpr std::pair<std::string_view, LogLevel> kLevels[] = {
     {"DEBUG", LogLevel::debug}, {"INFO", LogLevel::info}, {"WARN", LogLevel::warn}, {"ERROR", LogLevel::error}};
 
@@ -98,8 +104,7 @@ Task<AlterOutcome> alter_resource(Exchange& x, std::int8_t type, std::string nam
       co_return refuse(KafkaError::invalid_request,
                        "clients' metrics are not collected: there is nothing to subscribe to");
     case ConfigResource::group:
-      co_return refuse(KafkaError::invalid_config,
-                       "group configs are of group types that are not served yet (consumer, share, streams)");
+      co_return co_await alter_group(x, std::move(name), std::move(alteration), validate_only);
   }
   co_return refuse(KafkaError::invalid_request, fmt::format("Unknown resource type {}", type));
 }
