@@ -1,7 +1,5 @@
 #include "bench/kload/frames.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
@@ -9,52 +7,6 @@
 #include "model/batch_builder.h"
 
 namespace mr::bench {
-namespace {
-
-constexpr std::string_view kClient = "kload";
-
-class Writer {
- public:
-  explicit Writer(std::int16_t key, std::int16_t version, bool flexible) {
-    put<std::int32_t>(0).put(key).put(version).put<std::int32_t>(0).text(kClient);
-    if (flexible) put<std::uint8_t>(0);
-  }
-  template <class T>
-  Writer& put(T value) {
-    out_.resize(out_.size() + sizeof value);
-    store_be(out_.data() + out_.size() - sizeof value, value);
-    return *this;
-  }
-  Writer& varint(std::uint32_t value) {
-    for (; value >= 0x80; value >>= 7) put(static_cast<std::uint8_t>(value | 0x80));
-    return put(static_cast<std::uint8_t>(value));
-  }
-  Writer& text(std::string_view value) {
-    put(static_cast<std::int16_t>(value.size()));
-    return raw(as_bytes(value));
-  }
-  Writer& compact_text(std::string_view value) {
-    varint(static_cast<std::uint32_t>(value.size()) + 1);
-    return raw(as_bytes(value));
-  }
-  Writer& raw(ByteView value) {
-    out_.insert(out_.end(), value.begin(), value.end());
-    return *this;
-  }
-  /// `more` bytes follow that are not in here.
-  Bytes frame(std::size_t more = 0) {
-    store_be(out_.data(), static_cast<std::int32_t>(out_.size() - 4 + more));
-    return std::move(out_);
-  }
-
- private:
-  Bytes out_;
-};
-
-}  // namespace
-
-void set_correlation(std::span<std::byte> frame, std::int32_t id) { store_be(frame.data() + 8, id); }
-
 Bytes build_batch(const Options& options) {
   BatchBuilder builder({.codec = options.codec});
   Bytes value(options.record_bytes);
@@ -78,7 +30,7 @@ ProduceFrame produce_frame(const Options& options, std::int32_t partition, const
   frame.batch_bytes = batch.size();
   frame.body = batch;
   frame.body.resize(batch.size() + 3);  // tags of partition, topic and request
-  Writer w(0, 9, true);
+  FrameWriter w(0, 9, true);
   w.varint(0).put(options.acks).put<std::int32_t>(30'000);
   w.varint(2).compact_text(options.topic).varint(2).put(partition);
   w.varint(static_cast<std::uint32_t>(batch.size()) + 1);
@@ -87,7 +39,7 @@ ProduceFrame produce_frame(const Options& options, std::int32_t partition, const
 }
 
 Bytes fetch_frame(const Options& options, std::int32_t partition) {
-  Writer w(1, 12, true);
+  FrameWriter w(1, 12, true);
   w.put<std::int32_t>(-1).put(options.wait_ms).put(options.min_bytes).put(options.fetch_bytes).put<std::int8_t>(0);
   w.put<std::int32_t>(0).put<std::int32_t>(-1);  // no session
   w.varint(2).compact_text(options.topic).varint(2).put(partition).put<std::int32_t>(-1);
@@ -103,7 +55,7 @@ void set_fetch_offset(Bytes& frame, std::int64_t offset) {
 }
 
 Bytes create_frame(const Options& options) {
-  Writer w(19, 4, false);
+  FrameWriter w(19, 4, false);
   w.put<std::int32_t>(1).text(options.topic).put(options.partitions).put<std::int16_t>(1).put<std::int32_t>(0);
   w.put(static_cast<std::int32_t>(options.configs.size()));
   for (const auto& [name, value] : options.configs) w.text(name).text(value);
@@ -112,52 +64,25 @@ Bytes create_frame(const Options& options) {
 }
 
 Bytes delete_frame(const Options& options) {
-  Writer w(20, 3, false);
+  FrameWriter w(20, 3, false);
   w.put<std::int32_t>(1).text(options.topic).put<std::int32_t>(30'000);
   return w.frame();
 }
 
 Bytes metadata_frame(const Options& options) {
-  Writer w(3, 1, false);
+  FrameWriter w(3, 1, false);
   w.put<std::int32_t>(1).text(options.topic);
   return w.frame();
 }
 
 Bytes list_offsets_frame(const Options& options, std::int32_t partition, std::int64_t timestamp) {
-  Writer w(2, 2, false);
+  FrameWriter w(2, 2, false);
   w.put<std::int32_t>(-1).put<std::int8_t>(0).put<std::int32_t>(1).text(options.topic).put<std::int32_t>(1);
   w.put(partition).put(timestamp);
   return w.frame();
 }
 
-Bytes api_versions_frame() { return Writer(18, 0, false).frame(); }
-
-std::uint32_t Cursor::varint() {
-  std::uint32_t value = 0;
-  for (unsigned shift = 0; shift < 35; shift += 7) {
-    auto b = take<std::uint8_t>();
-    value |= static_cast<std::uint32_t>(b & 0x7f) << shift;
-    if (b < 0x80) break;
-  }
-  return value;
-}
-
-void Cursor::tags() {
-  for (std::uint32_t n = varint(); n > 0; --n) {
-    varint();
-    skip(varint());
-  }
-}
-
-ByteView Cursor::skip(std::size_t n) {
-  if (n > bytes_.size()) {
-    fmt::print(stderr, "kload: an answer is shorter than its fields\n");
-    std::exit(1);
-  }
-  ByteView taken = bytes_.first(n);
-  bytes_ = bytes_.subspan(n);
-  return taken;
-}
+Bytes api_versions_frame() { return FrameWriter(18, 0, false).frame(); }
 
 std::int16_t produce_error(ByteView body) {
   Cursor c(body);

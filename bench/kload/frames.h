@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
+#include "bench/kload/fields.h"
 #include "bench/kload/options.h"
 
 /// Requests as bytes and answers read from bytes. Written by hand and not with the product's codecs on purpose: what
@@ -14,11 +14,6 @@
 /// was built once. Versions: Produce 9, Fetch 12, CreateTopics 4, DeleteTopics 3, Metadata 1, ListOffsets 2,
 /// ApiVersions 0.
 namespace mr::bench {
-
-using Bytes = std::vector<std::byte>;
-
-/// Patches the correlation id of a frame that begins with its size.
-void set_correlation(std::span<std::byte> frame, std::int32_t id);
 
 /// One produce request in two parts: `head` (copied per request, its correlation id is patched) and `body` (shared:
 /// the batch and the closing bytes).
@@ -40,26 +35,6 @@ Bytes delete_frame(const Options& options);
 Bytes metadata_frame(const Options& options);
 Bytes list_offsets_frame(const Options& options, std::int32_t partition, std::int64_t timestamp);
 Bytes api_versions_frame();
-
-/// Cuts an answer into fields. Running past the end ends the program: the peer is broken, there is nothing to measure.
-class Cursor {
- public:
-  explicit Cursor(ByteView bytes) : bytes_(bytes) {}
-  template <class T>
-  T take() {
-    return load_be<T>(skip(sizeof(T)).data());
-  }
-  std::uint32_t varint();
-  void text() { skip(static_cast<std::size_t>(std::max<std::int16_t>(take<std::int16_t>(), 0))); }
-  void compact_text() {
-    if (std::uint32_t n = varint(); n > 1) skip(n - 1);
-  }
-  void tags();
-  ByteView skip(std::size_t n);
-
- private:
-  ByteView bytes_;
-};
 
 /// Error code of the one partition in a Produce answer (`body` begins at the correlation id).
 std::int16_t produce_error(ByteView body);

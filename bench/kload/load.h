@@ -1,13 +1,10 @@
 #pragma once
-#include <array>
 #include <cstdint>
-#include <deque>
-#include <memory>
 #include <vector>
 
 #include "bench/kload/frames.h"
 #include "bench/kload/options.h"
-#include "bench/kload/socket.h"
+#include "bench/kload/wire.h"
 
 namespace mr::bench {
 
@@ -33,50 +30,29 @@ class Load {
   Figures run(double seconds, std::uint64_t count);
 
  private:
-  struct Sent {
-    double at = 0;  ///< intended send time
-    bool barrier = false;
-  };
-  struct Outgoing {
-    std::array<std::byte, 320> head;
-    std::size_t head_bytes = 0;
-    const Bytes* body = nullptr;
-    std::size_t sent = 0;
-    std::size_t total() const { return head_bytes + (body ? body->size() : 0); }
-  };
   struct Connection {
-    std::unique_ptr<Socket> socket;
-    std::deque<Sent> sent;  ///< waiting for an answer
-    std::deque<Outgoing> out;
-    Bytes in;
-    std::size_t in_bytes = 0;
     std::int32_t partition = 0;
     std::int64_t offset = 0;
-    bool wants_write = false;
   };
 
   bool produces() const { return options_.mode == Mode::produce; }
   bool may_send(double now) const;
-  void issue(Connection& c, double at);
-  void queue_frame(Connection& c, ByteView head, const Bytes* body, Sent sent);
-  void fill(Connection& c, double now);
+  void issue(std::size_t connection, double at);
+  void queue_frame(std::size_t connection, ByteView head, const Bytes* body, Sent sent);
+  void fill(std::size_t connection, double now);
   void issue_due(double now);
-  void flush(Connection& c);
-  std::size_t write_some(Connection& c);
-  void receive(Connection& c);
-  void answered(Connection& c, ByteView body);
+  void answered(Connection& c, const Sent& sent, ByteView body);
   void count_fetch(Connection& c, ByteView body);
   void note_error(std::int16_t error);
   void send_barriers();
-  void wait(double until);
-  std::size_t outstanding() const;
+  double pause(double now) const;
 
   const Options& options_;
   std::vector<ProduceFrame> produce_;  ///< by partition
   std::vector<Bytes> fetch_;           ///< by partition
   std::vector<std::int64_t> start_offsets_;
   std::vector<Connection> connections_;
-  int epoll_ = -1;
+  Wire wire_;
 
   Figures figures_;
   std::uint64_t issued_ = 0;

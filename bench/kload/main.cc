@@ -2,21 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <ctime>
 
+#include "bench/kload/latency.h"
 #include "bench/kload/load.h"
 
 namespace {
 
 using namespace mr::bench;
-
-double percentile(std::vector<double>& sorted, double p) {
-  if (sorted.empty()) return 0;
-  auto rank = static_cast<std::size_t>(std::ceil(p * static_cast<double>(sorted.size())));
-  return sorted[std::min(std::max<std::size_t>(rank, 1), sorted.size()) - 1];
-}
 
 void print(const Options& o, Figures f) {
   std::ranges::sort(f.latencies);

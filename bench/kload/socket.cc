@@ -17,7 +17,7 @@ namespace mr::bench {
 namespace {
 
 [[noreturn]] void fail(const char* what) {
-  fmt::print(stderr, "kload: {}: {}\n", what, std::strerror(errno));
+  fmt::print(stderr, "{}: {}: {}\n", program_invocation_short_name, what, std::strerror(errno));
   std::exit(1);
 }
 
@@ -85,7 +85,7 @@ std::size_t Socket::read(MutableBytes into) {
   ssize_t n = ::recv(fd_, into.data(), into.size(), 0);
   if (n > 0) return static_cast<std::size_t>(n);
   if (n == 0) {
-    fmt::print(stderr, "kload: the broker closed a connection\n");
+    fmt::print(stderr, "{}: the broker closed a connection\n", program_invocation_short_name);
     std::exit(1);
   }
   if (errno != EAGAIN && errno != EINTR) fail("receive");
