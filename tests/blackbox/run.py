@@ -57,7 +57,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "churn", "prometheus", "groupload")]
+        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "churn", "prometheus")]
     else:
         def make():
             return harness.Broker(options.broker)

@@ -36,7 +36,7 @@ def build_asan():
 # What a part builds before it runs its tests.
 BUILDS = {"unit": lambda: build_tests("dev", "unit"), "sim": lambda: build_tests("dev", "sim"),
           "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "millrace_weighted", "crashfs", "groupload", "group_core"),
-          "clients": lambda: build("release", "millrace"), "reference": lambda: build("release", "millrace"),
+          "clients": lambda: build("release", "millrace"), "reference": lambda: build("release", "millrace", "groupload"),
           "fuzz": lambda: build("fuzz"), "asan": build_asan, "tsan": lambda: build_tests("tsan", "unit")}
 
 
@@ -143,7 +143,7 @@ CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
     ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["matrix-java848"], ["matrix-confluent848"], ["churn"], ["console"], ["liar"], ["prometheus"])]
 REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("millrace", ["admindiff"]), ("kafka", ["java"]),
-             ("kafka", ["raw", "admin", "groups", "groups848", "configs", "python"]), ("kafka", ["kcat", "cli_groups"]),
+             ("kafka", ["raw", "admin", "groups", "groups848", "configs", "python"]), ("kafka", ["kcat", "cli_groups", "groupload"]),
              ("kafka", ["matrix-java"]), ("kafka", ["matrix-confluent"]), ("kafka", ["console"])]
 
 
