@@ -24,10 +24,13 @@ GroupStateName consumer_group_state(const ConsumerGroupState& group) {
 }
 
 ConsumerChange::ConsumerChange(Deciding& d, std::string_view group)
+    : ConsumerChange(d, *d.live.consumers.find(group)) {}
+
+ConsumerChange::ConsumerChange(Deciding& d, TextMap<LiveConsumerGroup>::value_type& live)
     : d_(d),
-      name_(group),
-      live_(*d.live.find_consumer(group)),
-      before_(consumer_state(d.state, group)),
+      name_(live.first),
+      live_(live.second),
+      before_(consumer_state(d.state, live.first)),
       epoch_(before_.epoch()),
       target_epoch_(before_.target_epoch()) {}
 
@@ -368,8 +371,9 @@ void ConsumerChange::take_targets(const AssignorInput& input, const Result<Assig
 void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member) {
   LiveConsumerGroup::Session& session = live.sessions.find(member)->second;
   session.last_heard = d.now.mono;
-  d.arm(session.session, Millis(d.consumer_times(group).session_timeout_ms),
-        {DeadlineKind::consumer_session, std::string(group), member});
+  const Millis timeout(d.consumer_times(group).session_timeout_ms);
+  if (d.live.deadlines.postpone(session.session, d.now.mono + timeout)) return;
+  d.arm(session.session, timeout, {DeadlineKind::consumer_session, std::string(group), member});
 }
 
 void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,

@@ -48,6 +48,7 @@ class ConsumerChange {
   bool waits_for_patterns() const;
 
  private:
+  ConsumerChange(Deciding& d, TextMap<LiveConsumerGroup>::value_type& live);
   template <class F>
   void for_each_member(F fn) const;
   /// Names that somebody reads, ascending.
@@ -65,7 +66,7 @@ class ConsumerChange {
   void take_targets(const AssignorInput& input, const Result<AssignorOutput>& output, std::int32_t epoch);
 
   Deciding& d_;
-  std::string name_;
+  const std::string& name_;  ///< the key in `d.live`
   LiveConsumerGroup& live_;
   const ConsumerGroupState& before_;
   std::int32_t epoch_;

@@ -18,10 +18,16 @@ template <class Key>
 class DeadlineQueue {
  public:
   void arm(Deadline& deadline, TimePoint at, const Key& key) {
-    deadline.at = at;
-    if (at >= deadline.queued) return;
-    deadline.queued = at;
+    if (postpone(deadline, at)) return;
+    deadline.at = deadline.queued = at;
     entries_.push(Entry{at, next_++, key});
+  }
+  /// As arm(), when the queue looks before `at` anyway; false: it does not, and nothing has changed. Most calls move a
+  /// deadline later, and so need no key to be made.
+  static bool postpone(Deadline& deadline, TimePoint at) {
+    if (at < deadline.queued) return false;
+    deadline.at = at;
+    return true;
   }
   static void disarm(Deadline& deadline) { deadline.at = kForever; }
 

@@ -29,6 +29,7 @@ struct Deciding {
   /// The member is alive: its session ends that much later.
   void heard(LiveGroup& group, Member& member, Duration timeout) const {
     member.last_heard = now.mono;
+    if (live.deadlines.postpone(member.session, now.mono + timeout)) return;
     arm(member.session, timeout, {DeadlineKind::session, group.name(), member.id});
   }
   void heard(LiveGroup& group, Member& member) const { heard(group, member, member.session_timeout); }
@@ -47,7 +48,7 @@ void on_describe(Deciding& d, WaiterId waiter, const DescribeEvent& event);
 void on_list(Deciding& d, WaiterId waiter);
 void on_delete_groups(Deciding& d, WaiterId waiter, const DeleteGroupsEvent& event);
 void on_tick(Deciding& d);
-void on_consumer_heartbeat(Deciding& d, WaiterId waiter, const ConsumerHeartbeatRequest& request);
+void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatRequest&& request);
 void on_consumer_describe(Deciding& d, WaiterId waiter, const ConsumerDescribeEvent& event);
 void on_group_configs(Deciding& d, GroupConfigsEvent event);
 void on_topics_changed(Deciding& d, const TopicsChangedEvent& event);

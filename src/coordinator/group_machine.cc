@@ -85,7 +85,7 @@ broker::Decision<GroupReply> GroupMachine::decide(const State& state, LiveGroups
     void operator()(ListEvent) { on_list(d, waiter); }
     void operator()(DeleteGroupsEvent& e) { on_delete_groups(d, waiter, e); }
     void operator()(TopicDeletedEvent& e) { on_topic_deleted(d, e); }
-    void operator()(ConsumerHeartbeatRequest& e) { on_consumer_heartbeat(d, waiter, e); }
+    void operator()(ConsumerHeartbeatRequest& e) { on_consumer_heartbeat(d, waiter, std::move(e)); }
     void operator()(ConsumerDescribeEvent& e) { on_consumer_describe(d, waiter, e); }
     void operator()(TopicsChangedEvent& e) { on_topics_changed(d, e); }
     void operator()(GroupConfigsEvent& e) { on_group_configs(d, std::move(e)); }

@@ -31,9 +31,9 @@ std::optional<Error> check_request(const ConsumerHeartbeatRequest& request, cons
   if (request.rack && request.rack->empty()) return invalid("RackId can't be empty.");
   if (request.epoch < kStaticLeaveEpoch) return invalid(fmt::format("MemberEpoch {} is invalid.", request.epoch));
   if (request.epoch == kStaticLeaveEpoch && !request.instance) return invalid("InstanceId can't be null.");
-  auto fits = [](std::string_view text) { return text.size() <= kTextBytesMax; };
-  if (!fits(request.group) || !fits(request.member) || !fits(request.instance.value_or("")) ||
-      !fits(request.rack.value_or("")) || !fits(request.client_id) || !fits(request.client_host))
+  auto fits = [](const std::string& text) { return text.size() <= kTextBytesMax; };
+  if (!fits(request.group) || !fits(request.member) || (request.instance && !fits(*request.instance)) ||
+      (request.rack && !fits(*request.rack)) || !fits(request.client_id) || !fits(request.client_host))
     return invalid("a name is too long");
   if (request.rebalance_timeout && request.rebalance_timeout->count() < 0)
     return invalid("RebalanceTimeoutMs is negative.");
@@ -48,7 +48,7 @@ std::optional<Error> check_request(const ConsumerHeartbeatRequest& request, cons
 struct Heartbeat {
   Deciding& d;
   WaiterId waiter;
-  const ConsumerHeartbeatRequest& request;
+  ConsumerHeartbeatRequest& request;
 
   void refuse(Error why) { d.reply(waiter, ConsumerHeartbeatAnswer{.error = std::move(why)}); }
   bool joins() const { return request.epoch == kJoinEpoch; }
@@ -131,14 +131,15 @@ bool is_full(const ConsumerHeartbeatRequest& request) {
   return request.rebalance_timeout && (request.topics || request.regex) && request.owned;
 }
 
+/// The last step: the answer takes the member's name.
 void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before, const CurrentAssignment& after) {
-  const bool told = beat.joins() || is_full(beat.request) || before.assigned != after.assigned;
+  const bool told = beat.joins() || is_full(beat.request) || (&before != &after && before.assigned != after.assigned);
   const bool waits = change.epoch() > change.target_epoch() || after.state == ReconcileState::unreleased ||
                      change.waits_for_patterns();
   const Millis interval(beat.d.consumer_times(beat.request.group).heartbeat_interval_ms);
   ConsumerHeartbeatAnswer answer{
       .error = std::nullopt,
-      .member = beat.request.member,
+      .member = std::move(beat.request.member),
       .epoch = after.epoch,
       .heartbeat_interval = waits ? std::min(beat.d.settings.waiting_heartbeat_interval, interval) : interval};
   if (told) answer.assignment = without_epochs(after.assigned);
@@ -148,6 +149,8 @@ void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& be
 /// The member moves on as far as it can.
 void advance(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before) {
   const std::string& id = beat.request.member;
+  const bool arrived = before.state == ReconcileState::stable && before.epoch == change.target_epoch();
+  if (arrived && before.epoch != kJoinEpoch) return answer(beat, change, before, before);  // nearly all heartbeats
   const std::function<bool(TopicId, std::int32_t)> is_free = [&](TopicId topic, std::int32_t partition) {
     return change.before().is_free(topic, partition);
   };
@@ -194,12 +197,12 @@ void leave(Heartbeat& beat, const ConsumerGroupState& group) {
 
 }  // namespace
 
-void on_consumer_heartbeat(Deciding& d, WaiterId waiter, const ConsumerHeartbeatRequest& request) {
+void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatRequest&& request) {
   Heartbeat beat{d, waiter, request};
   ++d.live.stats.heartbeats;
   if (auto wrong = check_request(request, d.settings)) return beat.refuse(std::move(*wrong));
   LiveConsumerGroup* live = d.live.find_consumer(request.group);
-  const LiveGroup* classic = d.live.find(request.group);
+  const LiveGroup* classic = live == nullptr ? d.live.find(request.group) : nullptr;
   if (live == nullptr && (!beat.joins() || (classic != nullptr && classic->state != GroupStateName::empty)))
     return beat.refuse(Error(Errc::group_not_found, "Group " + request.group + " is not a consumer group."));
 
