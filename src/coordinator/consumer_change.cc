@@ -101,7 +101,7 @@ void ConsumerChange::bump(RebalanceCause cause) {
   if (bumped_) return;
   bumped_ = true;
   ++epoch_;
-  ++d_.live.stats.rebalances[static_cast<std::size_t>(cause)];
+  count_rebalance(d_, name_, live_.flaps, cause);
 }
 
 std::vector<std::string_view> ConsumerChange::topics_read() const {

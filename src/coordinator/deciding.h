@@ -69,6 +69,8 @@ void answer_join(Deciding& d, LiveGroup& group, Member& member, JoinAnswer answe
 void answer_sync(Deciding& d, Member& member, SyncAnswer answer);
 /// What a member is told of the current round.
 JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool with_members);
+/// A rebalance of a group of either kind begins. Warns when there are too many.
+void count_rebalance(Deciding& d, std::string_view group, FlapWatch& flaps, RebalanceCause cause);
 /// A new round begins: members shall join again.
 void begin_round(Deciding& d, LiveGroup& group, RebalanceReason reason);
 /// From every state but empty: begins a round, or looks whether the one under way is complete.

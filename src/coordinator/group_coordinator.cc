@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "coordinator/group_alarms.h"
 #include "coordinator/group_partition.h"
 #include "runtime/longest_wait.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr std::string_view kTopic = "__consumer_offsets";
 constexpr Duration kNever = Duration::max();
 constexpr Duration kFirstLoadMost = std::chrono::seconds(5);
+constexpr Duration kSizesEvery = std::chrono::seconds(10);
 
 /// 8-4-4-4-12 hexadecimal digits, as Java writes it.
 std::string fresh_id(Rng& rng) {
@@ -147,6 +149,7 @@ GroupSettings GroupCoordinator::settings() const {
 Task<void> GroupCoordinator::start() {
   started_ = true;
   co_await open_partitions();
+  per_shard_[0]->scope.spawn("sizes of groups", watch_sizes());
 }
 
 Task<void> GroupCoordinator::open_partitions() {
@@ -441,6 +444,18 @@ Task<GroupStats> GroupCoordinator::stats() {
     });
   }
   co_return sum;
+}
+
+Task<void> GroupCoordinator::watch_sizes() {
+  Env& env = broker_.shards().env(ShardId{0});
+  SizeAlarm groups(kGroupsAlarm), members(kMembersAlarm);
+  while ((co_await sleep_until(env.now() + kSizesEvery)).ok()) {
+    const GroupStats now = co_await stats();
+    if (groups.crosses(now.groups))
+      log_warn("coordinator", "there are many groups", {{"groups", now.groups}, {"more_than", groups.most()}});
+    if (members.crosses(now.members))
+      log_warn("coordinator", "groups have many members", {{"members", now.members}, {"more_than", members.most()}});
+  }
 }
 
 Task<GroupCoordinator::Positions> GroupCoordinator::positions(std::size_t most) {

@@ -103,6 +103,8 @@ class GroupCoordinator {
   void tell_deleted(const broker::TopicRef& deleted);
   void tell_changed(const broker::TopicRef& changed);
   void tell_configs();
+  /// Shard 0, until cancelled: warns when there are too many groups or members.
+  Task<void> watch_sizes();
   template <class Description, class Ask>
   Task<std::vector<Description>> describe_as(std::vector<std::string> groups, Ask like);
   Task<Result<void>> make_topic();

@@ -29,6 +29,7 @@ GroupStats& GroupStats::operator+=(const GroupStats& other) {
   offsets += other.offsets;
   for (std::size_t i = 0; i < rebalances.size(); ++i) rebalances[i] += other.rebalances[i];
   rebalances_completed += other.rebalances_completed;
+  flaps += other.flaps;
   rebalance_ns += other.rebalance_ns;
   offset_commits += other.offset_commits;
   offsets_expired += other.offsets_expired;

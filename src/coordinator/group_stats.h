@@ -23,6 +23,7 @@ struct GroupStats {
   std::uint64_t offsets = 0;                                 ///< gauge: committed offsets held
   std::array<std::uint64_t, kRebalanceCauses> rebalances{};  ///< begun, by cause
   std::uint64_t rebalances_completed = 0;
+  std::uint64_t flaps = 0;           ///< groups found to rebalance again and again
   std::uint64_t rebalance_ns = 0;    ///< from the begin of each completed round to its last join
   std::uint64_t offset_commits = 0;  ///< partitions committed
   std::uint64_t offsets_expired = 0;

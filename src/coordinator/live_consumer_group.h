@@ -3,6 +3,7 @@
 #include <string>
 
 #include "coordinator/deadlines.h"
+#include "coordinator/group_alarms.h"
 
 namespace mr::coordinator {
 
@@ -24,6 +25,7 @@ struct LiveConsumerGroup {
   bool matching = false;         ///< patterns, off the shard
   bool match_again = false;      ///< topics or patterns have changed since that began
   WallMillis empty_since = -1;
+  FlapWatch flaps;
 };
 
 }  // namespace mr::coordinator

@@ -8,6 +8,7 @@
 
 #include "broker/topic_table.h"
 #include "coordinator/deadlines.h"
+#include "coordinator/group_alarms.h"
 #include "coordinator/group_state.h"
 #include "coordinator/group_stats.h"
 #include "coordinator/group_types.h"
@@ -114,6 +115,7 @@ class LiveGroup {
   std::map<std::string, Deadline, std::less<>> pending;  ///< member ids that were given out and have not come back
   std::optional<std::set<std::string, std::less<>>> subscribed;
   RebalanceHistory history;
+  FlapWatch flaps;
   Deadline round;
   Deadline sync;
   Deadline expiry;

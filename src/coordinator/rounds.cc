@@ -65,6 +65,17 @@ JoinAnswer round_answer(const LiveGroup& group, std::string_view member, bool wi
   return answer;
 }
 
+void count_rebalance(Deciding& d, std::string_view group, FlapWatch& flaps, RebalanceCause cause) {
+  ++d.live.stats.rebalances[static_cast<std::size_t>(cause)];
+  if (!flaps.begins(d.now.mono)) return;
+  ++d.live.stats.flaps;
+  log_warn("coordinator", "a group rebalances again and again",
+           {{"group", group},
+            {"rebalances", kFlapRebalances},
+            {"minutes", std::chrono::duration_cast<std::chrono::minutes>(kFlapWindow).count()},
+            {"last_cause", cause_name(cause)}});
+}
+
 void begin_round(Deciding& d, LiveGroup& group, RebalanceReason reason) {
   if (group.state == GroupStateName::completing_rebalance) {
     group.for_each_member([&](Member& member) {
@@ -80,7 +91,7 @@ void begin_round(Deciding& d, LiveGroup& group, RebalanceReason reason) {
   const bool first = group.state == GroupStateName::empty;
   change_state(d, group, GroupStateName::preparing_rebalance);
   group.round_began = d.now.mono;
-  ++d.live.stats.rebalances[static_cast<std::size_t>(reason.cause)];
+  count_rebalance(d, group.name(), group.flaps, reason.cause);
   log_debug("coordinator", "a group begins a round",
             {{"group", group.name()},
              {"generation", group.generation.v},
