@@ -50,6 +50,15 @@ const ResolvedRegex* ConsumerChange::regex(std::string_view pattern) const {
   return changed == regexes_.end() ? before_.regex(pattern) : &changed->second;
 }
 
+bool ConsumerChange::reads(const ConsumerMember& member, TopicId id) const {
+  if (d_.live.topics == nullptr) return true;  // nobody knows yet
+  const broker::TopicRef topic = d_.live.topics->find(id);
+  if (topic == nullptr) return false;
+  const ResolvedRegex* matched = member.regex ? regex(*member.regex) : nullptr;
+  return std::ranges::binary_search(member.topics, topic->name) ||
+         (matched != nullptr && std::ranges::binary_search(matched->topics, topic->name));
+}
+
 template <class F>
 void ConsumerChange::for_each_member(F fn) const {
   for (const auto& [id, member] : before_.members())
@@ -184,12 +193,12 @@ void ConsumerChange::write_epoch() {
 }
 
 void ConsumerChange::settle() {
+  begin_whole();
   if (patterns_touched_) {
     forget_unused_patterns();
     if (waits_for_patterns()) match_patterns();
   }
   if (live_.sessions.empty()) {
-    if (bumped_) write_epoch();
     live_.empty_since = d_.now.wall;
     d_.live.deadlines.disarm(live_.assign);
     arm_consumer_expiry(d_, name_, live_, d_.settings.retention_check);
@@ -199,22 +208,21 @@ void ConsumerChange::settle() {
   make_targets();
 }
 
+/// Nobody is in epoch 0: a group begins in epoch 1, with targets of nothing.
+void ConsumerChange::begin_whole() {
+  const bool is_new = before_.epoch() == 0 && !live_.sessions.empty();
+  if (is_new) ++epoch_;
+  if (is_new || bumped_) write_epoch();
+  if (target_epoch_ != 0 || live_.sessions.empty()) return;
+  target_epoch_ = 1;
+  d_.record(target_epoch_record(name_, {target_epoch_, d_.now.wall}));
+}
+
 void ConsumerChange::make_targets() {
   const bool now = assign_now();
   std::shared_ptr<AssignorInput> input;
   if (now) input = assignor_input();
   const bool here = now && work_of(*input) <= d_.settings.assign_on_shard_max;
-  // Nobody is in epoch 0: a group whose first targets are not there yet begins with targets of nothing.
-  const bool with_nothing = !here && target_epoch_ == 0;
-  if (with_nothing && epoch_ < 2) {
-    epoch_ = 2;
-    bumped_ = true;
-  }
-  if (bumped_) write_epoch();
-  if (with_nothing) {
-    target_epoch_ = 1;
-    d_.record(target_epoch_record(name_, {target_epoch_, d_.now.wall}));
-  }
   if (!now) {
     if (!live_.assigning)
       d_.arm(live_.assign, live_.assigned_at + assignment_interval() - d_.now.mono,
@@ -329,8 +337,9 @@ std::shared_ptr<AssignorInput> ConsumerChange::assignor_input() const {
         AssignorMember{.id = id, .instance = member.instance, .rack = member.rack, .topics = last_places, .owned = {}});
     into.owned = kept(*input, into, target(id), taken);
   });
-  std::ranges::sort(input->members, {},
-                    [](const AssignorMember& m) -> const std::string& { return m.instance ? *m.instance : m.id; });
+  std::ranges::sort(input->members, {}, [](const AssignorMember& m) {
+    return std::pair(!m.instance, std::string_view(m.instance ? *m.instance : m.id));
+  });
   return input;
 }
 

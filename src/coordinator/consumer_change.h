@@ -25,6 +25,10 @@ class ConsumerChange {
   /// Null when it is not in the group.
   const ConsumerMember* member(std::string_view id) const;
   const PartitionSet& target(std::string_view id) const;
+  /// The member reads this topic, by its name or by a pattern of which it is known that it matches.
+  bool reads(const ConsumerMember& member, TopicId topic) const;
+  /// It is known which topics the pattern matches.
+  bool is_matched(std::string_view pattern) const { return regex(pattern) != nullptr; }
 
   /// A new member, or what it asks for has changed. Does not bump().
   void put_member(const std::string& id, ConsumerMember member);
@@ -61,6 +65,7 @@ class ConsumerChange {
   bool assign_now() const;
   std::shared_ptr<AssignorInput> assignor_input() const;
   std::shared_ptr<const Assignor> assignor() const;
+  void begin_whole();
   void make_targets();
   std::optional<Error> too_much_for_one(const AssignorOutput& output) const;
   void take_targets(const AssignorInput& input, const Result<AssignorOutput>& output, std::int32_t epoch);

@@ -14,11 +14,11 @@ TEST(ConsumerGroup, FirstMemberHasAllAtOnce) {
   ConsumerBench bench;
   auto joined = bench.joins("a");
   ASSERT_FALSE(joined.error) << joined.error->message();
-  EXPECT_EQ(joined.epoch, 1);
+  EXPECT_EQ(joined.epoch, 2);
   EXPECT_EQ(joined.assignment, parts({0, 1, 2, 3}));
   EXPECT_EQ(joined.heartbeat_interval, Millis(5'000));
   EXPECT_EQ(bench.state_text(), "Stable");
-  auto quiet = bench.ask(bench.beat("a", 1, joined.assignment));
+  auto quiet = bench.ask(bench.beat("a", 2, joined.assignment));
   EXPECT_FALSE(quiet.error);
   EXPECT_FALSE(quiet.assignment) << "null: as before";
   EXPECT_EQ(bench.records_of_last, 0u);
@@ -30,45 +30,46 @@ TEST(ConsumerGroup, PartitionsMoveOnlyWhenReleased) {
   auto a = bench.joins("a");
   bench.pass(std::chrono::seconds(2));
   auto b = bench.joins("b");
-  EXPECT_EQ(b.epoch, 2);
+  EXPECT_EQ(b.epoch, 3);
   EXPECT_EQ(b.assignment, PartitionSet{}) << "all are a's still";
   EXPECT_EQ(b.heartbeat_interval, Millis(500)) << "it waits for others";
   EXPECT_EQ(bench.state_text(), "Reconciling");
 
-  auto revoke = bench.ask(bench.beat("a", 1));
+  auto revoke = bench.ask(bench.beat("a", 2));
   ASSERT_TRUE(revoke.assignment);
-  EXPECT_EQ(revoke.epoch, 1) << "until it has let go";
+  EXPECT_EQ(revoke.epoch, 2) << "until it has let go";
   EXPECT_EQ(partitions_in(*revoke.assignment), 2u);
-  EXPECT_EQ(bench.ask(bench.beat("b", 2)).assignment, std::nullopt);
-  auto kept = bench.ask(bench.beat("a", 1, revoke.assignment));
-  EXPECT_EQ(kept.epoch, 2);
+  EXPECT_EQ(bench.described().members.at(0).assigned, parts({0, 1, 2, 3})) << "it reads them all still";
+  EXPECT_EQ(bench.ask(bench.beat("b", 3)).assignment, std::nullopt);
+  auto kept = bench.ask(bench.beat("a", 2, revoke.assignment));
+  EXPECT_EQ(kept.epoch, 3);
   EXPECT_FALSE(kept.assignment);
-  auto got = bench.ask(bench.beat("b", 2, PartitionSet{}));
+  auto got = bench.ask(bench.beat("b", 3, PartitionSet{}));
   ASSERT_TRUE(got.assignment);
   EXPECT_EQ(partitions_in(*got.assignment), 2u);
   EXPECT_EQ(bench.state_text(), "Stable");
   // Both kept what they have after a crash, and nobody is told anything new.
   bench.crash();
-  EXPECT_FALSE(bench.ask(bench.beat("a", 2, revoke.assignment)).assignment);
-  EXPECT_FALSE(bench.ask(bench.beat("b", 2, got.assignment)).assignment);
+  EXPECT_FALSE(bench.ask(bench.beat("a", 3, revoke.assignment)).assignment);
+  EXPECT_FALSE(bench.ask(bench.beat("b", 3, got.assignment)).assignment);
 }
 
 TEST(ConsumerGroup, EpochsAreChecked) {
   ConsumerBench bench;
   bench.joins("a");
-  EXPECT_EQ(code(bench.ask(bench.beat("a", 2)).error), Errc::fenced_member_epoch);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 3)).error), Errc::fenced_member_epoch);
   EXPECT_EQ(code(bench.ask(bench.beat("b", 1)).error), Errc::unknown_member);
-  auto other = bench.beat("a", 1);
+  auto other = bench.beat("a", 2);
   other.group = "h";
   EXPECT_EQ(code(bench.ask(other).error), Errc::group_not_found);
   // A lost answer: the epoch before, and no more than what it was given.
   bench.pass(std::chrono::seconds(2));
   bench.set_topic("t", 1, 6);
-  auto moved = bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
-  EXPECT_EQ(moved.epoch, 2);
-  EXPECT_EQ(bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3}))).epoch, 2);
-  EXPECT_EQ(code(bench.ask(bench.beat("a", 1, parts({7}))).error), Errc::fenced_member_epoch);
-  EXPECT_EQ(code(bench.ask(bench.beat("a", 1)).error), Errc::fenced_member_epoch);
+  auto moved = bench.ask(bench.beat("a", 2, parts({0, 1, 2, 3})));
+  EXPECT_EQ(moved.epoch, 3);
+  EXPECT_EQ(bench.ask(bench.beat("a", 2, parts({0, 1, 2, 3}))).epoch, 3);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 2, parts({7}))).error), Errc::fenced_member_epoch);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 2)).error), Errc::fenced_member_epoch);
 }
 
 TEST(ConsumerGroup, BadRequestsAreNamed) {
@@ -120,12 +121,12 @@ TEST(ConsumerGroup, WhoDoesNotRevokeInTimeIsOut) {
   bench.joins("a");
   bench.pass(std::chrono::seconds(2));
   auto b = bench.joins("b");
-  bench.ask(bench.beat("a", 1));
+  bench.ask(bench.beat("a", 2));
   for (int i = 0; i < 7; ++i) {
     bench.pass(std::chrono::seconds(5));
-    bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
+    bench.ask(bench.beat("a", 2, parts({0, 1, 2, 3})));
   }
-  EXPECT_EQ(code(bench.ask(bench.beat("a", 1)).error), Errc::unknown_member);
+  EXPECT_EQ(code(bench.ask(bench.beat("a", 2)).error), Errc::unknown_member);
   EXPECT_EQ(bench.ask(bench.beat("b", b.epoch)).assignment, parts({0, 1, 2, 3}));
 }
 
@@ -135,13 +136,13 @@ TEST(ConsumerGroup, AssignmentsAreGathered) {
   bench.joins("a");
   auto b = bench.joins("b");
   auto c = bench.joins("c");
-  EXPECT_EQ(b.epoch, 1);
+  EXPECT_EQ(b.epoch, 2);
   EXPECT_EQ(c.heartbeat_interval, Millis(500));
   EXPECT_EQ(bench.state_text(), "Assigning");
-  EXPECT_EQ(bench.group().epoch(), 3);
-  EXPECT_EQ(bench.group().target_epoch(), 1);
+  EXPECT_EQ(bench.group().epoch(), 4);
+  EXPECT_EQ(bench.group().target_epoch(), 2);
   bench.pass(std::chrono::seconds(1));
-  EXPECT_EQ(bench.group().target_epoch(), 3) << "without anybody's heartbeat";
+  EXPECT_EQ(bench.group().target_epoch(), 4) << "without anybody's heartbeat";
 }
 
 TEST(ConsumerGroup, StaticMembersComeBack) {
@@ -157,10 +158,10 @@ TEST(ConsumerGroup, StaticMembersComeBack) {
   EXPECT_EQ(bench.ask(away).epoch, -2);
   bench.pass(std::chrono::seconds(20));
   auto back = bench.ask(second);
-  EXPECT_EQ(back.epoch, 1) << "no rebalance";
+  EXPECT_EQ(back.epoch, 2) << "no rebalance";
   EXPECT_EQ(back.assignment, parts({0, 1, 2, 3}));
-  EXPECT_EQ(bench.group().epoch(), 1);
-  auto old = bench.beat("a", 1);
+  EXPECT_EQ(bench.group().epoch(), 2);
+  auto old = bench.beat("a", 2);
   old.instance = "i";
   EXPECT_EQ(code(bench.ask(old).error), Errc::fenced_instance_id);
   // Away for too long: as if it had left.
@@ -171,21 +172,36 @@ TEST(ConsumerGroup, StaticMembersComeBack) {
   EXPECT_EQ(bench.state_text(), "Empty");
 }
 
+// Static members come first, so that a dynamic one with an early id does not move what they have.
+TEST(ConsumerGroup, StaticMembersAreAssignedFirst) {
+  ConsumerBench bench;
+  auto dynamic = bench.join_request("a");
+  dynamic.assignor = "range";
+  bench.ask(dynamic);
+  bench.pass(std::chrono::seconds(2));
+  auto fixed = bench.join_request("b");
+  fixed.instance = "i";
+  fixed.assignor = "range";
+  bench.ask(fixed);
+  EXPECT_EQ(bench.group().target("b"), parts({0, 1}));
+  EXPECT_EQ(bench.group().target("a"), parts({2, 3}));
+}
+
 TEST(ConsumerGroup, TopicsThatComeAndGrowAreSeen) {
   ConsumerBench bench;
   bench.ask(bench.join_request("a", {"t", "u"}));
   bench.pass(std::chrono::seconds(2));
   bench.set_topic("other", 3, 9);
-  EXPECT_EQ(bench.group().epoch(), 1);
-  bench.set_topic("u", 2, 2);
   EXPECT_EQ(bench.group().epoch(), 2);
-  auto more = bench.ask(bench.beat("a", 1));
+  bench.set_topic("u", 2, 2);
+  EXPECT_EQ(bench.group().epoch(), 3);
+  auto more = bench.ask(bench.beat("a", 2));
   ASSERT_TRUE(more.assignment);
   EXPECT_EQ(more.assignment->at(topic_id(2)), (std::vector<std::int32_t>{0, 1}));
   bench.pass(std::chrono::seconds(2));
   bench.topics = bench.topics->without(topic_id(2));
   bench.send(TopicsChangedEvent{bench.topics, "u"});
-  auto less = bench.ask(bench.beat("a", 2));
+  auto less = bench.ask(bench.beat("a", 3));
   EXPECT_EQ(less.assignment, parts({0, 1, 2, 3}));
 }
 
@@ -195,8 +211,8 @@ TEST(ConsumerGroup, LoadComparesTopics) {
   bench.joins("a");
   bench.topics = with_topic(bench.topics, "t", 1, 8);
   bench.crash();
-  EXPECT_EQ(bench.group().target_epoch(), 2);
-  EXPECT_EQ(partitions_in(*bench.ask(bench.beat("a", 1)).assignment), 8u);
+  EXPECT_EQ(bench.group().target_epoch(), 3);
+  EXPECT_EQ(partitions_in(*bench.ask(bench.beat("a", 2)).assignment), 8u);
 }
 
 TEST(ConsumerGroup, PatternsAreMatchedOffTheShard) {
@@ -206,12 +222,14 @@ TEST(ConsumerGroup, PatternsAreMatchedOffTheShard) {
   request.regex = "t.*";
   auto joined = bench.ask(request);
   ASSERT_FALSE(joined.error);
+  EXPECT_EQ(joined.epoch, 1) << "nothing to assign before it is known what matches";
   EXPECT_EQ(joined.assignment, PartitionSet{});
   EXPECT_EQ(joined.heartbeat_interval, Millis(500));
   bench.run_jobs();
   bench.pass(std::chrono::seconds(1));
   auto matched = bench.ask(bench.beat("a", joined.epoch));
   EXPECT_EQ(matched.assignment, parts({0, 1, 2, 3}));
+  EXPECT_EQ(bench.group().epoch(), 2);
   EXPECT_EQ(bench.group().regex("t.*")->topics, std::vector<std::string>{"t"});
   bench.set_topic("t2", 2, 1);
   bench.run_jobs();
@@ -220,6 +238,47 @@ TEST(ConsumerGroup, PatternsAreMatchedOffTheShard) {
   // The last user of a pattern takes it along.
   bench.ask(bench.beat("a", -1));
   EXPECT_TRUE(bench.group().regexes().empty());
+}
+
+// What a member does not ask for any more it lets go of at once: targets may be old, patterns not be matched yet.
+TEST(ConsumerGroup, WhoAsksForLessIsToldAtOnce) {
+  ConsumerBench bench;
+  bench.set_topic("u", 2, 1);
+  auto joined = bench.ask(bench.join_request("a", {"t", "u"}));
+  auto less = bench.beat("a", joined.epoch);
+  less.topics = {"u"};
+  auto told = bench.ask(less);
+  EXPECT_EQ(bench.state_text(), "Assigning") << "the targets are those of before";
+  const PartitionSet only_u{{topic_id(2), {0}}};
+  EXPECT_EQ(told.assignment, only_u);
+  EXPECT_EQ(told.epoch, joined.epoch);
+  bench.pass(std::chrono::seconds(1));
+  auto after = bench.ask(bench.beat("a", told.epoch, only_u));
+  EXPECT_EQ(after.epoch, joined.epoch + 1);
+  auto pattern = bench.beat("a", after.epoch, PartitionSet{});
+  pattern.topics.emplace();
+  pattern.regex = "t";
+  EXPECT_EQ(bench.ask(pattern).assignment, PartitionSet{}) << "and it has none of it any more";
+  bench.pass(std::chrono::seconds(1));
+  bench.run_jobs();
+  bench.pass(std::chrono::seconds(1));
+  EXPECT_EQ(bench.ask(bench.beat("a", bench.described().members.at(0).epoch, PartitionSet{})).assignment,
+            parts({0, 1, 2, 3}));
+}
+
+// A partition that comes back before its owner has said that it let go of it stays its own.
+TEST(ConsumerGroup, WhatIsTakenAndGivenBackWaitsForNobody) {
+  ConsumerBench bench;
+  auto a = bench.joins("a");
+  bench.pass(std::chrono::seconds(2));
+  bench.joins("b");
+  auto revoke = bench.ask(bench.beat("a", a.epoch));
+  ASSERT_EQ(partitions_in(*revoke.assignment), 2u);
+  bench.pass(std::chrono::seconds(2));
+  bench.ask(bench.beat("b", -1));
+  auto back = bench.ask(bench.beat("a", a.epoch, revoke.assignment));
+  EXPECT_EQ(back.assignment, parts({0, 1, 2, 3}));
+  EXPECT_EQ(bench.state_text(), "Stable");
 }
 
 TEST(ConsumerGroup, PatternsAreChecked) {
@@ -268,7 +327,7 @@ TEST(ConsumerGroup, AssignorFromOutsideIsNotTrusted) {
     auto request = bench.join_request("a");
     request.assignor = std::string(outside->name());
     auto kept = bench.ask(request);
-    EXPECT_EQ(kept.epoch, 2);
+    EXPECT_EQ(kept.epoch, 3);
     EXPECT_EQ(kept.assignment, parts({0, 1, 2, 3}));
   }
 }
@@ -301,9 +360,9 @@ TEST(ConsumerGroup, ObeysWhatItSets) {
   const config::GroupTimes own{
       .session_timeout_ms = 60'000, .heartbeat_interval_ms = 7'000, .assignment_interval_ms = 1'000};
   ConsumerBench bench;
-  bench.joins("a");
+  const auto joined = bench.joins("a");
   bench.send(set(own));
-  EXPECT_EQ(bench.ask(bench.beat("a", 1)).heartbeat_interval, Millis(7'000));
+  EXPECT_EQ(bench.ask(bench.beat("a", joined.epoch)).heartbeat_interval, Millis(7'000));
   EXPECT_EQ(bench.described().session_timeout, Millis(60'000));
   bench.pass(Millis(59'999));
   EXPECT_EQ(bench.group().members().size(), 1u);
@@ -324,17 +383,17 @@ TEST(ConsumerGroup, OffsetsGoByMemberEpoch) {
     return code(bench.Bench::ask<CommitAnswer>(request).error);
   };
   bench.joins("a");
-  EXPECT_EQ(commit("a", 1), std::nullopt);
-  EXPECT_EQ(commit("a", 2), Errc::stale_member_epoch);
+  EXPECT_EQ(commit("a", 2), std::nullopt);
+  EXPECT_EQ(commit("a", 3), Errc::stale_member_epoch);
   EXPECT_EQ(commit("b", 1), Errc::unknown_member);
   EXPECT_EQ(commit("", -1), Errc::unknown_member) << "simple commits need an empty group";
   bench.pass(std::chrono::seconds(2));
   bench.set_topic("t", 1, 6);
-  bench.ask(bench.beat("a", 1, parts({0, 1, 2, 3})));
-  EXPECT_EQ(commit("a", 1), std::nullopt) << "it has had the partition since epoch 1";
-  FetchOffsetsRequest fetch{.group = "g", .member = "a", .member_epoch = 1, .topics = std::nullopt};
+  bench.ask(bench.beat("a", 2, parts({0, 1, 2, 3})));
+  EXPECT_EQ(commit("a", 2), std::nullopt) << "it has had the partition since epoch 2";
+  FetchOffsetsRequest fetch{.group = "g", .member = "a", .member_epoch = 2, .topics = std::nullopt};
   EXPECT_EQ(code(bench.Bench::ask<FetchOffsetsAnswer>(fetch).error), Errc::stale_member_epoch);
-  fetch.member_epoch = 2;
+  fetch.member_epoch = 3;
   EXPECT_EQ(code(bench.Bench::ask<FetchOffsetsAnswer>(fetch).error), std::nullopt);
   EXPECT_EQ(bench.committed(), 7);
   bench.ask(bench.beat("a", -1));
@@ -382,7 +441,7 @@ TEST(ConsumerGroup, EmptyGroupsConvert) {
 TEST(ConsumerGroup, EmptyGroupExpires) {
   ConsumerBench bench;
   bench.joins("a");
-  CommitRequest commit = bench.commit("a", 1, 7);
+  CommitRequest commit = bench.commit("a", 2, 7);
   bench.send(commit);
   bench.ask(bench.beat("a", -1));
   bench.pass(std::chrono::hours(24 * 6));

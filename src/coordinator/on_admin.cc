@@ -28,6 +28,17 @@ GroupDescription describe(const Deciding& d, const LiveGroup& group, bool with_r
   return into;
 }
 
+/// What it may still read, as others see it.
+PartitionSet held(const CurrentAssignment& current) {
+  PartitionSet all = without_epochs(current.assigned);
+  for (const auto& [topic, partitions] : current.revoking) {
+    std::vector<std::int32_t>& into = all[topic];
+    into.insert(into.end(), partitions.begin(), partitions.end());
+    sort_once(into);
+  }
+  return all;
+}
+
 ConsumerGroupDescription describe(const Deciding& d, const std::string& name, const LiveConsumerGroup& live) {
   const ConsumerGroupState& group = consumer_state(d.state, name);
   ConsumerGroupDescription into{.group = name,
@@ -44,7 +55,7 @@ ConsumerGroupDescription describe(const Deciding& d, const std::string& name, co
         {.member = id,
          .epoch = current.epoch,
          .asks = member,
-         .assigned = without_epochs(current.assigned),
+         .assigned = held(current),
          .target = group.target(id),
          .since_heartbeat = session == live.sessions.end() ? Duration(0) : d.now.mono - session->second.last_heard});
   }

@@ -113,9 +113,16 @@ bool brings_news(const ConsumerHeartbeatRequest& request, const ConsumerMember& 
          request.assignor || request.client_id != member.client_id || request.client_host != member.client_host;
 }
 
-bool changes_targets(const ConsumerMember* before, const ConsumerMember& after) {
-  return before == nullptr || before->topics != after.topics || before->regex != after.regex ||
-         before->rack != after.rack || before->assignor != after.assignor;
+bool other_subscription(const ConsumerMember* before, const ConsumerMember& after) {
+  return before == nullptr || before->topics != after.topics || before->regex != after.regex;
+}
+
+/// Not with a pattern of which it is not known yet what it matches: the targets would have to be made again.
+bool changes_targets(const ConsumerChange& change, const ConsumerMember* before, const ConsumerMember& after) {
+  if (before == nullptr ? !after.topics.empty() : before->topics != after.topics) return true;
+  if (before != nullptr && (before->rack != after.rack || before->assignor != after.assignor)) return true;
+  if (before != nullptr && before->regex == after.regex) return false;
+  return after.regex ? change.is_matched(*after.regex) : before != nullptr;
 }
 
 /// A new client with the instance of one who went for a while: the same place under another id.
@@ -147,19 +154,25 @@ void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& be
 }
 
 /// The member moves on as far as it can.
-void advance(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before) {
+void advance(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before, bool subscription_changed) {
   const std::string& id = beat.request.member;
   const bool arrived = before.state == ReconcileState::stable && before.epoch == change.target_epoch();
-  if (arrived && before.epoch != kJoinEpoch) return answer(beat, change, before, before);  // nearly all heartbeats
+  if (arrived && before.epoch != kJoinEpoch && !subscription_changed)
+    return answer(beat, change, before, before);  // nearly all heartbeats
   const std::function<bool(TopicId, std::int32_t)> is_free = [&](TopicId topic, std::int32_t partition) {
     return change.before().is_free(topic, partition);
+  };
+  const std::function<bool(TopicId)> is_subscribed = [&](TopicId topic) {
+    return change.reads(*change.member(id), topic);
   };
   const std::optional<CurrentAssignment> moved =
       reconcile({.current = before,
                  .target_epoch = change.target_epoch(),
                  .target = change.target(id),
                  .owned = beat.request.owned ? &*beat.request.owned : nullptr,
-                 .is_free = is_free});
+                 .is_free = is_free,
+                 .is_subscribed = is_subscribed,
+                 .subscription_changed = subscription_changed});
   LiveConsumerGroup::Session& session = change.live().sessions.find(id)->second;
   const CurrentAssignment& after = moved ? *moved : before;
   if (moved || !change.before().currents().contains(id)) {
@@ -222,7 +235,8 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
 
   ConsumerChange change(d, request.group);
   const CurrentAssignment& before = group.current(who.replaces ? *who.replaces : request.member);
-  const bool bumps = asks && changes_targets(known, *asks);
+  const bool bumps = asks && changes_targets(change, known, *asks);
+  const bool subscription_changed = asks && other_subscription(known, *asks);
   const bool replaces = who.replaces.has_value();
   if (replaces) {
     take_over(change, *who.replaces, request.member, std::move(*asks));
@@ -232,7 +246,7 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
   heard_consumer(d, request.group, change.live(), request.member);
   if (bumps) change.bump(replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined);
   change.settle();
-  advance(beat, change, before);
+  advance(beat, change, before, subscription_changed);
 }
 
 }  // namespace mr::coordinator

@@ -40,11 +40,15 @@ bool any_of_these(const PartitionSet& set, const PartitionSet& these) {
   });
 }
 
+bool wanted(const ReconcileInput& in, TopicId topic, std::int32_t partition) {
+  return has(in.target, topic, partition) && in.is_subscribed(topic);
+}
+
 CurrentAssignment next(const ReconcileInput& in) {
   CurrentAssignment to{.epoch = in.current.epoch, .previous_epoch = in.current.epoch};
   for (const auto& [topic, partitions] : in.current.assigned)
     for (const auto& [partition, epoch] : partitions) {
-      if (has(in.target, topic, partition)) {
+      if (wanted(in, topic, partition)) {
         to.assigned[topic].emplace(partition, epoch);
       } else {
         to.revoking[topic].push_back(partition);
@@ -59,8 +63,9 @@ CurrentAssignment next(const ReconcileInput& in) {
   for (const auto& [topic, partitions] : in.target)
     for (std::int32_t partition : partitions) {
       auto at = to.assigned.find(topic);
-      if (at != to.assigned.end() && at->second.contains(partition)) continue;
-      if (in.is_free(topic, partition)) {
+      if (!in.is_subscribed(topic) || (at != to.assigned.end() && at->second.contains(partition))) continue;
+      // What it has just let go of itself is nobody else's yet.
+      if (in.is_free(topic, partition) || has(in.current.revoking, topic, partition)) {
         to.assigned[topic].emplace(partition, in.target_epoch);
       } else {
         to.state = ReconcileState::unreleased;
@@ -69,16 +74,36 @@ CurrentAssignment next(const ReconcileInput& in) {
   return to;
 }
 
+/// The member has ceased to ask for some topics: it lets go of them before its target knows.
+std::optional<CurrentAssignment> without_unsubscribed(const ReconcileInput& in) {
+  CurrentAssignment to = in.current;
+  to.previous_epoch = in.current.epoch;
+  for (const auto& [topic, partitions] : in.current.assigned) {
+    if (in.is_subscribed(topic)) continue;
+    std::vector<std::int32_t>& into = to.revoking[topic];
+    for (const auto& [partition, epoch] : partitions) into.push_back(partition);
+    sort_once(into);
+    to.assigned.erase(topic);
+  }
+  if (to.assigned == in.current.assigned) return std::nullopt;
+  if (in.owned == nullptr || any_of_these(*in.owned, to.revoking)) {
+    to.state = ReconcileState::unrevoked;
+  } else {
+    to.revoking = in.current.revoking;  // it has let go before it said so
+  }
+  return to;
+}
+
 }  // namespace
 
 std::optional<CurrentAssignment> reconcile(const ReconcileInput& in) {
   switch (in.current.state) {
     case ReconcileState::stable:
-      if (in.current.epoch == in.target_epoch) return std::nullopt;
-      return next(in);
+      if (in.current.epoch != in.target_epoch) return next(in);
+      return in.subscription_changed ? without_unsubscribed(in) : std::nullopt;
     case ReconcileState::unrevoked:
-      if (in.owned == nullptr || any_of_these(*in.owned, in.current.revoking)) return std::nullopt;
-      return next(in);
+      if (in.owned != nullptr && !any_of_these(*in.owned, in.current.revoking)) return next(in);
+      return in.subscription_changed ? without_unsubscribed(in) : std::nullopt;
     case ReconcileState::unreleased: {
       CurrentAssignment to = next(in);
       // Still waiting for the same partitions: nothing to write.

@@ -20,9 +20,13 @@ struct ReconcileInput {
   const PartitionSet* owned = nullptr;
   /// Nobody has this partition any more.
   const std::function<bool(TopicId, std::int32_t)>& is_free;
+  /// The member reads this topic. Targets may be older than what it asks for.
+  const std::function<bool(TopicId)>& is_subscribed;
+  bool subscription_changed = false;  ///< with this request
 };
 /// Where the member stands now. It first lets go of what it shall not have, and stays in its epoch until it says that
-/// it did; then it is in the target's epoch and gets what is free, until it has all. Empty: as before.
+/// it did; then it is in the target's epoch and gets what is free, until it has all. What it has ceased to ask for it
+/// lets go of at once, whatever the target says. Empty: as before.
 std::optional<CurrentAssignment> reconcile(const ReconcileInput& input);
 
 }  // namespace mr::coordinator

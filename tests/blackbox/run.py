@@ -15,7 +15,7 @@ import harness
 
 MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
           "matrix-franz", "matrix-sarama", "matrix-java848", "matrix-confluent848"]
-SUITES = ["raw", "admin", "groups", "groups848", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", "groupload", *MATRIX]
+SUITES = ["raw", "admin", "groups", "groups848", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "groupdiff848", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "ops", "readme", "liar", "churn", "prometheus", "groupload", *MATRIX]
 
 
 def suite_of(name):
@@ -57,7 +57,7 @@ def main():
     elif options.broker == "kafka":
         def make():
             return harness.ReferenceKafka()
-        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "admindiff", "fulldisk", "compaction", "churn", "prometheus")]
+        suites = [s for s in suites if s.name not in ("serve", "dirs", "cli", "ops", "readme", "crashfs", "powercut", "kafkadir", "groupdiff", "groupdiff848", "admindiff", "fulldisk", "compaction", "churn", "prometheus")]
     else:
         def make():
             return harness.Broker(options.broker)

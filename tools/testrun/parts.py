@@ -142,7 +142,7 @@ BLACKBOX = [("millrace", ["raw", "admin", "groups", "groups848", "configs"]), ("
 CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
     ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["matrix-java848"], ["matrix-confluent848"], ["churn"], ["console"], ["liar"], ["prometheus"])]
-REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("millrace", ["admindiff"]), ("kafka", ["java"]),
+REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("millrace", ["groupdiff848"]), ("millrace", ["admindiff"]), ("kafka", ["java"]),
              ("kafka", ["raw", "admin", "groups", "groups848", "configs", "python"]), ("kafka", ["kcat", "cli_groups", "groupload"]),
              ("kafka", ["matrix-java"]), ("kafka", ["matrix-confluent"]), ("kafka", ["console"])]
 

@@ -43,7 +43,7 @@ struct AssignorMember {
 
 struct AssignorInput {
   std::vector<AssignorTopic> topics;    ///< ascending by name
-  std::vector<AssignorMember> members;  ///< ascending by instance, or by id without one; at least one
+  std::vector<AssignorMember> members;  ///< static ones by instance, then the others by id; at least one
 };
 
 /// One share for each member, in the order of AssignorInput::members.

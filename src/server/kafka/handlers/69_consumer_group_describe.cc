@@ -39,7 +39,7 @@ void describe(Exchange& x, const coordinator::ConsumerMemberDescription& from, M
   to.subscribed_topic_names = x.arena.list<std::string_view>(from.asks.topics.size());
   std::ranges::transform(from.asks.topics, to.subscribed_topic_names.begin(),
                          [&](const std::string& topic) { return x.arena.copy(topic); });
-  to.subscribed_topic_regex = lent(x, from.asks.regex);
+  to.subscribed_topic_regex = from.asks.regex ? x.arena.copy(*from.asks.regex) : std::string_view();
   to.assignment = assignment(x, from.assigned);
   to.target_assignment = assignment(x, from.target);
   to.member_type = kConsumerMember;
