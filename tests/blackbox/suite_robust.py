@@ -3,10 +3,14 @@ import os
 import random
 import socket
 import struct
+import threading
 import time
 
 import rawkafka as rk
-from harness import Suite, metric
+from harness import Suite, metric, wait_until
+from suite_groups import UNKNOWN_MEMBER, coordinator
+from suite_groups848 import FENCED_EPOCH
+from suite_raw import topic_id
 
 SUITE = Suite("robust", "raw frames")
 scenario = SUITE.scenario
@@ -269,4 +273,131 @@ def slow_reader(ctx):
     finally:
         for c in held:
             c.close()
+    still_serves(ctx, topic)
+
+
+class Heartbeats:
+    """ConsumerGroupHeartbeat as nobody means it; every answer is an error with a text, or the end of the connection."""
+
+    def __init__(self, ctx, topic):
+        self.ctx, self.topic, self.c = ctx, topic, ctx.broker.connect(timeout=60)
+
+    def ask(self, group, **over):
+        """(error code, text); None where the connection was closed."""
+        ask = {"GroupId": group, "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 30000, "SubscribedTopicNames": [self.topic],
+               "TopicPartitions": [], **over}
+        try:
+            answer = self.c.call("ConsumerGroupHeartbeat", 1, ask)
+            return answer["ErrorCode"], answer["ErrorMessage"] or ""
+        except rk.Closed:
+            self.c.close()
+            self.c = self.ctx.broker.connect(timeout=60)
+            return None
+
+    def refused(self, code, group, what, **over):
+        got = self.ask(group, **over)
+        assert got is not None and got[0] == code and got[1], f"{what}: {got}, expected error {code} and a text"
+
+
+class Neighbour(threading.Thread):
+    """Who lives beside it: a member of a group of its own, and how long the longest of its heartbeats took."""
+
+    def __init__(self, ctx, topic):
+        super().__init__(daemon=True)
+        self.calls, self.slowest, self.error, self.ended = Heartbeats(ctx, topic), 0, None, threading.Event()
+        self.group = coordinator(ctx, self.calls.c, ctx.name("neighbour"))
+        assert self.calls.ask(self.group) == (0, ""), "it joins"
+
+    def run(self):
+        try:
+            while not self.ended.wait(0.005):
+                began = time.monotonic()
+                answer = self.calls.ask(self.group)
+                assert answer == (0, ""), answer
+                self.slowest = max(self.slowest, time.monotonic() - began)
+        except Exception as e:
+            self.error = e
+
+    def end(self, seconds):
+        self.ended.set()
+        self.join(20)
+        if self.error:
+            raise self.error
+        assert self.slowest < seconds, f"a heartbeat beside it took {self.slowest:.2f} s"
+
+
+BAD_REGEX, RECORD_TOO_LARGE_HERE = 128, -1
+
+
+@scenario("heartbeats-with-bad-patterns", only="millrace")
+def bad_patterns(ctx):
+    """What does not compile, or only to too much, is refused with RE2's own words; what would take backtracking engines forever
+    is matched in no time."""
+    topic = ctx.topic()
+    calls, neighbour = Heartbeats(ctx, topic), Neighbour(ctx, topic)
+    neighbour.start()
+    for pattern in ("(", "[", "*a", "a{1001}", "(?<=a)b", "\\1", "(?P<n", "((a{100}){100}){100}", "x" * 4097, "x" * 30000,
+                    "(?i)" + "[a-z]" * 3000, b"\xff\xfe", b"a\xc3"):
+        if isinstance(pattern, bytes):
+            got = calls.ask(ctx.name("pattern"), SubscribedTopicNames=None, SubscribedTopicRegex=pattern)
+            assert got is None or got[0] == BAD_REGEX, f"{pattern}: {got}"
+        else:
+            calls.refused(BAD_REGEX, ctx.name("pattern"), pattern[:20], SubscribedTopicNames=None, SubscribedTopicRegex=pattern)
+    long = ctx.topic(stem="a" * 200)
+    for pattern in ("(a+)+$", "(a|aa)+b?.*", "(.*)*", "(a+a+)+-.*", ".*" * 2000, "(" * 900 + "a" + ")" * 900 + ".*", "(((a|b)?){100}){9}.*"):
+        group = ctx.name("pattern")
+        assert calls.ask(group, SubscribedTopicNames=[], SubscribedTopicRegex=pattern) == (0, ""), pattern[:20]
+
+        def matched(group=group):
+            got = calls.c.call("ConsumerGroupDescribe", 1, {"GroupIds": [group]})["Groups"][0]
+            return [t["TopicName"] for t in got["Members"][0]["TargetAssignment"]["TopicPartitions"]]
+        wait_until(lambda: pattern == "(a+)+$" or long in matched(), 10, f"what {pattern[:20]} matches")
+    neighbour.end(3)
+    still_serves(ctx, topic)
+
+
+@scenario("heartbeats-with-huge-lists", only="millrace")
+def huge_lists(ctx):
+    """Subscriptions of 100,000 topics that are there and that are not, as many partitions owned: an answer each, memory bounded,
+    and whoever lives beside them is heard in time."""
+    topics = [ctx.topic(2) for _ in range(20)]
+    calls, neighbour = Heartbeats(ctx, topics[0]), Neighbour(ctx, topics[0])
+    neighbour.start()
+    before = resident_bytes(ctx)
+    calls.refused(rk.INVALID_REQUEST, ctx.name("huge"), "too many names", SubscribedTopicNames=topics[:1] * 100_001)
+    calls.refused(RECORD_TOO_LARGE_HERE, ctx.name("huge"), "more than a record holds", SubscribedTopicNames=[f"not-there-{n:020}" for n in range(100_000)])
+    for names in ([f"{n:06}" for n in range(100_000)], topics * 5_000, [""]):
+        group = ctx.name("huge")
+        assert calls.ask(group, SubscribedTopicNames=names) == (0, ""), f"{len(names)} names of topics"
+        assert calls.ask(group, MemberEpoch=-1) == (0, ""), "it leaves"
+    group, tid = ctx.name("huge"), topic_id(calls.c, topics[0])
+    assert calls.ask(group) == (0, "")
+    for owned in ([{"TopicId": tid, "Partitions": list(range(100_001))}], [{"TopicId": f"{n:032x}", "Partitions": []} for n in range(100_001)]):
+        calls.refused(rk.INVALID_REQUEST, group, "too many partitions", MemberEpoch=2, TopicPartitions=owned)
+    for owned in ([{"TopicId": tid, "Partitions": list(range(100_000))}], [{"TopicId": f"{n:032x}", "Partitions": [0]} for n in range(100_000)],
+                  [{"TopicId": tid, "Partitions": [-1, -2**31, 2**31 - 1, 0, 0]}], [{"TopicId": tid, "Partitions": [0]}] * 1000):
+        assert calls.ask(group, MemberEpoch=2, RebalanceTimeoutMs=-1, SubscribedTopicNames=None, TopicPartitions=owned) == (0, ""), "far too many, but a list"
+    neighbour.end(3)
+    grown = resident_bytes(ctx) - before
+    assert grown < 512 << 20, f"{grown >> 20} MiB"
+    still_serves(ctx, topics[0])
+
+
+@scenario("heartbeats-with-nulls-and-odd-numbers", only="millrace")
+def odd_heartbeats(ctx):
+    topic = ctx.topic()
+    calls = Heartbeats(ctx, topic)
+    group = coordinator(ctx, calls.c, ctx.name("odd"))
+    assert calls.ask(None) is None, "a group without a name is no request"
+    for over in ({"MemberId": None}, {"SubscribedTopicNames": [None]}, {"TopicPartitions": [{"TopicId": rk.ZERO_UUID, "Partitions": None}]}):
+        assert calls.ask(group, **over) is None, f"{over} is no request"
+    for over in ({"MemberEpoch": -2**31}, {"MemberEpoch": -3}, {"MemberEpoch": -2}, {"RebalanceTimeoutMs": -2**31}, {"RebalanceTimeoutMs": -2},
+                 {"SubscribedTopicNames": None, "SubscribedTopicRegex": None}, {"SubscribedTopicNames": None, "SubscribedTopicRegex": ""}):
+        calls.refused(rk.INVALID_REQUEST, group, over, **over)
+    assert calls.ask(group) == (0, "")
+    epoch = calls.c.call("ConsumerGroupDescribe", 1, {"GroupIds": [group]})["Groups"][0]["Members"][0]["MemberEpoch"]
+    for wrong in (epoch + 1, epoch - 1, 2**31 - 1):
+        calls.refused(FENCED_EPOCH, group, f"epoch {wrong}", MemberEpoch=wrong, TopicPartitions=[{"TopicId": rk.ZERO_UUID, "Partitions": [0]}])
+    calls.refused(UNKNOWN_MEMBER, group, "somebody else", MemberEpoch=epoch, MemberId="n")
+    assert calls.ask(group, MemberEpoch=epoch) == (0, ""), "whose epoch is right is still in"
     still_serves(ctx, topic)

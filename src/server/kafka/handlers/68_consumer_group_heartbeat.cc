@@ -1,5 +1,7 @@
 // ConsumerGroupHeartbeat v0-1. v1 the client makes its member id, and may subscribe by a pattern. Rules: traps.md
 // 87-91.
+#include <algorithm>
+
 #include "server/kafka/handlers/groups.h"
 #include "wire/api/consumer_group_heartbeat.h"
 
@@ -32,10 +34,29 @@ Assignment assignment(Exchange& x, const coordinator::PartitionSet& set) {
   return to;
 }
 
+/// As many as a broker has topics and partitions: longer lists are refused before anything is made of them.
+constexpr std::size_t kListedMax = 100'000;
+
+std::string_view too_long(const Request& request) {
+  if (request.subscribed_topic_names && request.subscribed_topic_names->size() > kListedMax)
+    return "SubscribedTopicNames has more than 100000 names.";
+  std::size_t partitions = 0;
+  if (request.topic_partitions)
+    for (const TopicPartitions& topic : *request.topic_partitions)
+      partitions += std::max<std::size_t>(topic.partitions.size(), 1);
+  return partitions > kListedMax ? "TopicPartitions has more than 100000 partitions." : "";
+}
+
 }  // namespace
 
 Task<Result<void>> handle_consumer_group_heartbeat(Exchange& x) {
   MR_CO_TRY(auto request, x.decode<Request>());
+  if (const std::string_view why = too_long(request); !why.empty()) {
+    Response refused;
+    refused.error_code = KafkaError::invalid_request;
+    refused.error_message = why;
+    co_return x.answer(refused);
+  }
   coordinator::ConsumerHeartbeatRequest wanted{.group = owned(request.group_id),
                                                .member = owned(request.member_id),
                                                .epoch = request.member_epoch,
