@@ -32,6 +32,7 @@ constexpr GroupCounter kCounters[] = {
     {"millrace_group_rebalances_total", kRebalancesHelp, begun<RebalanceCause::member_replaced>, "member_replaced"},
     {"millrace_group_rebalances_total", kRebalancesHelp, begun<RebalanceCause::not_synced>, "not_synced"},
     {"millrace_group_rebalances_total", kRebalancesHelp, begun<RebalanceCause::metadata_changed>, "metadata_changed"},
+    {"millrace_group_rebalances_total", kRebalancesHelp, begun<RebalanceCause::not_revoked>, "not_revoked"},
     {"millrace_group_rebalances_completed_total", "Rebalances whose members have all joined.",
      [](S s) { return s.rebalances_completed; }},
     {"millrace_group_flaps_total",

@@ -13,6 +13,10 @@ const ConsumerGroupState& consumer_state(const GroupState& state, std::string_vi
   return at == state.consumers.end() ? kNone : at->second;
 }
 
+namespace {
+constexpr std::int32_t kNotSettled = -1;
+}  // namespace
+
 GroupStateName consumer_group_state(const ConsumerGroupState& group) {
   if (group.members().empty()) return GroupStateName::empty;
   if (group.epoch() > group.target_epoch()) return GroupStateName::assigning;
@@ -87,6 +91,7 @@ void ConsumerChange::remove_member(const std::string& id) {
   d_.record(consumer_member_tombstone(name_, id));
   members_.insert_or_assign(id, std::nullopt);
   targets_.insert_or_assign(id, PartitionSet{});
+  settled_.insert_or_assign(id, kNotSettled);
   if (live_.sessions.erase(id) == 0) return;
   --d_.live.stats.members;
   if (live_.sessions.empty()) --d_.live.stats.groups_active;
@@ -99,6 +104,8 @@ void ConsumerChange::put_target(const std::string& id, PartitionSet target) {
 
 void ConsumerChange::put_current(const std::string& id, const CurrentAssignment& current) {
   d_.record(current_assignment_record(name_, id, current));
+  settled_.insert_or_assign(id, current.state == ReconcileState::stable ? current.epoch : kNotSettled);
+  look_for_end();
 }
 
 void ConsumerChange::put_regex(const std::string& pattern, ResolvedRegex resolved) {
@@ -106,11 +113,37 @@ void ConsumerChange::put_regex(const std::string& pattern, ResolvedRegex resolve
   regexes_.insert_or_assign(pattern, std::move(resolved));
 }
 
-void ConsumerChange::bump(RebalanceCause cause) {
+void ConsumerChange::bump(RebalanceReason reason) {
   if (bumped_) return;
   bumped_ = true;
+  // Targets for the last rise are not there yet: they will answer this one as well.
+  const bool joins_last = epoch_ > target_epoch_ && live_.history.under_way() != nullptr;
   ++epoch_;
-  count_rebalance(d_, name_, live_.flaps, cause);
+  count_rebalance(d_, name_, live_.flaps, reason.cause);
+  log_debug("coordinator", "a group has a new epoch",
+            {{"group", name_}, {"epoch", epoch_}, {"cause", cause_name(reason.cause)}, {"member", reason.member}});
+  if (!joins_last) live_.history.begin(d_.now.wall, d_.now.mono, std::move(reason));
+}
+
+bool ConsumerChange::everybody_settled() const {
+  if (live_.sessions.empty()) return true;
+  if (epoch_ > target_epoch_) return false;
+  std::size_t settled = before_.settled_at(target_epoch_);
+  for (const auto& [id, epoch] : settled_) {
+    const CurrentAssignment& was = before_.current(id);
+    if (was.epoch == target_epoch_ && was.state == ReconcileState::stable) --settled;
+    if (epoch == target_epoch_) ++settled;
+  }
+  return settled == live_.sessions.size();
+}
+
+void ConsumerChange::look_for_end() {
+  Rebalance* round = live_.history.under_way();
+  if (round == nullptr || !everybody_settled()) return;
+  round->took = d_.now.mono - round->began_mono;
+  round->generation = epoch_;
+  round->members = live_.sessions.size();
+  round->moved = round->moved.value_or(0);
 }
 
 std::vector<std::string_view> ConsumerChange::topics_read() const {
@@ -187,10 +220,7 @@ bool ConsumerChange::assign_now() const {
   return !live_.assigned_before || d_.now.mono >= live_.assigned_at + assignment_interval();
 }
 
-void ConsumerChange::write_epoch() {
-  d_.record(group_epoch_record(name_, {epoch_, metadata_hash()}));
-  log_debug("coordinator", "a group has a new epoch", {{"group", name_}, {"epoch", epoch_}});
-}
+void ConsumerChange::write_epoch() { d_.record(group_epoch_record(name_, {epoch_, metadata_hash()})); }
 
 void ConsumerChange::settle() {
   begin_whole();
@@ -202,10 +232,10 @@ void ConsumerChange::settle() {
     live_.empty_since = d_.now.wall;
     d_.live.deadlines.disarm(live_.assign);
     arm_consumer_expiry(d_, name_, live_, d_.settings.retention_check);
-    return;
+  } else if (epoch_ > target_epoch_) {
+    make_targets();
   }
-  if (epoch_ <= target_epoch_) return;
-  make_targets();
+  look_for_end();
 }
 
 /// Nobody is in epoch 0: a group begins in epoch 1, with targets of nothing.
@@ -303,6 +333,20 @@ Share kept(const AssignorInput& input, const AssignorMember& member, const Parti
   return share;
 }
 
+/// Partitions of `now` that are not in `before`.
+std::size_t newly_in(const PartitionSet& now, const PartitionSet& before) {
+  std::size_t count = 0;
+  for (const auto& [topic, partitions] : now) {
+    auto at = before.find(topic);
+    count += at == before.end()
+                 ? partitions.size()
+                 : static_cast<std::size_t>(std::ranges::count_if(partitions, [&](std::int32_t partition) {
+                     return !std::ranges::binary_search(at->second, partition);
+                   }));
+  }
+  return count;
+}
+
 }  // namespace
 
 std::shared_ptr<AssignorInput> ConsumerChange::assignor_input() const {
@@ -362,13 +406,20 @@ void ConsumerChange::take_targets(const AssignorInput& input, const Result<Assig
               {{"group", name_}, {"epoch", epoch}, {"error", unusable->message()}});
   } else {
     MR_CHECK(output->size() == input.members.size());
+    std::size_t moved = 0;
     for (std::size_t m = 0; m < input.members.size(); ++m) {
       const std::string& id = input.members[m].id;
       if (member(id) == nullptr) continue;  // it has left meanwhile
       PartitionSet wanted;
       for (const TopicShare& share : (*output)[m]) wanted[input.topics[share.topic].id] = share.partitions;
       const bool stored = targets_.contains(id) || before_.targets().contains(id);
-      if (!stored || target(id) != wanted) put_target(id, std::move(wanted));
+      if (stored && target(id) == wanted) continue;
+      moved += newly_in(wanted, target(id));
+      put_target(id, std::move(wanted));
+    }
+    if (Rebalance* round = live_.history.under_way()) {
+      round->generation = epoch;
+      round->moved = round->moved.value_or(0) + moved;
     }
   }
   // Last: what is torn before it is made again.
@@ -386,11 +437,11 @@ void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live
 }
 
 void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
-                      RebalanceCause cause) {
+                      RebalanceReason reason) {
   if (members.empty()) return;
   ConsumerChange change(d, group);
   for (const std::string& id : members) change.remove_member(id);
-  change.bump(cause);
+  change.bump(std::move(reason));
   change.settle();
 }
 

@@ -38,8 +38,8 @@ class ConsumerChange {
   void put_current(const std::string& id, const CurrentAssignment& current);
   void put_regex(const std::string& pattern, ResolvedRegex resolved);
   /// The group's epoch rises, once in a decision.
-  void bump(RebalanceCause cause);
-  /// The last call: what follows from the changes. Targets are made, or will be.
+  void bump(RebalanceReason reason);
+  /// What follows from the changes; only put_current() may come later. Targets are made, or will be.
   void settle();
   /// As settle(), with targets that were made off the shard.
   void settle(const AssignedEvent& made);
@@ -69,6 +69,9 @@ class ConsumerChange {
   void make_targets();
   std::optional<Error> too_much_for_one(const AssignorOutput& output) const;
   void take_targets(const AssignorInput& input, const Result<AssignorOutput>& output, std::int32_t epoch);
+  bool everybody_settled() const;
+  /// The rebalance under way is over when every member has what its target says.
+  void look_for_end();
 
   Deciding& d_;
   const std::string& name_;  ///< the key in `d.live`
@@ -81,6 +84,7 @@ class ConsumerChange {
   std::map<std::string, std::optional<ConsumerMember>, std::less<>> members_;  ///< changed; empty: gone
   std::map<std::string, PartitionSet, std::less<>> targets_;                   ///< changed
   std::map<std::string, ResolvedRegex, std::less<>> regexes_;                  ///< changed
+  std::map<std::string, std::int32_t, std::less<>> settled_;  ///< changed: epoch in which it is stable; -1: in none
 };
 
 /// The state's own, or one with nothing in it.
@@ -90,7 +94,7 @@ GroupStateName consumer_group_state(const ConsumerGroupState& group);
 void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member);
 /// Members are out, and what they had is free.
 void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
-                      RebalanceCause cause);
+                      RebalanceReason reason);
 /// Tombstones of all that the group keeps but its offsets; it is forgotten.
 void erase_consumer_group(Deciding& d, std::string_view group);
 void arm_consumer_expiry(Deciding& d, std::string_view group, LiveConsumerGroup& live, Duration in);

@@ -89,6 +89,12 @@ void ConsumerGroupState::hold(const CurrentAssignment& current, bool in) {
     for (const auto& [partition, epoch] : partitions) one(topic, partition);
   for (const auto& [topic, partitions] : current.revoking)
     for (std::int32_t partition : partitions) one(topic, partition);
+  if (current.state != ReconcileState::stable) return;
+  if (std::size_t& settled = settled_[current.epoch]; in) {
+    ++settled;
+  } else if (--settled == 0) {
+    settled_.erase(current.epoch);
+  }
 }
 
 void ConsumerGroupState::put_member(std::string_view id, const ConsumerMember* value) {

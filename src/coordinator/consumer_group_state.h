@@ -40,6 +40,11 @@ class ConsumerGroupState {
   }
   /// Some member reads it, by its name or by a pattern.
   bool subscribes(std::string_view topic) const;
+  /// Members that have all of their target, as of this epoch of it.
+  std::size_t settled_at(std::int32_t target_epoch) const {
+    auto at = settled_.find(target_epoch);
+    return at == settled_.end() ? 0 : at->second;
+  }
   bool uses_pattern(std::string_view pattern) const { return patterns_.contains(pattern); }
   bool has_patterns() const { return !patterns_.empty(); }
   /// In order, none twice.
@@ -80,6 +85,7 @@ class ConsumerGroupState {
   ById<std::size_t> names_;                                       ///< topic -> members that name it
   ById<std::size_t> patterns_;                                    ///< pattern -> members that have it
   std::unordered_map<broker::PartitionKey, std::int32_t> owned_;  ///< -> epoch of the member that has it
+  std::map<std::int32_t, std::size_t> settled_;                   ///< epoch -> members that are stable in it
 };
 
 }  // namespace mr::coordinator

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "coordinator/rebalance_history.h"
 #include "model/ids.h"
 
 /// Groups of KIP-848 (`group.protocol=consumer`), where the broker assigns and members follow: what they ask and are
@@ -117,6 +118,7 @@ struct ConsumerGroupDescription {
   std::string assignor;
   Millis session_timeout{0};
   std::vector<ConsumerMemberDescription> members;
+  std::vector<Rebalance> rebalances;  ///< the last ones, youngest first; when asked for
 };
 
 }  // namespace mr::coordinator

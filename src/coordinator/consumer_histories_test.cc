@@ -79,10 +79,13 @@ struct ConsumerHost {
   }
   void check() {
     const ConsumerGroupState& group = consumer_state(state, "g");
-    const LiveConsumerGroup* alive = live.find_consumer("g");
+    LiveConsumerGroup* alive = live.find_consumer("g");
     EXPECT_EQ(alive == nullptr ? 0 : alive->sessions.size(), group.members().size());
     EXPECT_EQ(live.stats.members, group.members().size());
     EXPECT_LE(group.target_epoch(), group.epoch());
+    const GroupStateName name = consumer_group_state(group);
+    if (alive != nullptr && (name == GroupStateName::stable || name == GroupStateName::empty))
+      EXPECT_EQ(alive->history.under_way(), nullptr) << "nothing is left to do";
     std::map<std::pair<TopicId, std::int32_t>, std::string> owner;
     auto take = [&](TopicId topic, std::int32_t partition, const std::string& member) {
       auto [at, first] = owner.emplace(std::pair(topic, partition), member);

@@ -127,19 +127,21 @@ void on_consumer_expiry(Deciding& d, const std::string& name, LiveConsumerGroup&
 void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
   LiveConsumerGroup& live = *d.live.find_consumer(key.group);
   switch (key.kind) {
-    case DeadlineKind::consumer_session:
+    case DeadlineKind::consumer_session: {
+      const Millis session(d.consumer_times(key.group).session_timeout_ms);
       ++d.live.stats.member_timeouts;
       log_info("coordinator", "a member's session has ended",
-               {{"group", key.group},
-                {"member", key.member},
-                {"session_ms", d.consumer_times(key.group).session_timeout_ms}});
-      remove_consumers(d, key.group, {key.member}, RebalanceCause::member_expired);
+               {{"group", key.group}, {"member", key.member}, {"session_ms", session.count()}});
+      remove_consumers(d, key.group, {key.member}, {RebalanceCause::member_expired, key.member, session});
       return;
-    case DeadlineKind::consumer_revoke:
+    }
+    case DeadlineKind::consumer_revoke: {
+      const Millis waited = consumer_state(d.state, key.group).member(key.member)->rebalance_timeout;
       log_info("coordinator", "a member did not let go of its partitions in time",
-               {{"group", key.group}, {"member", key.member}});
-      remove_consumers(d, key.group, {key.member}, RebalanceCause::member_expired);
+               {{"group", key.group}, {"member", key.member}, {"rebalance_ms", waited.count()}});
+      remove_consumers(d, key.group, {key.member}, {RebalanceCause::not_revoked, key.member, waited});
       return;
+    }
     case DeadlineKind::consumer_assign:
       ConsumerChange(d, key.group).settle();
       return;

@@ -391,8 +391,9 @@ Task<std::vector<GroupDescription>> GroupCoordinator::describe(std::vector<std::
   return describe_as<GroupDescription>(std::move(groups), DescribeEvent{{}, with_rebalances});
 }
 
-Task<std::vector<ConsumerGroupDescription>> GroupCoordinator::describe_consumers(std::vector<std::string> groups) {
-  return describe_as<ConsumerGroupDescription>(std::move(groups), ConsumerDescribeEvent{});
+Task<std::vector<ConsumerGroupDescription>> GroupCoordinator::describe_consumers(std::vector<std::string> groups,
+                                                                                 bool with_rebalances) {
+  return describe_as<ConsumerGroupDescription>(std::move(groups), ConsumerDescribeEvent{{}, with_rebalances});
 }
 
 Task<GroupCoordinator::Listing> GroupCoordinator::list() {

@@ -59,7 +59,8 @@ class GroupCoordinator {
   /// In the order asked.
   Task<std::vector<GroupDescription>> describe(std::vector<std::string> groups, bool with_rebalances = false);
   /// The same of KIP-848 groups; of each question only groups of its type are found.
-  Task<std::vector<ConsumerGroupDescription>> describe_consumers(std::vector<std::string> groups);
+  Task<std::vector<ConsumerGroupDescription>> describe_consumers(std::vector<std::string> groups,
+                                                                 bool with_rebalances = false);
   /// Groups of all partitions that are loaded, in order of names. `error`: coordinator_loading or
   /// coordinator_not_available when some could not be asked.
   struct Listing {

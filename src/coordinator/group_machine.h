@@ -60,6 +60,7 @@ struct TopicDeletedEvent {
 };
 struct ConsumerDescribeEvent {
   std::vector<std::string> groups;
+  bool with_rebalances = false;
 };
 /// Topics are these now. The first event after a load.
 struct TopicsChangedEvent {

@@ -18,6 +18,8 @@ std::string_view cause_name(RebalanceCause cause) {
       return "not_synced";
     case RebalanceCause::metadata_changed:
       return "metadata_changed";
+    case RebalanceCause::not_revoked:
+      return "not_revoked";
   }
   return "unknown";
 }

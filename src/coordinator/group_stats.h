@@ -12,8 +12,9 @@ enum class RebalanceCause : std::uint8_t {
   member_replaced,   ///< a static member came back under another member id
   not_synced,        ///< somebody did not fetch its assignment, or it could not be stored
   metadata_changed,  ///< topics that a KIP-848 group reads came, went or got partitions
+  not_revoked,       ///< a member of a KIP-848 group did not let go of partitions in time
 };
-inline constexpr std::size_t kRebalanceCauses = 6;
+inline constexpr std::size_t kRebalanceCauses = 7;
 
 /// Counters since the start, and gauges. Of one partition of __consumer_offsets or summed up.
 struct GroupStats {

@@ -4,6 +4,7 @@
 
 #include "coordinator/deadlines.h"
 #include "coordinator/group_alarms.h"
+#include "coordinator/rebalance_history.h"
 
 namespace mr::coordinator {
 
@@ -26,6 +27,7 @@ struct LiveConsumerGroup {
   bool match_again = false;      ///< topics or patterns have changed since that began
   WallMillis empty_since = -1;
   FlapWatch flaps;
+  RebalanceHistory history;
 };
 
 }  // namespace mr::coordinator

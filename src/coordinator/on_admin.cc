@@ -39,7 +39,8 @@ PartitionSet held(const CurrentAssignment& current) {
   return all;
 }
 
-ConsumerGroupDescription describe(const Deciding& d, const std::string& name, const LiveConsumerGroup& live) {
+ConsumerGroupDescription describe(const Deciding& d, const std::string& name, const LiveConsumerGroup& live,
+                                  bool with_rebalances) {
   const ConsumerGroupState& group = consumer_state(d.state, name);
   ConsumerGroupDescription into{.group = name,
                                 .state = std::string(group_state_name(consumer_group_state(group))),
@@ -60,6 +61,7 @@ ConsumerGroupDescription describe(const Deciding& d, const std::string& name, co
          .since_heartbeat = session == live.sessions.end() ? Duration(0) : d.now.mono - session->second.last_heard});
   }
   into.assignor = std::string(preferred_assignor(d.settings, votes)->name());
+  if (with_rebalances) into.rebalances.assign(live.history.rounds().begin(), live.history.rounds().end());
   return into;
 }
 
@@ -93,7 +95,7 @@ void on_consumer_describe(Deciding& d, WaiterId waiter, const ConsumerDescribeEv
   std::vector<ConsumerGroupDescription> answer;
   for (const std::string& name : event.groups) {
     const LiveConsumerGroup* live = d.live.find_consumer(name);
-    answer.push_back(live != nullptr ? describe(d, name, *live) : no_consumer_group(d, name));
+    answer.push_back(live != nullptr ? describe(d, name, *live, event.with_rebalances) : no_consumer_group(d, name));
   }
   d.reply(waiter, std::move(answer));
 }

@@ -193,7 +193,7 @@ void leave(Heartbeat& beat, const ConsumerGroupState& group) {
   ConsumerHeartbeatAnswer gone{.error = std::nullopt, .member = id, .epoch = beat.request.epoch};
   if (beat.request.epoch == kLeaveEpoch) {
     log_info("coordinator", "a member leaves", {{"group", beat.request.group}, {"member", id}});
-    remove_consumers(d, beat.request.group, {id}, RebalanceCause::member_left);
+    remove_consumers(d, beat.request.group, {id}, {RebalanceCause::member_left, id});
   } else {
     // What it has stays its own until it is back or its session ends.
     CurrentAssignment away = group.current(id);
@@ -244,7 +244,7 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
     change.put_member(request.member, std::move(*asks));
   }
   heard_consumer(d, request.group, change.live(), request.member);
-  if (bumps) change.bump(replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined);
+  if (bumps) change.bump({replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined, request.member});
   change.settle();
   advance(beat, change, before, subscription_changed);
 }

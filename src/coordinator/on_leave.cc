@@ -37,7 +37,7 @@ void leave_consumers(Deciding& d, WaiterId waiter, const LeaveRequest& request) 
     if (!wrong && std::ranges::find(out, id) == out.end()) out.push_back(id);
     answer.members.push_back({leaving.member, leaving.instance, std::move(wrong)});
   }
-  remove_consumers(d, request.group, out, RebalanceCause::member_left);
+  if (!out.empty()) remove_consumers(d, request.group, out, {RebalanceCause::member_left, out.front()});
   d.reply(waiter, std::move(answer));
 }
 

@@ -20,13 +20,14 @@ struct RebalanceReason {
 /// "member_joined", ...
 std::string_view cause_name(RebalanceCause cause);
 
-/// One round of a group, from its begin until everybody's assignment was there.
+/// One round of a group, from its begin until everybody's assignment was there. Of a KIP-848 group: from the rise of
+/// its epoch until every member has what its target says; rises that the same targets answer are one.
 struct Rebalance {
   WallMillis began = -1;
   TimePoint began_mono{};
   std::optional<Duration> took;  ///< empty: it is under way, or another one took its place
   RebalanceReason reason;
-  std::int32_t generation = -1;  ///< that it made; -1: none yet
+  std::int32_t generation = -1;  ///< that it made, or epoch; -1: none yet
   std::size_t members = 0;       ///< when it ended
   /// Partitions that have another owner than after the round before, or one at all; empty: the members' assignments do
   /// not read like consumers'.

@@ -267,3 +267,34 @@ def shown(ctx):
         member = cli("members", group)[0]
         expect(("a", [topic], 4), (member["member"], member["subscription"], member["partitions"]), "group members")
         expect("consumer", next(g for g in cli("list") if g["group"] == group)["type"], "group list")
+
+
+@scenario("rebalances-are-told-with-their-cause", only="millrace")
+def rebalances(ctx):
+    """One entry per rise of the epoch that targets answer: who made it, when all had what they should, what moved."""
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+
+        def rounds():
+            with urllib.request.urlopen(f"http://{ctx.broker.http}/consumer-groups/{group}/rebalances", timeout=10) as answer:
+                return json.load(answer)["rebalances"]
+
+        def story():
+            return [tuple(r[k] for k in ("cause", "member", "generation", "members", "moved")) for r in rounds()]
+        a, b = (Consumer(c, group, name, topic, tid) for name in "ab")
+        a.join()
+        a.until_has(4)
+        expect((("member_joined", "a"), (a.epoch, 1), 4), (story()[-1][:2], story()[0][2:4], sum(r[4] for r in story())), "a alone")
+        b.join()
+        expect(("member_joined", "b", None), tuple(rounds()[0][k] for k in ("cause", "member", "seconds")), "b waits for a")
+        a.until_has(2)
+        a.send(TopicPartitions=a.parts(a.has))
+        b.until_has(2)
+        expect(("member_joined", "b", b.epoch, 2, 2), story()[0], "b has its half")
+        assert 0 <= rounds()[0]["seconds"] < 30 and rounds()[0]["began_ms"] >= rounds()[1]["began_ms"], rounds()
+        b.send(MemberEpoch=-1)
+        a.until_has(4)
+        expect(("member_left", "b", a.epoch, 1, 2), story()[0], "b has gone")
+        a.send(MemberEpoch=-1)
+        expect(["member_left", "member_left", "member_joined"], [r[0] for r in story()[:3]], "everybody has")
+        expect(("member_left", "a", 0, 0), tuple(story()[0][k] for k in (0, 1, 3, 4)), "the last one")

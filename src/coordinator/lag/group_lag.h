@@ -53,6 +53,8 @@ struct LagFacts {
   std::vector<PartitionLag> partitions;
   std::vector<LaggingMember> members;
   RecentRebalances rebalances;
+  /// Who sets how long members may be silent: the broker in groups of KIP-848, else each client.
+  bool broker_sets_sessions = false;
 };
 
 struct LagAdvice {

@@ -43,7 +43,8 @@ ShownGroup show_consumer(const broker::TopicTable& topics, coordinator::Consumer
   ShownGroup shown{.group = {.group = group.group,
                              .protocol_type = "consumer",
                              .protocol = group.assignor,
-                             .generation = coordinator::Generation{group.epoch}},
+                             .generation = coordinator::Generation{group.epoch},
+                             .rebalances = std::move(group.rebalances)},
                    .type = "consumer",
                    .state = std::move(group.state),
                    .more = fmt::format(R"(,"assignment_epoch":{})", group.target_epoch),
@@ -71,7 +72,7 @@ Task<Result<ShownGroup>> find_group(broker::Broker& broker, coordinator::GroupCo
   std::vector<GroupDescription> described = co_await groups.describe({name}, with_rebalances);
   if (!described.front().error) co_return show_classic(std::move(described.front()));
   if (*described.front().error != Errc::group_not_found) co_return *described.front().error;
-  auto consumers = co_await groups.describe_consumers({name});
+  auto consumers = co_await groups.describe_consumers({name}, with_rebalances);
   if (consumers.front().error) co_return *consumers.front().error;
   co_return show_consumer(*broker.topics(ShardId{0}), std::move(consumers.front()));
 }

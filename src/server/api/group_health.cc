@@ -42,7 +42,8 @@ coordinator::RecentRebalances recent(const std::vector<coordinator::Rebalance>& 
     if (one.began_mono < now - std::chrono::minutes(10)) break;
     ++sum.all;
     if (one.reason.cause == RebalanceCause::member_expired) ++sum.session_timeouts;
-    if (one.reason.cause == RebalanceCause::not_synced) ++sum.missed_rounds;
+    if (one.reason.cause == RebalanceCause::not_synced || one.reason.cause == RebalanceCause::not_revoked)
+      ++sum.missed_rounds;
   }
   return sum;
 }
@@ -60,6 +61,7 @@ Task<Result<LagFacts>> look_at(const GroupSources& sources, std::string name) {
       rows[{topic.topic, one.partition}].committed = one.offset;
   take_members(shown, facts, rows);
   facts.rebalances = recent(shown.group.rebalances, watch.now());
+  facts.broker_sets_sessions = shown.type == "consumer";
   std::vector<coordinator::GroupPosition> positions;
   for (auto& [at, row] : rows) {
     row.name = at;
