@@ -74,6 +74,24 @@ wire::List<std::string_view> lent(wire::Arena& arena, const std::vector<std::str
   return list;
 }
 
+std::optional<ClassicSide> owned(const std::optional<wire::consumer_group_member_metadata_value::ClassicMember>& from) {
+  if (!from) return std::nullopt;
+  ClassicSide classic{.session_timeout = Millis(from->session_timeout_ms), .protocols = {}};
+  for (const auto& protocol : from->supported_protocols)
+    classic.protocols.push_back({std::string(protocol.name), Blob(protocol.metadata)});
+  return classic;
+}
+std::optional<wire::consumer_group_member_metadata_value::ClassicMember> lent(wire::Arena& arena,
+                                                                              const std::optional<ClassicSide>& from) {
+  using namespace wire::consumer_group_member_metadata_value;
+  if (!from) return std::nullopt;
+  ClassicMember classic{.session_timeout_ms = static_cast<std::int32_t>(from->session_timeout.count()),
+                        .supported_protocols = arena.list<ClassicProtocol>(from->protocols.size())};
+  for (std::size_t p = 0; p < from->protocols.size(); ++p)
+    classic.supported_protocols[p] = {from->protocols[p].name, from->protocols[p].metadata.view()};
+  return classic;
+}
+
 template <class Topic>
 PartitionSet read_partitions(const wire::List<Topic>& topics) {
   PartitionSet set;
@@ -144,7 +162,8 @@ Result<ConsumerMember> read_consumer_member(ByteView value) {
                         .topics = owned(data.subscribed_topic_names),
                         .regex = owned(data.subscribed_topic_regex),
                         .rebalance_timeout = Millis(data.rebalance_timeout_ms),
-                        .assignor = owned(data.server_assignor)};
+                        .assignor = owned(data.server_assignor),
+                        .classic = owned(data.classic_member)};
 }
 
 Result<TargetEpochRecord> read_target_epoch(ByteView value) {
@@ -203,7 +222,8 @@ broker::StateRecord consumer_member_record(std::string_view group, std::string_v
                                 .subscribed_topic_names = lent(arena, value.topics),
                                 .subscribed_topic_regex = view(value.regex),
                                 .rebalance_timeout_ms = static_cast<std::int32_t>(value.rebalance_timeout.count()),
-                                .server_assignor = view(value.assignor)});
+                                .server_assignor = view(value.assignor),
+                                .classic_member = lent(arena, value.classic)});
   return record;
 }
 

@@ -438,6 +438,23 @@ TEST(ConsumerGroup, EmptyGroupsConvert) {
   EXPECT_TRUE(bench.state.consumers.empty());
 }
 
+// A log of Apache Kafka may have members that speak the classic protocol. They stay what they are until they call.
+TEST(ConsumerGroup, ClassicMembersOfALogJoinByHeartbeat) {
+  ConsumerBench bench;
+  bench.log.push_back(group_epoch_record("g", {.epoch = 3}));
+  bench.log.push_back(consumer_member_record(
+      "g", "a", {.topics = {"t"}, .rebalance_timeout = Millis(30'000), .classic = ClassicSide{Millis(10'000), {}}}));
+  bench.crash();
+  ASSERT_EQ(bench.described().members.size(), 1u);
+  EXPECT_TRUE(bench.described().members[0].asks.classic);
+  bench.crash();
+  EXPECT_TRUE(bench.described().members[0].asks.classic) << "still, after another life";
+  EXPECT_EQ(bench.joins("a").assignment, parts({0, 1, 2, 3}));
+  EXPECT_FALSE(bench.described().members[0].asks.classic);
+  bench.crash();
+  EXPECT_FALSE(bench.described().members[0].asks.classic);
+}
+
 TEST(ConsumerGroup, EmptyGroupExpires) {
   ConsumerBench bench;
   bench.joins("a");

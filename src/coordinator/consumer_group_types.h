@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
-#include "coordinator/rebalance_history.h"
+#include "coordinator/group_types.h"
 #include "model/ids.h"
 
 /// Groups of KIP-848 (`group.protocol=consumer`), where the broker assigns and members follow: what they ask and are
@@ -68,6 +68,13 @@ enum class ReconcileState : std::int8_t {
   unreleased = 2,  ///< waits for partitions that others still have
 };
 
+/// What a member that speaks the classic protocol said when it joined (traps.md 93).
+struct ClassicSide {
+  Millis session_timeout{0};
+  std::vector<GroupProtocol> protocols;  ///< in its order of preference
+  friend bool operator==(const ClassicSide&, const ClassicSide&) = default;
+};
+
 /// What a member asks for.
 struct ConsumerMember {
   std::optional<std::string> instance;
@@ -78,6 +85,8 @@ struct ConsumerMember {
   std::optional<std::string> regex;
   Millis rebalance_timeout{-1};
   std::optional<std::string> assignor;
+  /// Empty: it speaks KIP-848. Others come only with a log that Apache Kafka has written.
+  std::optional<ClassicSide> classic;
   friend bool operator==(const ConsumerMember&, const ConsumerMember&) = default;
 };
 

@@ -92,6 +92,22 @@ TEST(GroupRecords, GroupsAreKafkasVersion3) {
   EXPECT_EQ(group_record("g", *read).value, record.value);
 }
 
+TEST(GroupRecords, MembersKeepWhatTheySaidInTheClassicProtocol) {
+  const ConsumerMember member{.client_id = "c",
+                              .client_host = "/h",
+                              .topics = {"t"},
+                              .rebalance_timeout = Millis(5),
+                              .classic = ClassicSide{Millis(6), {{"range", Blob(as_bytes("s"))}}}};
+  auto record = consumer_member_record("g", "m", member);
+  EXPECT_EQ(*record.value, bytes({0, 0,  0, 0, 2, 'c', 3, '/', 'h', 2,   2,   't', 0,   0,   0, 0,   5, 0, 1,
+                                  0, 16, 1, 0, 0, 0,   6, 2,   6,   'r', 'a', 'n', 'g', 'e', 2, 's', 0, 0}));
+  auto read = read_consumer_member(*record.value);
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_EQ(*read, member);
+  for (std::size_t n = 0; n < record.value->size(); ++n)
+    EXPECT_FALSE(read_consumer_member(ByteView(*record.value).first(n)).ok()) << n;
+}
+
 TEST(GroupRecords, OldGroupsLackWhatCameLater) {
   // v0: no time, no rebalance timeout, no instance.
   auto v0 = bytes({0, 0,   0, 1, 'c', 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0,

@@ -94,6 +94,7 @@ Who identify(const ConsumerHeartbeatRequest& request, const ConsumerGroupState& 
 /// What the member asks for after this request.
 ConsumerMember updated(const ConsumerHeartbeatRequest& request, const ConsumerMember* before) {
   ConsumerMember member = before == nullptr ? ConsumerMember{} : *before;
+  member.classic.reset();  // who calls here speaks KIP-848
   if (request.instance) member.instance = request.instance;
   if (request.rack) member.rack = request.rack;
   if (request.rebalance_timeout) member.rebalance_timeout = *request.rebalance_timeout;
@@ -110,7 +111,8 @@ ConsumerMember updated(const ConsumerHeartbeatRequest& request, const ConsumerMe
 /// Can this request have changed anything? Most have nothing but the epoch.
 bool brings_news(const ConsumerHeartbeatRequest& request, const ConsumerMember& member) {
   return request.instance || request.rack || request.rebalance_timeout || request.topics || request.regex ||
-         request.assignor || request.client_id != member.client_id || request.client_host != member.client_host;
+         request.assignor || member.classic || request.client_id != member.client_id ||
+         request.client_host != member.client_host;
 }
 
 bool other_subscription(const ConsumerMember* before, const ConsumerMember& after) {

@@ -10,7 +10,8 @@ namespace {
 
 using namespace wire::consumer_group_describe;
 
-constexpr std::int8_t kConsumerMember = 1;  // 0: classic
+constexpr std::int8_t kClassicMember = 0;
+constexpr std::int8_t kConsumerMember = 1;
 
 /// Topics that are gone have no name and are left out, as Kafka does.
 Assignment assignment(Exchange& x, const coordinator::PartitionSet& set) {
@@ -42,7 +43,7 @@ void describe(Exchange& x, const coordinator::ConsumerMemberDescription& from, M
   to.subscribed_topic_regex = from.asks.regex ? x.arena.copy(*from.asks.regex) : std::string_view();
   to.assignment = assignment(x, from.assigned);
   to.target_assignment = assignment(x, from.target);
-  to.member_type = kConsumerMember;
+  to.member_type = from.asks.classic ? kClassicMember : kConsumerMember;
 }
 
 void describe(Exchange& x, const coordinator::ConsumerGroupDescription& from, DescribedGroup& to) {
