@@ -203,8 +203,8 @@ void ConsumerChange::match_patterns() {
     live_.match_again = true;
     return;
   }
-  live_.matching = true;
-  d_.reply(kNobody, MatchJob{name_, std::move(all), d_.live.topics});
+  live_.matching = std::make_shared<const std::vector<std::string>>(std::move(all));
+  d_.reply(kNobody, MatchJob{name_, live_.matching, d_.live.topics});
 }
 
 void ConsumerChange::forget_unused_patterns() {
@@ -267,12 +267,12 @@ void ConsumerChange::make_targets() {
     take_targets(*input, run(job).output, epoch_);
     return;
   }
-  live_.assigning = true;
+  live_.assigning = input;
   d_.reply(kNobody, std::move(job));
 }
 
 void ConsumerChange::settle(const AssignedEvent& made) {
-  live_.assigning = false;
+  live_.assigning.reset();
   if (made.epoch > target_epoch_) take_targets(*made.input, made.output, made.epoch);
   settle();
 }

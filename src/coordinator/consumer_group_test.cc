@@ -310,6 +310,37 @@ TEST(ConsumerGroup, LargeGroupsAreAssignedOffTheShard) {
   EXPECT_EQ(partitions_in(bench.group().target("b")), 2u);
 }
 
+// A job may come back when its group has gone and another has its name, with a job of its own under way.
+TEST(ConsumerGroup, WhatWasAskedForAnEarlierGroupIsNotHeard) {
+  ConsumerBench bench(GroupSettings{.assign_on_shard_max = 0});
+  auto by_pattern = [](std::string member) {
+    auto request = ConsumerBench::join_request(std::move(member), {});
+    request.regex = "t.*";
+    return request;
+  };
+  bench.joins("a");
+  bench.ask(by_pattern("p"));
+  ASSERT_EQ(bench.jobs.size(), 2u);
+  const auto assign = std::get<AssignJob>(bench.jobs.at(0));
+  const auto match = std::get<MatchJob>(bench.jobs.at(1));
+  for (const char* id : {"a", "p"}) bench.ask(bench.beat(id, -1));
+  bench.Bench::ask<DeleteGroupsAnswer>(DeleteGroupsEvent{{"g"}});
+  bench.jobs.clear();
+  bench.joins("b");
+  bench.ask(by_pattern("q"));
+  bench.set_topic("t2", 2, 1);
+  bench.send(run(assign));
+  bench.send(run(match));
+  EXPECT_EQ(bench.group().target_epoch(), 1);
+  EXPECT_EQ(bench.group().regex("t.*"), nullptr);
+  for (int i = 0; i < 3; ++i) {
+    bench.run_jobs();
+    bench.pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(bench.group().regex("t.*")->topics, (std::vector<std::string>{"t", "t2"}));
+  EXPECT_EQ(partitions_in(bench.group().target("b")) + partitions_in(bench.group().target("q")), 5u);
+}
+
 struct Broken : Assignor {
   std::string_view name() const override { return "broken"; }
   AssignorOutput assign(const AssignorInput&) const override { return {}; }

@@ -54,8 +54,8 @@ Result<void> check_pattern(std::string_view pattern) {
 }
 
 MatchedEvent run(const MatchJob& job) {
-  MatchedEvent found{.group = job.group, .matched = {}};
-  for (const std::string& pattern : job.patterns) {
+  MatchedEvent found{.group = job.group, .patterns = job.patterns, .matched = {}};
+  for (const std::string& pattern : *job.patterns) {
     auto& names = found.matched.emplace_back(pattern, std::vector<std::string>{}).second;
     const RE2 compiled(pattern, options());
     if (!compiled.ok()) continue;  // the group was another broker's, with another idea of what compiles

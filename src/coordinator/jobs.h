@@ -31,11 +31,12 @@ AssignedEvent run(const AssignJob& job);
 /// Which topics do a group's patterns match?
 struct MatchJob {
   std::string group;
-  std::vector<std::string> patterns;
+  std::shared_ptr<const std::vector<std::string>> patterns;
   std::shared_ptr<const broker::TopicTable> topics;
 };
 struct MatchedEvent {
   std::string group;
+  std::shared_ptr<const std::vector<std::string>> patterns;
   std::vector<std::pair<std::string, std::vector<std::string>>> matched;  ///< by pattern, names ascending
 };
 MatchedEvent run(const MatchJob& job);

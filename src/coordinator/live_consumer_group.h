@@ -1,7 +1,10 @@
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "coordinator/assignors/assignor.h"
 #include "coordinator/deadlines.h"
 #include "coordinator/group_alarms.h"
 #include "coordinator/rebalance_history.h"
@@ -22,9 +25,11 @@ struct LiveConsumerGroup {
   Deadline expiry;
   TimePoint assigned_at{};       ///< when targets were made last
   bool assigned_before = false;  ///< and whether they ever were, since the load
-  bool assigning = false;        ///< off the shard
-  bool matching = false;         ///< patterns, off the shard
-  bool match_again = false;      ///< topics or patterns have changed since that began
+  /// Of the jobs that are done off the shard; null: none is. What comes back with another was asked for an earlier
+  /// group of this name.
+  std::shared_ptr<const AssignorInput> assigning;
+  std::shared_ptr<const std::vector<std::string>> matching;  ///< patterns
+  bool match_again = false;                                  ///< topics or patterns have changed since that began
   WallMillis empty_since = -1;
   FlapWatch flaps;
   RebalanceHistory history;

@@ -47,14 +47,14 @@ void on_topics_changed(Deciding& d, const TopicsChangedEvent& event) {
 
 void on_assigned(Deciding& d, const AssignedEvent& event) {
   LiveConsumerGroup* live = d.live.find_consumer(event.group);
-  if (live == nullptr || !live->assigning) return;  // of an earlier group of that name
+  if (live == nullptr || live->assigning != event.input) return;
   ConsumerChange(d, event.group).settle(event);
 }
 
 void on_matched(Deciding& d, MatchedEvent event) {
   LiveConsumerGroup* live = d.live.find_consumer(event.group);
-  if (live == nullptr || !live->matching) return;
-  live->matching = false;
+  if (live == nullptr || live->matching != event.patterns) return;
+  live->matching.reset();
   ConsumerChange change(d, event.group);
   bool changed = false;
   for (auto& [pattern, topics] : event.matched) {
