@@ -83,7 +83,8 @@ def asan(report, options):
 
 
 # Simulated histories run in one thread, as all of part `sim` does: under the thread sanitizer they only take time.
-ONE_THREAD = {"coordinator_test": ["--gtest_filter=-Histories.*:ConsumerHistories.*:HistoriesOfAWholeBroker.*:GroupLoad.*"]}
+ONE_THREAD = {"coordinator_test": ["--gtest_filter=-Histories.*:ConsumerHistories.*:HistoriesOfAWholeBroker.*:GroupLoad.*"],
+              "metastore_test": ["--gtest_filter=-ClusterState.LostAnswersBreakNothing"]}
 
 
 def tsan(report, options):
