@@ -32,11 +32,11 @@ void look_for_rebalances(const LagFacts& facts, std::vector<LagAdvice>& advice) 
   Millis session{0};
   for (const LaggingMember& member : facts.members) session = std::max(session, member.session_timeout);
   if (recent.session_timeouts * 2 >= recent.all && session.count() > 0) {
-    text +=
-        fmt::format(", {} because a member was silent for its session timeout of {} ms: try {}session.timeout.ms={}",
-                    recent.session_timeouts, session.count(), facts.broker_sets_sessions ? "group.consumer." : "",
-                    session.count() * 2);
-    if (facts.broker_sets_sessions) text += " on the broker (group.consumer.max.session.timeout.ms is its bound)";
+    text += fmt::format(
+        ", {} because a member was silent for its session timeout of {} ms: try {}session.timeout.ms={}",
+        recent.session_timeouts, session.count(), facts.group_sets_sessions ? "consumer." : "", session.count() * 2);
+    if (facts.group_sets_sessions)
+      text += " for the group (millrace config alter --group; group.consumer.max.session.timeout.ms is its bound)";
   } else if (recent.missed_rounds * 2 >= recent.all) {
     text += fmt::format(
         ", {} because a member did not come back in time: it works longer than max.poll.interval.ms between two polls; "

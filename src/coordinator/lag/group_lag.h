@@ -53,8 +53,8 @@ struct LagFacts {
   std::vector<PartitionLag> partitions;
   std::vector<LaggingMember> members;
   RecentRebalances rebalances;
-  /// Who sets how long members may be silent: the broker in groups of KIP-848, else each client.
-  bool broker_sets_sessions = false;
+  /// Who sets how long members may be silent: the config of a KIP-848 group, else each client.
+  bool group_sets_sessions = false;
 };
 
 struct LagAdvice {

@@ -98,8 +98,8 @@ TEST(GroupLag, RebalancesThatComeFromTimeoutsNameALongerOne) {
   LagFacts facts{{row(0, 0, 0, 1, 1, "a")}, {member("a")}, {.all = 6, .session_timeouts = 4}};
   ASSERT_EQ(advice_of(facts), Names{"rebalances_too_often"});
   EXPECT_NE(advise(facts)[0].text.find("try session.timeout.ms=90000"), std::string::npos);
-  facts.broker_sets_sessions = true;
-  EXPECT_NE(advise(facts)[0].text.find("try group.consumer.session.timeout.ms=90000"), std::string::npos);
+  facts.group_sets_sessions = true;
+  EXPECT_NE(advise(facts)[0].text.find("try consumer.session.timeout.ms=90000 for the group"), std::string::npos);
   facts.rebalances = {.all = 6, .missed_rounds = 4};
   EXPECT_NE(advise(facts)[0].text.find("max.poll.interval.ms"), std::string::npos);
   facts.rebalances = {.all = 4};

@@ -61,7 +61,7 @@ Task<Result<LagFacts>> look_at(const GroupSources& sources, std::string name) {
       rows[{topic.topic, one.partition}].committed = one.offset;
   take_members(shown, facts, rows);
   facts.rebalances = recent(shown.group.rebalances, watch.now());
-  facts.broker_sets_sessions = shown.type == "consumer";
+  facts.group_sets_sessions = shown.type == "consumer";
   std::vector<coordinator::GroupPosition> positions;
   for (auto& [at, row] : rows) {
     row.name = at;
