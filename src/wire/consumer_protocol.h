@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,5 +18,24 @@ Result<std::vector<std::string>> subscribed_topics(ByteView metadata);
 /// The partitions of a member's assignment, sorted. Nothing at all (a member that was given no answer yet) is an empty
 /// assignment. Errors: malformed, too_large.
 Result<std::vector<TopicPartition>> assigned_partitions(ByteView assignment);
+
+/// All that a subscription says.
+struct ConsumerSubscription {
+  std::int16_t version = 0;
+  std::vector<std::string> topics;
+  std::vector<TopicPartition> owned;  ///< sorted; what the member says it still reads (v1)
+  std::int32_t generation = -1;       ///< in which it got them (v2)
+  std::optional<std::string> rack;    ///< (v3)
+};
+/// Newer versions as subscribed_topics(). A message that ends before a later version's field lacks it. Errors:
+/// malformed, too_large.
+Result<ConsumerSubscription> read_subscription(ByteView metadata);
+
+/// Bytes of an assignor of the client's own in an assignment; nobody else can make them. False: none, or it does not
+/// read.
+bool has_user_data(ByteView assignment);
+
+/// As a leader would write it, without user data. `partitions` in order of topics.
+std::vector<std::byte> write_assignment(std::int16_t version, const std::vector<TopicPartition>& partitions);
 
 }  // namespace mr::wire

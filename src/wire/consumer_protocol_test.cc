@@ -71,6 +71,52 @@ TEST(ConsumerProtocol, ReadsEveryVersionAndLaterOnes) {
   EXPECT_TRUE(none->empty());
 }
 
+TEST(ConsumerProtocol, ReadsAllOfASubscription) {
+  for (std::int16_t version : {0, 1, 2, 3, 99}) {
+    auto read = read_subscription(subscription(version));
+    ASSERT_TRUE(read.ok()) << version;
+    EXPECT_EQ(read->version, version);
+    EXPECT_EQ(read->topics, (std::vector<std::string>{"orders", "audit"}));
+    EXPECT_EQ(read->owned.size(), version >= 1 ? 1u : 0u);
+    EXPECT_EQ(read->generation, version >= 2 ? 7 : -1);
+    EXPECT_FALSE(read->rack);
+  }
+  Bytes racked = subscription(2);
+  racked[1] = std::byte{3};
+  put(racked, "b");
+  auto read = read_subscription(racked);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->rack, "b");
+  EXPECT_EQ(read->owned, (std::vector<TopicPartition>{{"orders", PartitionIndex{0}}}));
+  // Whole fields may be missing, not parts of one.
+  for (std::size_t n = 0; n < racked.size(); ++n) {
+    const bool whole = n == 21 || n == 25 || n == 45 || n == 49;  // behind topics, user data, owned, generation
+    EXPECT_EQ(read_subscription(ByteView(racked).first(n)).ok(), whole) << n;
+  }
+}
+
+TEST(ConsumerProtocol, WritesWhatItReads) {
+  const std::vector<TopicPartition> partitions{
+      {"audit", PartitionIndex{0}}, {"orders", PartitionIndex{1}}, {"orders", PartitionIndex{3}}};
+  const Bytes written = write_assignment(2, partitions);
+  EXPECT_EQ(written[1], std::byte{2});
+  auto read = assigned_partitions(written);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(*read, partitions);
+  EXPECT_FALSE(has_user_data(written));
+  EXPECT_EQ(write_assignment(0, {}).size(), 10u) << "version, no topics, no user data";
+}
+
+TEST(ConsumerProtocol, TellsUserData) {
+  EXPECT_FALSE(has_user_data({}));
+  EXPECT_FALSE(has_user_data(assignment(0))) << "empty is none";
+  Bytes data = assignment(0);
+  data.back() = std::byte{1};
+  EXPECT_FALSE(has_user_data(data)) << "cut off";
+  data.push_back(std::byte{7});
+  EXPECT_TRUE(has_user_data(data));
+}
+
 TEST(ConsumerProtocol, RefusesWhatIsNoSuchThing) {
   EXPECT_EQ(subscribed_topics({}).code(), Errc::malformed);
   EXPECT_EQ(subscribed_topics(subscription(-1)).code(), Errc::malformed);
@@ -105,6 +151,9 @@ TEST(ConsumerProtocol, ShortenedAndDamagedBytesDoNoHarm) {
     for (int i = 0; i < 3; ++i) damaged[random() % damaged.size()] = static_cast<std::byte>(random());
     // Whatever is made of it stands in the bytes that came.
     if (auto names = subscribed_topics(damaged); names.ok()) EXPECT_LE(names->size(), damaged.size());
+    if (auto all = read_subscription(damaged); all.ok())
+      EXPECT_LE(all->topics.size() + all->owned.size(), damaged.size());
+    has_user_data(damaged);
     if (auto given = assigned_partitions(damaged); given.ok()) EXPECT_LE(given->size(), damaged.size());
   }
 }
