@@ -24,23 +24,23 @@ Task<Result<void>> Broker::alter_group_on_control(std::string group, config::Con
   const auto present = now->find(group);
   const config::GroupOverrides before = present == now->end() ? config::GroupOverrides{} : present->second.overrides;
   MR_CO_TRY(auto after, config::alter_group_config(settings_.config, before, alteration));
-  MR_CO_TRY(auto times, config::resolve_group(settings_.config, after));
-  if (before.empty() && !after.empty() && now->size() >= config::kConfiguredGroupsMax)
+  if (before.empty() && !after.overrides.empty() && now->size() >= config::kConfiguredGroupsMax)
     co_return Error(Errc::policy_violation,
                     fmt::format("{} groups have configs, and no more may", config::kConfiguredGroupsMax));
-  if (validate_only || after == before) co_return Result<void>{};
+  if (validate_only || after.overrides == before) co_return Result<void>{};
   metastore::ClusterState::ConfigChange change = [&](const std::map<std::string, std::string>&) {
-    return Result<metastore::ClusterState::Configs>(after);
+    return Result<metastore::ClusterState::Configs>(after.overrides);
   };
   MR_CO_TRY_VOID(co_await cluster_.alter_group_configs(group, change));
+  const std::size_t set = after.overrides.size();
   config::GroupConfigs configs = *now;
-  if (after.empty()) {
+  if (set == 0) {
     configs.erase(group);
   } else {
-    configs[group] = {after, times};
+    configs[group] = std::move(after);
   }
   co_await publish_group_configs(std::move(configs));
-  log_info("broker", "group configs altered", {{"group", group}, {"set", after.size()}});
+  log_info("broker", "group configs altered", {{"group", group}, {"set", set}});
   co_return Result<void>{};
 }
 

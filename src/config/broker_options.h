@@ -96,6 +96,9 @@ namespace mr::config {
     "Longest text that may be committed with an offset, in UTF-16 units as in Kafka; never above 32000 bytes.")         \
   NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, restart, "",                  \
     "How long a commit of offsets may wait for the disk before it is answered with an error.")                         \
+  TEXT(group_consumer_migration_policy, "group.consumer.migration.policy", string, "bidirectional",                       \
+    "bidirectional,upgrade,downgrade,disabled", restart, "",                                                              \
+    "Whether a group with members goes over to the consumer protocol with its first member that speaks it (upgrade), and back when the last one leaves (downgrade).") \
   NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, restart, "",                 \
     "Committed offsets go this long after their group became empty, or were last committed by a consumer without a group.") \
   NUMBER(offsets_retention_check_interval_ms, "offsets.retention.check.interval.ms", int64, 600000, 1, kInt64Max, restart, "", \

@@ -88,8 +88,8 @@ Result<GroupTimes> resolve_group(const BrokerConfig& broker, const GroupOverride
   return times;
 }
 
-Result<GroupOverrides> alter_group_config(const BrokerConfig& broker, const GroupOverrides& now,
-                                          const ConfigAlteration& alteration) {
+Result<GroupConfig> alter_group_config(const BrokerConfig& broker, const GroupOverrides& now,
+                                       const ConfigAlteration& alteration) {
   MR_TRY_VOID(check_changes(alteration.changes));
   GroupOverrides after;
   if (!alteration.replace) after = now;
@@ -104,8 +104,8 @@ Result<GroupOverrides> alter_group_config(const BrokerConfig& broker, const Grou
     MR_TRY(auto value, parse_value(option->rule, *change.value));
     after[change.name] = format_value(value);
   }
-  MR_TRY_VOID(resolve_group(broker, after));
-  return after;
+  MR_TRY(GroupTimes times, resolve_group(broker, after));
+  return GroupConfig{std::move(after), times};
 }
 
 std::vector<ConfigEntry> describe_group_config(const GroupOverrides& overrides, const BrokerSettings& broker) {

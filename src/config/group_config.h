@@ -37,10 +37,10 @@ inline constexpr std::size_t kConfiguredGroupNameMax = 1'024;
 /// Errors: invalid_config when an override is not usable, or not within group.consumer.min.* and group.consumer.max.*.
 Result<GroupTimes> resolve_group(const BrokerConfig& broker, const GroupOverrides& overrides);
 
-/// What a group with `now` sets itself after `alteration`. Removing what is not set is no error.
-/// Errors: invalid_argument (a setting named twice, or without value), invalid_config.
-Result<GroupOverrides> alter_group_config(const BrokerConfig& broker, const GroupOverrides& now,
-                                          const ConfigAlteration& alteration);
+/// What a group with `now` sets itself after `alteration`, and what holds for it then. Removing what is not set is no
+/// error. Errors: invalid_argument (a setting named twice, or without value), invalid_config.
+Result<GroupConfig> alter_group_config(const BrokerConfig& broker, const GroupOverrides& now,
+                                       const ConfigAlteration& alteration);
 
 /// The configs of consumer groups, with those of `overrides` that the group sets.
 std::vector<ConfigEntry> describe_group_config(const GroupOverrides& overrides, const BrokerSettings& broker);

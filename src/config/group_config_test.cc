@@ -16,7 +16,9 @@ const BrokerSettings& broker() {
 }
 
 Result<GroupOverrides> altered(GroupOverrides now, std::vector<ConfigChange> changes, bool replace = false) {
-  return alter_group_config(broker().config, now, {.replace = replace, .changes = std::move(changes)});
+  auto after = alter_group_config(broker().config, now, {.replace = replace, .changes = std::move(changes)});
+  if (!after.ok()) return after.error();
+  return std::move(after->overrides);
 }
 std::string refusal(ConfigChange change) {
   auto result = altered({}, {std::move(change)});

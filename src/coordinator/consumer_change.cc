@@ -13,6 +13,10 @@ const ConsumerGroupState& consumer_state(const GroupState& state, std::string_vi
   return at == state.consumers.end() ? kNone : at->second;
 }
 
+const ConsumerGroupState& consumer_state(const Deciding& d, std::string_view group) {
+  return d.upgraded ? d.upgraded->state : consumer_state(d.state, group);
+}
+
 namespace {
 constexpr std::int32_t kNotSettled = -1;
 }  // namespace
@@ -34,7 +38,8 @@ ConsumerChange::ConsumerChange(Deciding& d, TextMap<LiveConsumerGroup>::value_ty
     : d_(d),
       name_(live.first),
       live_(live.second),
-      before_(consumer_state(d.state, live.first)),
+      first_record_(d.out.records.size()),
+      before_(consumer_state(d, live.first)),
       epoch_(before_.epoch()),
       target_epoch_(before_.target_epoch()) {}
 
@@ -85,6 +90,7 @@ void ConsumerChange::put_member(const std::string& id, ConsumerMember member) {
 void ConsumerChange::remove_member(const std::string& id) {
   const ConsumerMember* old = member(id);
   patterns_touched_ |= old != nullptr && old->regex;
+  members_go_ = true;
   // In the order that keeps every prefix of it readable: no member without its subscription.
   if (before_.currents().contains(id)) d_.record(current_assignment_tombstone(name_, id));
   if (before_.targets().contains(id)) d_.record(target_member_tombstone(name_, id));
@@ -220,7 +226,12 @@ bool ConsumerChange::assign_now() const {
   return !live_.assigned_before || d_.now.mono >= live_.assigned_at + assignment_interval();
 }
 
-void ConsumerChange::write_epoch() { d_.record(group_epoch_record(name_, {epoch_, metadata_hash()})); }
+/// Before the end of a member: what is stored in part must not look as if nobody had gone.
+void ConsumerChange::write_epoch() {
+  auto& records = d_.out.records;
+  const auto at = members_go_ ? records.begin() + static_cast<std::ptrdiff_t>(first_record_) : records.end();
+  records.insert(at, group_epoch_record(name_, {epoch_, metadata_hash()}));
+}
 
 void ConsumerChange::settle() {
   begin_whole();
@@ -398,6 +409,12 @@ std::optional<Error> ConsumerChange::too_much_for_one(const AssignorOutput& outp
   return std::nullopt;
 }
 
+const std::string* ConsumerChange::in_place_of(const AssignorMember& then) const {
+  if (member(then.id) != nullptr) return &then.id;
+  const std::string* holder = then.instance ? before_.holder(*then.instance) : nullptr;
+  return holder != nullptr && member(*holder) != nullptr ? holder : nullptr;
+}
+
 void ConsumerChange::take_targets(const AssignorInput& input, const Result<AssignorOutput>& output,
                                   std::int32_t epoch) {
   const std::optional<Error> unusable = output.ok() ? too_much_for_one(*output) : std::optional(output.error());
@@ -408,8 +425,9 @@ void ConsumerChange::take_targets(const AssignorInput& input, const Result<Assig
     MR_CHECK(output->size() == input.members.size());
     std::size_t moved = 0;
     for (std::size_t m = 0; m < input.members.size(); ++m) {
-      const std::string& id = input.members[m].id;
-      if (member(id) == nullptr) continue;  // it has left meanwhile
+      const std::string* found = in_place_of(input.members[m]);
+      if (found == nullptr) continue;  // it has left meanwhile
+      const std::string& id = *found;
       PartitionSet wanted;
       for (const TopicShare& share : (*output)[m]) wanted[input.topics[share.topic].id] = share.partitions;
       const bool stored = targets_.contains(id) || before_.targets().contains(id);
@@ -428,31 +446,87 @@ void ConsumerChange::take_targets(const AssignorInput& input, const Result<Assig
   ++d_.live.stats.rebalances_completed;
 }
 
-void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member) {
+Millis session_timeout(const Deciding& d, std::string_view group, const ConsumerMember& member) {
+  return member.classic ? member.classic->session_timeout : Millis(d.consumer_times(group).session_timeout_ms);
+}
+
+void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member,
+                    Millis timeout) {
   LiveConsumerGroup::Session& session = live.sessions.find(member)->second;
   session.last_heard = d.now.mono;
-  const Millis timeout(d.consumer_times(group).session_timeout_ms);
   if (d.live.deadlines.postpone(session.session, d.now.mono + timeout)) return;
   d.arm(session.session, timeout, {DeadlineKind::consumer_session, std::string(group), member});
+}
+
+bool other_subscription(const ConsumerMember* before, const ConsumerMember& after) {
+  return before == nullptr || before->topics != after.topics || before->regex != after.regex;
+}
+
+bool changes_targets(const ConsumerChange& change, const ConsumerMember* before, const ConsumerMember& after) {
+  if (before == nullptr ? !after.topics.empty() : before->topics != after.topics) return true;
+  if (before != nullptr && (before->rack != after.rack || before->assignor != after.assignor)) return true;
+  if (before != nullptr && before->regex == after.regex) return false;
+  return after.regex ? change.is_matched(*after.regex) : before != nullptr;
+}
+
+void take_over(ConsumerChange& change, const std::string& old_id, const std::string& new_id, ConsumerMember asks) {
+  PartitionSet target = change.target(old_id);
+  change.remove_member(old_id);
+  change.put_member(new_id, std::move(asks));
+  change.put_target(new_id, std::move(target));
+}
+
+CurrentAssignment move_on(Deciding& d, ConsumerChange& change, const Step& step) {
+  const std::string& id = step.member;
+  const std::function<bool(TopicId, std::int32_t)> is_free = [&](TopicId topic, std::int32_t partition) {
+    return change.before().is_free(topic, partition);
+  };
+  const std::function<bool(TopicId)> is_subscribed = [&](TopicId topic) {
+    return change.reads(*change.member(id), topic);
+  };
+  const std::optional<CurrentAssignment> moved = reconcile({.current = step.before,
+                                                            .target_epoch = change.target_epoch(),
+                                                            .target = change.target(id),
+                                                            .owned = step.owned,
+                                                            .is_free = is_free,
+                                                            .is_subscribed = is_subscribed,
+                                                            .subscription_changed = step.subscription_changed});
+  if (!moved && change.before().currents().contains(id)) return step.before;
+  LiveConsumerGroup::Session& session = change.live().sessions.find(id)->second;
+  const CurrentAssignment& after = moved ? *moved : step.before;
+  change.put_current(id, after);
+  if (after.state == ReconcileState::unrevoked) {
+    d.arm(session.revoke, change.member(id)->rebalance_timeout, {DeadlineKind::consumer_revoke, change.name(), id});
+  } else {
+    d.live.deadlines.disarm(session.revoke);
+  }
+  return after;
 }
 
 void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
                       RebalanceReason reason) {
   if (members.empty()) return;
+  if (may_downgrade(d, group, members, 0) && downgrade(d, group, members, reason)) return;
   ConsumerChange change(d, group);
   for (const std::string& id : members) change.remove_member(id);
   change.bump(std::move(reason));
   change.settle();
 }
 
+std::vector<broker::StateRecord> consumer_tombstones(const ConsumerGroupState& group, std::string_view name) {
+  std::vector<broker::StateRecord> all;
+  for (const auto& [id, current] : group.currents()) all.push_back(current_assignment_tombstone(name, id));
+  for (const auto& [id, target] : group.targets()) all.push_back(target_member_tombstone(name, id));
+  for (const auto& [id, member] : group.members()) all.push_back(consumer_member_tombstone(name, id));
+  for (const auto& [pattern, resolved] : group.regexes()) all.push_back(regex_tombstone(name, pattern));
+  if (group.target_epoch() != 0) all.push_back(target_epoch_tombstone(name));
+  if (group.epoch() != 0) all.push_back(group_epoch_tombstone(name));
+  return all;
+}
+
 void erase_consumer_group(Deciding& d, std::string_view name) {
-  const ConsumerGroupState& group = consumer_state(d.state, name);
-  for (const auto& [id, current] : group.currents()) d.record(current_assignment_tombstone(name, id));
-  for (const auto& [id, target] : group.targets()) d.record(target_member_tombstone(name, id));
-  for (const auto& [id, member] : group.members()) d.record(consumer_member_tombstone(name, id));
-  for (const auto& [pattern, resolved] : group.regexes()) d.record(regex_tombstone(name, pattern));
-  if (group.target_epoch() != 0) d.record(target_epoch_tombstone(name));
-  if (group.epoch() != 0) d.record(group_epoch_tombstone(name));
+  for (broker::StateRecord& record : consumer_tombstones(consumer_state(d.state, name), name))
+    d.record(std::move(record));
   auto live = d.live.consumers.find(name);
   if (live == d.live.consumers.end()) return;
   MR_CHECK(live->second.sessions.empty());

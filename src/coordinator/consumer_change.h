@@ -68,6 +68,8 @@ class ConsumerChange {
   void begin_whole();
   void make_targets();
   std::optional<Error> too_much_for_one(const AssignorOutput& output) const;
+  /// Who has that member's place now: itself, or who came back with its static instance; null: nobody.
+  const std::string* in_place_of(const AssignorMember& then) const;
   void take_targets(const AssignorInput& input, const Result<AssignorOutput>& output, std::int32_t epoch);
   bool everybody_settled() const;
   /// The rebalance under way is over when every member has what its target says.
@@ -76,11 +78,13 @@ class ConsumerChange {
   Deciding& d_;
   const std::string& name_;  ///< the key in `d.live`
   LiveConsumerGroup& live_;
+  const std::size_t first_record_;  ///< of the decision
   const ConsumerGroupState& before_;
   std::int32_t epoch_;
   std::int32_t target_epoch_;
   bool bumped_ = false;
   bool patterns_touched_ = false;
+  bool members_go_ = false;
   std::map<std::string, std::optional<ConsumerMember>, std::less<>> members_;  ///< changed; empty: gone
   std::map<std::string, PartitionSet, std::less<>> targets_;                   ///< changed
   std::map<std::string, ResolvedRegex, std::less<>> regexes_;                  ///< changed
@@ -89,13 +93,35 @@ class ConsumerChange {
 
 /// The state's own, or one with nothing in it.
 const ConsumerGroupState& consumer_state(const GroupState& state, std::string_view group);
+/// As this decision found it, or made it out of a classic group.
+const ConsumerGroupState& consumer_state(const Deciding& d, std::string_view group);
 GroupStateName consumer_group_state(const ConsumerGroupState& group);
+/// Its own when it speaks the classic protocol.
+Millis session_timeout(const Deciding& d, std::string_view group, const ConsumerMember& member);
 /// The session of `member` begins, or goes on.
-void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member);
-/// Members are out, and what they had is free.
+void heard_consumer(Deciding& d, std::string_view group, LiveConsumerGroup& live, const std::string& member,
+                    Millis timeout);
+/// Does the member read something else than before?
+bool other_subscription(const ConsumerMember* before, const ConsumerMember& after);
+/// Does what a member asks for make other targets? Not with a pattern of which it is not known yet what it matches: the
+/// targets would have to be made again.
+bool changes_targets(const ConsumerChange& change, const ConsumerMember* before, const ConsumerMember& after);
+/// A new client with the instance of another: the same place under another id.
+void take_over(ConsumerChange& change, const std::string& old_id, const std::string& new_id, ConsumerMember asks);
+struct Step {
+  const std::string& member;
+  const CurrentAssignment& before;      ///< where it was, or where the one was whose place it took
+  const PartitionSet* owned = nullptr;  ///< what it says it reads; null: it does not say
+  bool subscription_changed = false;    ///< with this request
+};
+/// The member takes the steps towards its target that it can take; where it is then.
+CurrentAssignment move_on(Deciding& d, ConsumerChange& change, const Step& step);
+/// Members are out, and what they had is free. When only members of the classic protocol stay, the group is theirs.
 void remove_consumers(Deciding& d, const std::string& group, const std::vector<std::string>& members,
                       RebalanceReason reason);
-/// Tombstones of all that the group keeps but its offsets; it is forgotten.
+/// Tombstones of all that the group keeps but its offsets.
+std::vector<broker::StateRecord> consumer_tombstones(const ConsumerGroupState& group, std::string_view name);
+/// With those it is forgotten.
 void erase_consumer_group(Deciding& d, std::string_view group);
 void arm_consumer_expiry(Deciding& d, std::string_view group, LiveConsumerGroup& live, Duration in);
 /// The one that most members ask for, else the first of the settings.

@@ -68,6 +68,10 @@ std::vector<std::string> ConsumerGroupState::patterns() const {
 void ConsumerGroupState::count(const ConsumerMember& member, std::string_view id, bool in) {
   for (const std::string& topic : member.topics) count_one(names_, topic, in);
   if (member.regex) count_one(patterns_, *member.regex, in);
+  if (member.classic) {
+    classic_ += in ? 1 : std::size_t(-1);
+    for (const GroupProtocol& protocol : member.classic->protocols) count_one(speakers_, protocol.name, in);
+  }
   if (!member.instance) return;
   if (in) {
     instances_.insert_or_assign(*member.instance, std::string(id));

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -51,6 +52,20 @@ class ConsumerGroupState {
   std::vector<std::string> patterns() const;
   /// In order of names, none twice; existing or not.
   std::vector<std::string_view> subscribed() const;
+  /// Members that speak the classic protocol.
+  std::size_t classic_members() const { return classic_; }
+  /// Every classic member speaks one of these.
+  bool all_speak_one_of(const std::vector<GroupProtocol>& protocols) const {
+    return std::ranges::any_of(protocols, [this](const GroupProtocol& protocol) {
+      auto at = speakers_.find(protocol.name);
+      return (at == speakers_.end() ? 0 : at->second) == classic_;
+    });
+  }
+  /// Without these members only classic ones are left, if any.
+  bool classic_without(const std::vector<std::string>& gone) const {
+    const auto others = std::ranges::count_if(gone, [this](const std::string& id) { return !member(id)->classic; });
+    return members_.size() - classic_ == static_cast<std::size_t>(others);
+  }
   /// Nothing is left of it.
   bool gone() const {
     return group_.epoch == 0 && target_.epoch == 0 && members_.empty() && targets_.empty() && currents_.empty() &&
@@ -81,8 +96,10 @@ class ConsumerGroupState {
   ById<CurrentAssignment> currents_;
   ById<ResolvedRegex> regexes_;
 
-  ById<std::string> instances_;                                   ///< instance -> member
-  ById<std::size_t> names_;                                       ///< topic -> members that name it
+  ById<std::string> instances_;  ///< instance -> member
+  ById<std::size_t> names_;      ///< topic -> members that name it
+  std::size_t classic_ = 0;
+  ById<std::size_t> speakers_;                                    ///< protocol -> classic members that speak it
   ById<std::size_t> patterns_;                                    ///< pattern -> members that have it
   std::unordered_map<broker::PartitionKey, std::int32_t> owned_;  ///< -> epoch of the member that has it
   std::map<std::int32_t, std::size_t> settled_;                   ///< epoch -> members that are stable in it

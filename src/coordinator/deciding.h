@@ -4,6 +4,12 @@
 /// What the files of one decision share. Private to this room.
 namespace mr::coordinator {
 
+/// What a classic group with members becomes when the first member of KIP-848 joins.
+struct Upgrade {
+  ConsumerGroupState state;
+  std::vector<broker::StateRecord> records;  ///< that make it so
+};
+
 /// One decision in the making.
 struct Deciding {
   const GroupSettings& settings;
@@ -11,6 +17,7 @@ struct Deciding {
   LiveGroups& live;
   broker::Moment now;
   broker::Decision<GroupReply> out;
+  std::unique_ptr<const Upgrade> upgraded{};  ///< the group of this decision was a classic one when it began
 
   void reply(WaiterId waiter, GroupAnswer answer) { out.effects.push_back({waiter, std::move(answer)}); }
   void record(broker::StateRecord record) { out.records.push_back(std::move(record)); }
@@ -20,8 +27,11 @@ struct Deciding {
   }
   /// Of a KIP-848 group: what it sets, else what the broker does.
   const config::GroupTimes& consumer_times(std::string_view group) const {
-    auto at = live.configs->find(group);
-    return at == live.configs->end() ? settings.consumer_times : at->second.times;
+    return consumer_times(group, *live.configs);
+  }
+  const config::GroupTimes& consumer_times(std::string_view group, const config::GroupConfigs& configs) const {
+    auto at = configs.find(group);
+    return at == configs.end() ? settings.consumer_times : at->second.times;
   }
   void arm(Deadline& deadline, Duration in, DeadlineKey key) const {
     live.deadlines.arm(deadline, now.mono + in, std::move(key));
@@ -90,6 +100,23 @@ GroupRecord as_record(const LiveGroup& group);
 LiveGroup& to_classic(Deciding& d, std::string_view group);
 /// A classic group without members is a KIP-848 one from now on.
 LiveConsumerGroup& to_consumer(Deciding& d, std::string_view group);
+/// A classic group with members as one of KIP-848; nothing is done yet. Errors: group_not_found, with the reason why it
+/// stays what it is.
+Result<std::unique_ptr<const Upgrade>> plan_upgrade(const Deciding& d, const LiveGroup& group);
+/// Makes it so. A ConsumerChange of this group sees it.
+void upgrade(Deciding& d, std::string_view group, std::unique_ptr<const Upgrade> plan);
+/// Only members of the classic protocol stay, at least one, and `joins` more come: may the group become theirs?
+bool may_downgrade(const Deciding& d, std::string_view group, const std::vector<std::string>& gone, std::size_t joins);
+/// It is a classic group without `gone`, and begins a round. False: nothing was done, since it does not fit a record.
+bool downgrade(Deciding& d, const std::string& group, const std::vector<std::string>& gone,
+               const RebalanceReason& reason);
+
+// on_classic_of_consumer.cc: calls of the classic protocol for a KIP-848 group with members.
+
+/// False: it is not answered, the group has become a classic one.
+bool join_consumers(Deciding& d, WaiterId waiter, JoinRequest& request, std::string new_id);
+void sync_consumers(Deciding& d, WaiterId waiter, const SyncRequest& request);
+void heartbeat_consumers(Deciding& d, WaiterId waiter, const HeartbeatRequest& request);
 
 // expiry.cc
 

@@ -126,22 +126,27 @@ void on_consumer_expiry(Deciding& d, const std::string& name, LiveConsumerGroup&
 /// At most one event of one such group in a decision: the next one shall see its records.
 void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
   LiveConsumerGroup& live = *d.live.find_consumer(key.group);
+  auto rebalance_timeout = [&] { return consumer_state(d.state, key.group).member(key.member)->rebalance_timeout; };
   switch (key.kind) {
     case DeadlineKind::consumer_session: {
-      const Millis session(d.consumer_times(key.group).session_timeout_ms);
+      const Millis timeout = session_timeout(d, key.group, *consumer_state(d.state, key.group).member(key.member));
       ++d.live.stats.member_timeouts;
       log_info("coordinator", "a member's session has ended",
-               {{"group", key.group}, {"member", key.member}, {"session_ms", session.count()}});
-      remove_consumers(d, key.group, {key.member}, {RebalanceCause::member_expired, key.member, session});
+               {{"group", key.group}, {"member", key.member}, {"session_ms", timeout.count()}});
+      remove_consumers(d, key.group, {key.member}, {RebalanceCause::member_expired, key.member, timeout});
       return;
     }
-    case DeadlineKind::consumer_revoke: {
-      const Millis waited = consumer_state(d.state, key.group).member(key.member)->rebalance_timeout;
+    case DeadlineKind::consumer_revoke:
+    case DeadlineKind::consumer_rejoin:
       log_info("coordinator", "a member did not let go of its partitions in time",
-               {{"group", key.group}, {"member", key.member}, {"rebalance_ms", waited.count()}});
-      remove_consumers(d, key.group, {key.member}, {RebalanceCause::not_revoked, key.member, waited});
+               {{"group", key.group}, {"member", key.member}, {"rebalance_ms", rebalance_timeout().count()}});
+      remove_consumers(d, key.group, {key.member}, {RebalanceCause::not_revoked, key.member, rebalance_timeout()});
       return;
-    }
+    case DeadlineKind::consumer_sync:
+      log_info("coordinator", "members did not fetch their assignment in time",
+               {{"group", key.group}, {"member", key.member}, {"rebalance_ms", rebalance_timeout().count()}});
+      remove_consumers(d, key.group, {key.member}, {RebalanceCause::not_synced, key.member, rebalance_timeout()});
+      return;
     case DeadlineKind::consumer_assign:
       ConsumerChange(d, key.group).settle();
       return;
@@ -218,6 +223,8 @@ void on_tick(Deciding& d) {
       case DeadlineKind::consumer_revoke:
       case DeadlineKind::consumer_assign:
       case DeadlineKind::consumer_expiry:
+      case DeadlineKind::consumer_rejoin:
+      case DeadlineKind::consumer_sync:
         MR_CHECK(false);
     }
   }

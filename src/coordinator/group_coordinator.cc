@@ -115,6 +115,15 @@ GroupCoordinator::Positions GroupCoordinator::Shard::positions(std::size_t most)
   return found;
 }
 
+namespace {
+/// One of those that the option allows.
+MigrationPolicy migration_policy(std::string_view name) {
+  if (name == "upgrade") return MigrationPolicy::upgrade;
+  if (name == "downgrade") return MigrationPolicy::downgrade;
+  return name == "disabled" ? MigrationPolicy::disabled : MigrationPolicy::bidirectional;
+}
+}  // namespace
+
 GroupCoordinator::GroupCoordinator(broker::Broker& broker, Assignors assignors)
     : broker_(broker), assignors_(std::move(assignors)) {
   for (std::uint32_t s = 0; s < broker_.shards().count(); ++s)
@@ -141,6 +150,7 @@ GroupSettings GroupCoordinator::settings() const {
                              .heartbeat_interval_ms = config.group_consumer_heartbeat_interval_ms,
                              .assignment_interval_ms = config.group_consumer_assignment_interval_ms};
   settings.consumer_members_max = static_cast<std::size_t>(config.group_consumer_max_size);
+  settings.migration = migration_policy(config.group_consumer_migration_policy);
   settings.assignors = assignors_;
   settings.record_bytes_max = static_cast<std::size_t>(std::max(config.message_max_bytes, 4096)) - 512;
   return settings;
@@ -201,7 +211,7 @@ Task<Result<GroupAnswer>> GroupCoordinator::ask(Place place, decltype(GroupEvent
   auto waited = co_await answer->wait(deadline);
   if (!waited.ok() && waited.code() == Errc::timed_out)
     co_return Error(Errc::coordinator_not_available, "not committed in time");
-  if (!waited.ok()) co_return waited.error();
+  if (!waited.ok()) co_return coordinator_error(waited.error());
   co_return std::move(*waited);
 }
 

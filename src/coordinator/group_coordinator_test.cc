@@ -67,6 +67,26 @@ TEST(GroupCoordinator, MembersOnDifferentShardsMeet) {
   EXPECT_EQ(stats.rebalances_completed, 2u);
 }
 
+Task<void> join_into(GroupCoordinator& groups, JoinRequest request, std::optional<JoinAnswer>& out) {
+  out = co_await groups.join(std::move(request));
+}
+Task<void> join_until_stopped(Env& env, GroupCoordinator& groups, std::optional<JoinAnswer>& out) {
+  Scope door(env.executor);
+  door.spawn("join", join_into(groups, Cluster::join_request(), out));
+  (void)co_await sleep_until(env.now() + std::chrono::seconds(1));
+  co_await door.stop();
+}
+/// What a client takes for a reason to look for the coordinator, not for an error of a topic.
+TEST(GroupCoordinator, WhoIsCancelledByAStoppingDoorIsToldToLookForTheCoordinator) {
+  Cluster c(3);
+  c.find();
+  ASSERT_FALSE(c.run(c.groups->join(Cluster::join_request())).error);
+  std::optional<JoinAnswer> second;  // waits for the first
+  c.run(join_until_stopped(c.process->env(ShardId{0}), *c.groups, second));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(code(second->error), Errc::not_coordinator);
+}
+
 TEST(GroupCoordinator, SessionsEndByThemselves) {
   Cluster c(4);
   c.find();

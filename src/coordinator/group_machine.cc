@@ -31,13 +31,15 @@ void restore_members(Deciding& d, LiveGroup& group, GroupRecord record) {
   group.state = GroupStateName::stable;
   if (record.leader && group.find(*record.leader) != nullptr) group.leader = *record.leader;
   group.read_subscriptions();
+  // It had just become a classic group; the round that was to follow went with the process.
+  if (!record.leader) begin_round(d, group, RebalanceCause::member_left);
 }
 
 void restore_consumers(Deciding& d, const std::string& name, const ConsumerGroupState& group) {
   LiveConsumerGroup& live = d.live.consumers[name];
   for (const auto& [id, member] : group.members()) {
     live.sessions.try_emplace(id);
-    heard_consumer(d, name, live, id);
+    heard_consumer(d, name, live, id, session_timeout(d, name, member));
     if (group.current(id).state == ReconcileState::unrevoked)
       d.arm(live.sessions.find(id)->second.revoke, member.rebalance_timeout, {DeadlineKind::consumer_revoke, name, id});
   }

@@ -12,6 +12,12 @@
 
 namespace mr::coordinator {
 
+/// Whether groups with members change their protocol with the members (group.consumer.migration.policy).
+enum class MigrationPolicy : std::uint8_t { disabled = 0, upgrade = 1, downgrade = 2, bidirectional = 3 };
+inline bool allows(MigrationPolicy policy, MigrationPolicy what) {
+  return (static_cast<int>(policy) & static_cast<int>(what)) != 0;
+}
+
 /// Kafka's names and defaults, but for the first round's delay and the bounds at the end.
 struct GroupSettings {
   Millis session_timeout_min{6'000};
@@ -32,6 +38,7 @@ struct GroupSettings {
                                     .heartbeat_interval_ms = 5'000,
                                     .assignment_interval_ms = 1'000};
   std::size_t consumer_members_max = INT32_MAX;
+  MigrationPolicy migration = MigrationPolicy::bidirectional;
   Assignors assignors;  ///< the first is the default; at least one
   /// Who waits for something that others are about to do is told to come back after this.
   Millis waiting_heartbeat_interval{500};

@@ -17,8 +17,8 @@ Error coordinator_error(const Error& error) {
     case Errc::coordinator_loading:
     case Errc::not_coordinator:
     case Errc::coordinator_not_available:
-    case Errc::cancelled:
       return error;
+    case Errc::cancelled:  // we stop: what was asked may have happened, and asking again finds out
     case Errc::not_leader:
     case Errc::shutting_down:
       return Error(Errc::not_coordinator, error.message());

@@ -11,12 +11,17 @@
 
 namespace mr::coordinator {
 
+struct AssignorInput;
+
 /// What no record says of a KIP-848 group: until when its members live, what it waits for. Everything else is in
 /// ConsumerGroupState. Gone with the process, begun anew when the partition is loaded.
 struct LiveConsumerGroup {
   struct Session {
     Deadline session;
     Deadline revoke;  ///< armed while the member shall let go of partitions
+    // Of a member that speaks the classic protocol.
+    Deadline rejoin;  ///< armed since it was told to join again
+    Deadline sync;    ///< armed since it was told to fetch its assignment
     TimePoint last_heard{};
   };
   /// By member; one for each that the records have.

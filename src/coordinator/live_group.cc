@@ -149,7 +149,17 @@ Deadline* deadline_of(LiveConsumerGroup& group, const DeadlineKey& key) {
   if (key.kind == DeadlineKind::consumer_expiry) return &group.expiry;
   auto at = group.sessions.find(key.member);
   if (at == group.sessions.end()) return nullptr;
-  return key.kind == DeadlineKind::consumer_session ? &at->second.session : &at->second.revoke;
+  LiveConsumerGroup::Session& session = at->second;
+  switch (key.kind) {
+    case DeadlineKind::consumer_revoke:
+      return &session.revoke;
+    case DeadlineKind::consumer_rejoin:
+      return &session.rejoin;
+    case DeadlineKind::consumer_sync:
+      return &session.sync;
+    default:
+      return &session.session;
+  }
 }
 }  // namespace
 
@@ -179,6 +189,8 @@ Deadline* LiveGroups::deadline(const DeadlineKey& key) {
     case DeadlineKind::consumer_revoke:
     case DeadlineKind::consumer_assign:
     case DeadlineKind::consumer_expiry:
+    case DeadlineKind::consumer_rejoin:
+    case DeadlineKind::consumer_sync:
       return nullptr;
   }
   return nullptr;

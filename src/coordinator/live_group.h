@@ -32,6 +32,8 @@ enum class DeadlineKind : std::uint8_t {
   consumer_revoke,   ///< a member shall have let go of partitions by now
   consumer_assign,   ///< targets may be made again
   consumer_expiry,   ///< as `expiry`
+  consumer_rejoin,   ///< a classic member shall have joined again by now
+  consumer_sync,     ///< a classic member shall have fetched its assignment by now
 };
 inline bool is_consumer(DeadlineKind kind) { return kind >= DeadlineKind::consumer_session; }
 struct DeadlineKey {

@@ -78,7 +78,8 @@ Who identify(const ConsumerHeartbeatRequest& request, const ConsumerGroupState& 
     const std::string* holder = group.holder(*request.instance);
     if (holder != nullptr && *holder != request.member) {
       if (!joins) return {.wrong = Error(Errc::fenced_instance_id)};
-      if (group.current(*holder).epoch != kStaticLeaveEpoch)
+      // Clients of the classic protocol do not say that they mean to come back.
+      if (!group.member(*holder)->classic && group.current(*holder).epoch != kStaticLeaveEpoch)
         return {.wrong = Error(Errc::unreleased_instance_id, "Static member " + *holder + " with instance id " +
                                                                  *request.instance + " is still in the group.")};
       return {.replaces = *holder};
@@ -115,26 +116,6 @@ bool brings_news(const ConsumerHeartbeatRequest& request, const ConsumerMember& 
          request.client_host != member.client_host;
 }
 
-bool other_subscription(const ConsumerMember* before, const ConsumerMember& after) {
-  return before == nullptr || before->topics != after.topics || before->regex != after.regex;
-}
-
-/// Not with a pattern of which it is not known yet what it matches: the targets would have to be made again.
-bool changes_targets(const ConsumerChange& change, const ConsumerMember* before, const ConsumerMember& after) {
-  if (before == nullptr ? !after.topics.empty() : before->topics != after.topics) return true;
-  if (before != nullptr && (before->rack != after.rack || before->assignor != after.assignor)) return true;
-  if (before != nullptr && before->regex == after.regex) return false;
-  return after.regex ? change.is_matched(*after.regex) : before != nullptr;
-}
-
-/// A new client with the instance of one who went for a while: the same place under another id.
-void take_over(ConsumerChange& change, const std::string& old_id, const std::string& new_id, ConsumerMember asks) {
-  PartitionSet target = change.target(old_id);
-  change.remove_member(old_id);
-  change.put_member(new_id, std::move(asks));
-  change.put_target(new_id, std::move(target));
-}
-
 /// Every field of the request is there: the client wants to hear everything again.
 bool is_full(const ConsumerHeartbeatRequest& request) {
   return request.rebalance_timeout && (request.topics || request.regex) && request.owned;
@@ -153,40 +134,6 @@ void answer(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& be
       .heartbeat_interval = waits ? std::min(beat.d.settings.waiting_heartbeat_interval, interval) : interval};
   if (told) answer.assignment = without_epochs(after.assigned);
   beat.d.reply(beat.waiter, std::move(answer));
-}
-
-/// The member moves on as far as it can.
-void advance(Heartbeat& beat, ConsumerChange& change, const CurrentAssignment& before, bool subscription_changed) {
-  const std::string& id = beat.request.member;
-  const bool arrived = before.state == ReconcileState::stable && before.epoch == change.target_epoch();
-  if (arrived && before.epoch != kJoinEpoch && !subscription_changed)
-    return answer(beat, change, before, before);  // nearly all heartbeats
-  const std::function<bool(TopicId, std::int32_t)> is_free = [&](TopicId topic, std::int32_t partition) {
-    return change.before().is_free(topic, partition);
-  };
-  const std::function<bool(TopicId)> is_subscribed = [&](TopicId topic) {
-    return change.reads(*change.member(id), topic);
-  };
-  const std::optional<CurrentAssignment> moved =
-      reconcile({.current = before,
-                 .target_epoch = change.target_epoch(),
-                 .target = change.target(id),
-                 .owned = beat.request.owned ? &*beat.request.owned : nullptr,
-                 .is_free = is_free,
-                 .is_subscribed = is_subscribed,
-                 .subscription_changed = subscription_changed});
-  LiveConsumerGroup::Session& session = change.live().sessions.find(id)->second;
-  const CurrentAssignment& after = moved ? *moved : before;
-  if (moved || !change.before().currents().contains(id)) {
-    change.put_current(id, after);
-    if (after.state == ReconcileState::unrevoked) {
-      beat.d.arm(session.revoke, change.member(id)->rebalance_timeout,
-                 {DeadlineKind::consumer_revoke, change.name(), id});
-    } else {
-      beat.d.live.deadlines.disarm(session.revoke);
-    }
-  }
-  answer(beat, change, before, after);
 }
 
 void leave(Heartbeat& beat, const ConsumerGroupState& group) {
@@ -210,18 +157,29 @@ void leave(Heartbeat& beat, const ConsumerGroupState& group) {
   d.reply(beat.waiter, std::move(gone));
 }
 
+void forget_classic_deadlines(LiveConsumerGroup::Session& session) {
+  DeadlineQueue<DeadlineKey>::disarm(session.rejoin);
+  DeadlineQueue<DeadlineKey>::disarm(session.sync);
+}
+
 }  // namespace
 
 void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatRequest&& request) {
   Heartbeat beat{d, waiter, request};
   ++d.live.stats.heartbeats;
   if (auto wrong = check_request(request, d.settings)) return beat.refuse(std::move(*wrong));
-  LiveConsumerGroup* live = d.live.find_consumer(request.group);
-  const LiveGroup* classic = live == nullptr ? d.live.find(request.group) : nullptr;
-  if (live == nullptr && (!beat.joins() || (classic != nullptr && classic->state != GroupStateName::empty)))
+  const LiveConsumerGroup* live = d.live.find_consumer(request.group);
+  if (live == nullptr && !beat.joins())
     return beat.refuse(Error(Errc::group_not_found, "Group " + request.group + " is not a consumer group."));
+  std::unique_ptr<const Upgrade> upgrades;
+  const LiveGroup* classic = live == nullptr ? d.live.find(request.group) : nullptr;
+  if (classic != nullptr && !classic->members().empty()) {
+    auto plan = plan_upgrade(d, *classic);
+    if (!plan.ok()) return beat.refuse(plan.error());
+    upgrades = std::move(*plan);
+  }
 
-  const ConsumerGroupState& group = consumer_state(d.state, request.group);
+  const ConsumerGroupState& group = upgrades ? upgrades->state : consumer_state(d.state, request.group);
   Who who = identify(request, group);
   if (who.wrong) return beat.refuse(std::move(*who.wrong));
   if (request.epoch < 0) return leave(beat, group);
@@ -233,11 +191,16 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
   if (known == nullptr || who.replaces || brings_news(request, *known)) asks = updated(request, known);
   if (asks && stored_bytes(consumer_member_record(request.group, request.member, *asks)) > d.settings.record_bytes_max)
     return beat.refuse(Error(Errc::group_record_too_large, "the subscription does not fit a record"));
-  if (live == nullptr) to_consumer(d, request.group);
+  const bool upgraded = upgrades != nullptr;
+  if (upgraded) {
+    upgrade(d, request.group, std::move(upgrades));
+  } else if (live == nullptr) {
+    to_consumer(d, request.group);
+  }
 
   ConsumerChange change(d, request.group);
   const CurrentAssignment& before = group.current(who.replaces ? *who.replaces : request.member);
-  const bool bumps = asks && changes_targets(change, known, *asks);
+  const bool bumps = upgraded || (asks && changes_targets(change, known, *asks));
   const bool subscription_changed = asks && other_subscription(known, *asks);
   const bool replaces = who.replaces.has_value();
   if (replaces) {
@@ -245,10 +208,20 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
   } else if (asks && (known == nullptr || *asks != *known)) {
     change.put_member(request.member, std::move(*asks));
   }
-  heard_consumer(d, request.group, change.live(), request.member);
+  heard_consumer(d, request.group, change.live(), request.member,
+                 Millis(d.consumer_times(request.group).session_timeout_ms));
+  forget_classic_deadlines(change.live().sessions.find(request.member)->second);
   if (bumps) change.bump({replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined, request.member});
   change.settle();
-  advance(beat, change, before, subscription_changed);
+  const bool arrived = before.state == ReconcileState::stable && before.epoch == change.target_epoch() && !replaces;
+  if (arrived && before.epoch != kJoinEpoch && !subscription_changed)
+    return answer(beat, change, before, before);  // nearly all heartbeats
+  const CurrentAssignment after = move_on(d, change,
+                                          {.member = request.member,
+                                           .before = before,
+                                           .owned = request.owned ? &*request.owned : nullptr,
+                                           .subscription_changed = subscription_changed});
+  answer(beat, change, before, after);
 }
 
 }  // namespace mr::coordinator

@@ -7,6 +7,7 @@ void on_heartbeat(Deciding& d, WaiterId waiter, const HeartbeatRequest& request)
   auto answer = [&](std::optional<Error> why) { d.reply(waiter, HeartbeatAnswer{.error = std::move(why)}); };
   ++d.live.stats.heartbeats;
   if (request.group.empty()) return answer(Errc::invalid_group_id);
+  if (d.live.find_consumer(request.group) != nullptr) return heartbeat_consumers(d, waiter, request);
   LiveGroup* group = d.live.find(request.group);
   if (group == nullptr) return answer(Errc::unknown_member);
   if (auto wrong = check_member(*group, request.member, request.instance)) return answer(std::move(wrong));

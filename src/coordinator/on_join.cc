@@ -225,8 +225,8 @@ void on_join(Deciding& d, WaiterId waiter, JoinEvent event) {
   drop_repeated(request.protocols);
   const LiveConsumerGroup* modern = d.live.find_consumer(request.group);
   if (modern != nullptr && !modern->sessions.empty()) {
-    join.refuse(Errc::inconsistent_group_protocol);
-    return;
+    if (join_consumers(d, waiter, request, join.new_id())) return;
+    modern = d.live.find_consumer(request.group);
   }
   LiveGroup* group = d.live.find(request.group);
   if (group == nullptr && !request.member.empty()) {

@@ -22,7 +22,8 @@ std::optional<Error> leave_one(Deciding& d, LiveGroup& group, const LeavingMembe
   return std::nullopt;
 }
 
-/// An administrator takes members out of a KIP-848 group; its own clients leave by heartbeat.
+/// Members of the classic protocol leave a KIP-848 group, or an administrator takes members out; those that speak
+/// KIP-848 leave by heartbeat.
 void leave_consumers(Deciding& d, WaiterId waiter, const LeaveRequest& request) {
   const ConsumerGroupState& group = consumer_state(d.state, request.group);
   LeaveAnswer answer;

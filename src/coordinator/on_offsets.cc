@@ -25,7 +25,12 @@ std::optional<Error> check_commit(LiveGroup* group, const CommitRequest& request
 /// The same of a KIP-848 group (traps.md 92).
 std::optional<Error> check_consumer_commit(const ConsumerGroupState& group, const CommitRequest& request) {
   if (request.generation.v < 0 && group.members().empty()) return std::nullopt;
-  if (group.member(request.member) == nullptr) return Errc::unknown_member;
+  const ConsumerMember* member = group.member(request.member);
+  if (member == nullptr) return Errc::unknown_member;
+  if (member->classic) {
+    if (request.generation.v == group.current(request.member).epoch) return std::nullopt;
+    return Errc::illegal_generation;
+  }
   if (!request.knows_epochs) return Error(Errc::unsupported_version, "OffsetCommit v9 is the first that knows epochs");
   const CurrentAssignment& current = group.current(request.member);
   if (request.generation.v == current.epoch) return std::nullopt;
@@ -42,8 +47,10 @@ std::optional<Error> check_consumer_commit(const ConsumerGroupState& group, cons
 }
 std::optional<Error> check_consumer_fetch(const ConsumerGroupState& group, const FetchOffsetsRequest& request) {
   if (request.member_epoch < 0 && request.member.value_or("").empty()) return std::nullopt;
-  if (group.member(request.member.value_or("")) == nullptr) return Errc::unknown_member;
-  if (request.member_epoch != group.current(*request.member).epoch) return Errc::stale_member_epoch;
+  const ConsumerMember* member = group.member(request.member.value_or(""));
+  if (member == nullptr) return Errc::unknown_member;
+  if (request.member_epoch != group.current(*request.member).epoch)
+    return member->classic ? Errc::illegal_generation : Errc::stale_member_epoch;
   return std::nullopt;
 }
 

@@ -61,6 +61,7 @@ void take_assignments(Deciding& d, LiveGroup& group, std::vector<MemberAssignmen
 void on_sync(Deciding& d, WaiterId waiter, SyncRequest request) {
   auto refuse = [&](Error why) { d.reply(waiter, SyncAnswer{.error = std::move(why)}); };
   if (request.group.empty()) return refuse(Errc::invalid_group_id);
+  if (d.live.find_consumer(request.group) != nullptr) return sync_consumers(d, waiter, request);
   LiveGroup* group = d.live.find(request.group);
   if (group == nullptr) return refuse(Errc::unknown_member);
   if (auto wrong = check_sync(*group, request)) return refuse(std::move(*wrong));

@@ -23,17 +23,14 @@ void look_again(Deciding& d, const std::string& name, const std::string& topic) 
 /// Sessions that run end by the new times; intervals are told with the next heartbeat.
 void on_group_configs(Deciding& d, GroupConfigsEvent event) {
   const auto before = std::exchange(d.live.configs, std::move(event.configs));
-  auto times = [&](const config::GroupConfigs& configs, const std::string& group) {
-    auto at = configs.find(group);
-    return at == configs.end() ? d.settings.consumer_times : at->second.times;
-  };
   auto obey = [&](const std::string& group) {
     LiveConsumerGroup* live = d.live.find_consumer(group);
-    const config::GroupTimes now = d.consumer_times(group);
-    if (live == nullptr || times(*before, group) == now) return;
-    for (auto& [member, session] : live->sessions)
-      d.arm(session.session, session.last_heard + Millis(now.session_timeout_ms) - d.now.mono,
-            {DeadlineKind::consumer_session, group, member});
+    if (live == nullptr || d.consumer_times(group, *before) == d.consumer_times(group)) return;
+    for (auto& [id, session] : live->sessions) {
+      const ConsumerMember& member = *consumer_state(d.state, group).member(id);
+      d.arm(session.session, session.last_heard + session_timeout(d, group, member) - d.now.mono,
+            {DeadlineKind::consumer_session, group, id});
+    }
   };
   for (const auto& [group, config] : *before) obey(group);
   for (const auto& [group, config] : *d.live.configs)

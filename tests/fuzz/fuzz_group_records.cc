@@ -60,6 +60,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 3:
       static_cast<void>(wire::subscribed_topics(input.left));
+      static_cast<void>(wire::read_subscription(input.left));
+      static_cast<void>(wire::has_user_data(input.left));
+      if (auto given = wire::assigned_partitions(input.left); given.ok()) {
+        auto again = wire::assigned_partitions(wire::write_assignment(1, *given));
+        MR_CHECK(again.ok() && *again == *given);
+      }
       break;
   }
   return 0;

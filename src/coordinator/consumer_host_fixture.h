@@ -1,0 +1,121 @@
+#pragma once
+#include "coordinator/consumer_fixture.h"
+#include "coordinator/histories_fixture.h"
+
+/// For the histories of KIP-848 groups and mixed ones.
+namespace mr::coordinator::histories {
+
+/// As StateMachineHost and GroupPartition do it.
+struct ConsumerHost {
+  explicit ConsumerHost(sim::Random& random) : random(random) {
+    machine.settings = consumer_settings();
+    if (random.below(3) == 0) machine.settings.assign_on_shard_max = 0;
+    if (random.below(3) == 0) machine.settings.consumer_times.assignment_interval_ms = 0;
+    live = machine.begin(state, now);
+    grow("t", 1, 1 + random.below(5));
+  }
+  void send(WaiterId waiter, decltype(GroupEvent::what) what) {
+    const bool was_classic = live.find("g") != nullptr;
+    auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
+    if (was_classic != (live.find("g") != nullptr))
+      whole.emplace_back(log.size(), log.size() + decision.records.size());
+    for (broker::StateRecord& record : decision.records) {
+      apply(state, record);
+      log.push_back(std::move(record));
+    }
+    held.push_back({log.size(), std::move(decision.effects)});
+    check();
+  }
+  static void apply(GroupState& to, const broker::StateRecord& record) {
+    Record seen{.key = ByteView(record.key)};
+    if (record.value) seen.value = ByteView(*record.value);
+    to.apply(seen);
+  }
+  std::vector<GroupReply> commit() {
+    committed += random.below(log.size() - committed + 1);
+    for (const auto& [from, to] : whole)
+      if (committed > from && committed < to) committed = from;
+    std::vector<GroupReply> out;
+    while (!held.empty() && held.front().first <= committed) {
+      for (GroupReply& reply : held.front().second) {
+        if (reply.waiter == kNobody) {
+          jobs.push_back(std::move(reply.answer));
+        } else {
+          out.push_back(std::move(reply));
+        }
+      }
+      held.erase(held.begin());
+    }
+    return out;
+  }
+  /// The offload pool: any job, at any time.
+  void work() {
+    if (jobs.empty()) return;
+    const std::size_t at = random.below(jobs.size());
+    GroupAnswer job = std::move(jobs[at]);
+    jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(at));
+    if (auto* assign = std::get_if<AssignJob>(&job)) send(kNobody, run(*assign));
+    if (auto* match = std::get_if<MatchJob>(&job)) send(kNobody, run(*match));
+  }
+  void crash() {
+    log.resize(committed);
+    std::erase_if(whole, [&](const auto& range) { return range.second > committed; });
+    held.clear();
+    jobs.clear();
+    state = {};
+    for (const broker::StateRecord& record : log) apply(state, record);
+    ASSERT_FALSE(state.broken);
+    live = machine.begin(state, now);
+    send(kNobody, TopicsChangedEvent{topics, {}});
+  }
+  void pass(Duration time) {
+    now.mono += time;
+    now.wall += std::chrono::duration_cast<Millis>(time).count();
+    while (live.deadlines.next() <= now.mono) send({}, TickEvent{});
+  }
+  void grow(std::string name, std::uint64_t id, std::size_t partitions) {
+    topics = with_topic(topics, name, id, partitions);
+    send(kNobody, TopicsChangedEvent{topics, std::move(name)});
+  }
+  void check() {
+    const ConsumerGroupState& group = consumer_state(state, "g");
+    LiveConsumerGroup* alive = live.find_consumer("g");
+    EXPECT_EQ(alive == nullptr ? 0 : alive->sessions.size(), group.members().size());
+    const LiveGroup* classic = live.find("g");
+    EXPECT_TRUE(alive == nullptr || classic == nullptr) << "a group of both protocols";
+    EXPECT_EQ(live.stats.members, group.members().size() + (classic == nullptr ? 0 : classic->members().size()));
+    EXPECT_LE(group.target_epoch(), group.epoch());
+    const GroupStateName name = consumer_group_state(group);
+    if (alive != nullptr && (name == GroupStateName::stable || name == GroupStateName::empty))
+      EXPECT_EQ(alive->history.under_way(), nullptr) << "nothing is left to do";
+    std::map<std::pair<TopicId, std::int32_t>, std::string> owner;
+    auto take = [&](TopicId topic, std::int32_t partition, const std::string& member) {
+      auto [at, first] = owner.emplace(std::pair(topic, partition), member);
+      EXPECT_TRUE(first) << "partition " << partition << " is " << at->second << "'s and " << member << "'s";
+      EXPECT_FALSE(group.is_free(topic, partition));
+    };
+    for (const auto& [id, current] : group.currents()) {
+      EXPECT_LE(current.epoch, group.target_epoch());
+      for (const auto& [topic, partitions] : current.assigned)
+        for (const auto& [partition, epoch] : partitions) take(topic, partition, id);
+      for (const auto& [topic, partitions] : current.revoking)
+        for (std::int32_t partition : partitions) take(topic, partition, id);
+    }
+  }
+
+  sim::Random& random;
+  GroupMachine machine{};
+  broker::Moment now{TimePoint(std::chrono::hours(1)), 1'700'000'000'000};
+  GroupState state;
+  LiveGroups live;
+  std::shared_ptr<const broker::TopicTable> topics = std::make_shared<const broker::TopicTable>();
+  std::vector<broker::StateRecord> log;
+  std::size_t committed = 0;
+  /// Records of `log` that are one batch, since the machine keeps them small enough: a group's change of protocol.
+  /// Those of other decisions may be torn anywhere.
+  std::vector<std::pair<std::size_t, std::size_t>> whole;
+  std::vector<std::pair<std::size_t, std::vector<GroupReply>>> held;
+  std::vector<GroupAnswer> jobs;
+};
+
+}  // namespace mr::coordinator::histories
