@@ -285,9 +285,9 @@ class Play:
             if kind is not None:
                 self.stage.drop()  # whatever state it is in, the next scenario gets a fresh one
 
-    def spawn(self):
-        """A second process, for a member that is to be killed."""
-        self.drivers.append(self.stage.launch(self.ctx.broker.address))
+    def spawn(self, env=None):
+        """A second process, for a member that is to be killed, or for members with another environment."""
+        self.drivers.append(self.stage.launch(self.ctx.broker.address, env))
         return self.drivers[-1].ready()
 
     def send(self, *partitions, n=25, codec="none", acks=-1, idempotent=None):
@@ -363,8 +363,8 @@ class Stage:
     def __init__(self, client):
         self.client, self.driver, self.version = client, None, ""
 
-    def launch(self, address):
-        return Driver(self.client.command(), address, self.client.env)
+    def launch(self, address, env=None):
+        return Driver(self.client.command(), address, {**(self.client.env or {}), **(env or {})})
 
     def main(self, address):
         if self.driver and self.driver.process.poll() is not None:

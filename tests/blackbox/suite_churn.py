@@ -6,8 +6,9 @@
 What the memory allocator has taken and not given back counts too, and grows for a while: `gdb -p PID -batch -ex 'print
 (int)malloc_trim(0)'` before a look shows what is in use.
 
-Half of the groups are franz-go's, half confluent-kafka-python's (librdkafka). In a round ten groups get records, and one member
-of each leaves while another joins. In the end every group has read every record in order, and no partition had two owners.
+A third of the groups are franz-go's, a third confluent-kafka-python's (librdkafka), and a third its again by KIP-848. In a
+round ten groups get records, and one member of each leaves while another joins. In the end every group has read every record in
+order, and no partition had two owners.
 """
 import random
 import time
@@ -17,7 +18,7 @@ from matrix import Play, Stage
 from matrix_clients import CLIENTS
 
 GROUPS, PARTITIONS, TOUCHED = 100, 3, 10
-STAGES = [Stage(CLIENTS["franz"]), Stage(CLIENTS["confluent"])]
+STAGES = [Stage(CLIENTS["franz"]), Stage(CLIENTS["confluent"]), Stage(CLIENTS["confluent848"])]
 
 
 def prepare(options):
@@ -25,7 +26,7 @@ def prepare(options):
         stage.client.prepare(options)
 
 
-SUITE = Suite("churn", "franz-go, confluent-kafka-python", prepare=prepare)
+SUITE = Suite("churn", "franz-go, confluent-kafka-python with both protocols", prepare=prepare)
 
 
 class Members:

@@ -5,12 +5,14 @@ What is expected here was seen in answers of Apache Kafka 4.3.1, against which t
 import contextlib
 import json
 import os
+import struct
 import subprocess
 import urllib.request
 
 import rawkafka as rk
 from harness import Context, Millrace, Suite, wait_until
-from suite_groups import GROUP_NOT_FOUND, INCONSISTENT_PROTOCOL, NON_EMPTY_GROUP, UNKNOWN_MEMBER, Member, coordinator, first_answer
+from suite_groups import (GROUP_NOT_FOUND, ILLEGAL_GENERATION, INCONSISTENT_PROTOCOL, MEMBER_ID_REQUIRED, NON_EMPTY_GROUP,
+                          REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER, Member, coordinator, first_answer, state_of)
 from suite_raw import expect, topic_id
 
 SUITE = Suite("groups848", "raw frames")
@@ -298,3 +300,228 @@ def rebalances(ctx):
         a.send(MemberEpoch=-1)
         expect(["member_left", "member_left", "member_joined"], [r[0] for r in story()[:3]], "everybody has")
         expect(("member_left", "a", 0, 0), tuple(story()[0][k] for k in (0, 1, 3, 4)), "the last one")
+
+
+def lists(topics):
+    """Topics with partitions, as in subscriptions and assignments."""
+    return struct.pack(">i", len(topics)) + b"".join(
+        struct.pack(">h", len(t)) + t.encode() + struct.pack(f">i{len(ps)}i", len(ps), *ps) for t, ps in topics.items())
+
+
+def subscription(topic, owned=(), version=1):
+    """As a cooperative consumer says it: what it reads, and what it has not let go of."""
+    return struct.pack(">hih", version, 1, len(topic)) + topic.encode() + struct.pack(">i", -1) + lists(
+        {topic: list(owned)} if owned else {})
+
+
+def assignment(topic, partitions, user_data=None):
+    return struct.pack(">h", 1) + lists({topic: list(partitions)}) + (
+        struct.pack(">i", -1) if user_data is None else struct.pack(">i", len(user_data)) + user_data)
+
+
+def partitions(blob):
+    """Of an assignment of one topic at most."""
+    if struct.unpack_from(">i", blob, 2)[0] == 0:
+        return []
+    at = 8 + struct.unpack_from(">h", blob, 6)[0]
+    count, = struct.unpack_from(">i", blob, at)
+    return sorted(struct.unpack_from(f">{count}i", blob, at + 4))
+
+
+class Classic(Member):
+    """A classic consumer of one topic, which can say what it still has."""
+
+    def __init__(self, ctx, group, topic, protocol="range", **more):
+        super().__init__(ctx, group, protocols=[(protocol, subscription(topic))], **more)
+        self.topic = topic
+
+    def again(self, owned=()):
+        self.protocols = [(self.protocols[0][0], subscription(self.topic, owned))]
+        return self.join()
+
+    def fetch(self):
+        """What it has, by its sync."""
+        answer = self.sync()
+        expect(0, answer["ErrorCode"], f"{self.id} syncs")
+        return partitions(answer["Assignment"])
+
+    def until_has(self, n):
+        """An eager member: it lets go of everything and joins until it has so many partitions."""
+        def enough():
+            expect(0, self.again()["ErrorCode"], "join")
+            answer = self.sync()
+            return answer["ErrorCode"] == 0 and len(partitions(answer["Assignment"])) == n
+        wait_until(enough, 15, f"{self.id} has {n} partitions")
+
+
+def two_readers(ctx, group, topic):
+    """A classic group of two; each reads two partitions."""
+    first, second = Classic(ctx, group, topic), Classic(ctx, group, topic)
+    expect(0, first.join()["ErrorCode"], "the first joins")
+    first.sync({first.id: b""})
+    second.begin()
+    wait_until(lambda: first.heartbeat() == REBALANCE_IN_PROGRESS, 10, "the first hears of it")
+    first.begin_join()
+    for member in (first, second):
+        expect(0, member.end_join()["ErrorCode"], "join")
+    parts = {first.id: assignment(topic, [0, 1]), second.id: assignment(topic, [2, 3])}
+    leads = first if first.leads() else second
+    other = second if first.leads() else first
+    other.begin_sync()
+    leads.sync(parts)
+    expect(0, other.end_sync()["ErrorCode"], "sync")
+    return first, second
+
+
+@scenario("convert-with-members-up-and-down")
+def convert_members(ctx):
+    """The group goes over with its first member of KIP-848 and back with the last; classic members read on."""
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        first, second = two_readers(ctx, group, topic)
+        with first, second:
+            generation = first.generation
+            k = Consumer(c, group, "k", topic, tid)
+            joined = k.join()
+            expect((0, generation + 1), (joined["ErrorCode"], joined["MemberEpoch"]), "the group goes over")
+            expect([], k.has, "all are read still")
+            seen = described(c, group)
+            expect([(first.id, 0), (second.id, 0), ("k", 1)], sorted(((m["MemberId"], m["MemberType"]) for m in seen["Members"]),
+                   key=lambda m: (m[0] == "k", m[0] != first.id)), "who is in it")
+            assigned = {m["MemberId"]: [p for t in m["Assignment"]["TopicPartitions"] for p in t["Partitions"]] for m in seen["Members"]}
+            expect([[0, 1], [2, 3], []], [assigned[i] for i in (first.id, second.id, "k")], "what they have")
+            expect("consumer", next(g for g in c.call("ListGroups", 5, {})["Groups"] if g["GroupId"] == group)["GroupType"], "its type")
+            expect(GROUP_NOT_FOUND, c.call("DescribeGroups", 6, {"Groups": [group]})["Groups"][0]["ErrorCode"], "the classic question")
+
+            expect(0, first.commit(topic, 7), "commits go by the generation")
+            first.generation += 5
+            expect((ILLEGAL_GENERATION, ILLEGAL_GENERATION), (first.commit(topic, 7), first.heartbeat()), "of another one")
+            first.generation = generation
+            expect(REBALANCE_IN_PROGRESS, first.heartbeat(), "it shall join")
+            expect(REBALANCE_IN_PROGRESS, first.sync()["ErrorCode"], "and not sync before")
+            again = first.join()
+            expect((0, generation + 1, "consumer", "range", "", []), tuple(
+                again[f] for f in ("ErrorCode", "GenerationId", "ProtocolType", "ProtocolName", "Leader", "Members")), "its join")
+            second.join()
+            had = first.fetch() + second.fetch()
+            k.until_has(1)
+            expect([0, 1, 2, 3], sorted(had + k.has), "all are read, none twice")
+            expect((0, 0), (first.heartbeat(), second.heartbeat()), "and all is well")
+            expect("Stable", described(c, group)["GroupState"], "the group")
+
+            expect(-1, k.send(MemberEpoch=-1)["MemberEpoch"], "k leaves")
+            expect(GROUP_NOT_FOUND, described(c, group)["ErrorCode"], "the group is a classic one")
+            expect((REBALANCE_IN_PROGRESS, REBALANCE_IN_PROGRESS), (first.heartbeat(), second.heartbeat()), "and gathers")
+            for member in (first, second):
+                member.begin_join()
+            for member in (first, second):
+                expect((0, generation + 2), (member.end_join()["ErrorCode"], member.generation), "join")
+            leads, other = (first, second) if first.leads() else (second, first)
+            expect(2, len(leads.joined["Members"]), "whom it assigns to")
+            other.begin_sync()
+            expect(0, leads.sync({leads.id: assignment(topic, [0, 1]), other.id: assignment(topic, [2, 3])})["ErrorCode"], "sync")
+            expect([2, 3], partitions(other.end_sync()["Assignment"]), "what it gets")
+
+
+@scenario("convert-cooperative-members-let-go-first")
+def convert_cooperative(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        with Classic(ctx, group, topic, "cooperative-sticky") as member:
+            member.join()
+            expect(0, member.sync({member.id: assignment(topic, range(4))})["ErrorCode"], "alone")
+            generation = member.generation
+            k = Consumer(c, group, "k", topic, tid)
+            expect(0, k.join()["ErrorCode"], "k joins")
+            expect(REBALANCE_IN_PROGRESS, member.heartbeat(), "it shall join")
+            expect((0, generation), (member.again(range(4))["ErrorCode"], member.generation), "the generation stays until it has let go")
+            keeps = member.fetch()
+            expect(2, len(keeps), "what it keeps")
+            k.send(TopicPartitions=[])
+            expect([], k.has, "k waits")
+            expect(REBALANCE_IN_PROGRESS, member.heartbeat(), "it shall come again")
+            expect((0, generation + 1), (member.again(keeps)["ErrorCode"], member.generation), "it has let go")
+            expect(keeps, member.fetch(), "and keeps the rest")
+            k.until_has(2)
+            expect([0, 1, 2, 3], sorted(keeps + k.has), "all are read, none twice")
+
+
+@scenario("convert-classic-members-join")
+def convert_join(ctx):
+    """Into a group that began with KIP-848."""
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        k = Consumer(c, group, "k", topic, tid)
+        k.join()
+        k.until_has(4)
+
+        def code(**over):
+            with Classic(ctx, group, topic, **over) as member:
+                return member.join()["ErrorCode"]
+        expect(INCONSISTENT_PROTOCOL, code(kind="connect"), "of another type")
+        with Classic(ctx, group, topic) as member:
+            member.begin_join()
+            asked = member.end_join()
+            expect(MEMBER_ID_REQUIRED, asked["ErrorCode"], "the id comes first")
+            member.id = asked["MemberId"]
+            expect(0, member.join()["ErrorCode"], "join")
+            expect([], member.fetch(), "k has all")
+            expect(0, member.heartbeat(), "nothing to do yet")
+            expect(INCONSISTENT_PROTOCOL, code(protocol="other"), "nothing in common with the member")
+
+            def let_go():
+                expect(0, k.send(TopicPartitions=k.parts(k.has))["ErrorCode"], "k lives")
+                return len(k.has) == 2
+            wait_until(let_go, 15, "k is told to let go")
+            k.send(TopicPartitions=k.parts(k.has))
+            expect(REBALANCE_IN_PROGRESS, member.heartbeat(), "two are free")
+            member.until_has(2)
+            for what, ask in (("type", {"ProtocolType": "connect"}), ("protocol", {"ProtocolName": "other"})):
+                expect(INCONSISTENT_PROTOCOL, member.sync(**ask)["ErrorCode"], what)
+            expect(ILLEGAL_GENERATION, member.sync(GenerationId=77)["ErrorCode"], "of a generation that never was")
+            expect((UNKNOWN_MEMBER, UNKNOWN_MEMBER), (member.heartbeat(MemberId="k"), member.sync(MemberId="k")["ErrorCode"]), "for k")
+            expect(0, member.leave(), "it leaves")
+            expect(["k"], [m["MemberId"] for m in described(c, group)["Members"]], "who is left")
+            expect(UNKNOWN_MEMBER, member.heartbeat(), "not the one that left")
+            k.until_has(4)
+            member.id = ""
+            member.join()
+            taken_out = c.call("LeaveGroup", 5, {"GroupId": group, "Members": [{"MemberId": "k", "GroupInstanceId": None}]})
+            expect(0, taken_out["Members"][0]["ErrorCode"], "LeaveGroup for k")
+            expect(GROUP_NOT_FOUND, described(c, group)["ErrorCode"], "the group is a classic one")
+            # Which of them: whether targets were made for its join yet.
+            assert member.heartbeat() in (REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION), "and gathers"
+
+
+@scenario("convert-static-members-in-both-directions")
+def convert_static(ctx):
+    with ctx.broker.connect() as c:
+        group, topic, tid = begin(ctx, c)
+        with Classic(ctx, group, topic, instance="i") as old:
+            old.join()
+            expect(0, old.sync({old.id: assignment(topic, range(4))})["ErrorCode"], "alone")
+            k = Consumer(c, group, "k", topic, tid, "i")
+            expect(0, k.send()["ErrorCode"], "in the place of the classic one, which cannot say that it comes back")
+            expect([0, 1, 2, 3], sorted(k.has), "with all it had")
+            expect(FENCED_INSTANCE, old.heartbeat(), "the old one")
+        with Classic(ctx, group, topic, instance="i") as back:
+            expect(0, back.join()["ErrorCode"], "and back")
+            expect(GROUP_NOT_FOUND, described(c, group)["ErrorCode"], "the group is a classic one")
+
+
+@scenario("convert-that-is-refused")
+def convert_refused(ctx):
+    with ctx.broker.connect() as c:
+        for name, kind, metadata, given in (("type", "connect", None, b""), ("subscription", "consumer", b"?", b""),
+                                            ("assignment", "consumer", None, b"?"), ("user data", "consumer", None, "mine")):
+            group, topic, tid = begin(ctx, c)
+            with Classic(ctx, group, topic, kind=kind) as member:
+                if metadata is not None:
+                    if ctx.broker.kind == "kafka":
+                        continue  # never answers such a join
+                    member.protocols = [("range", metadata)]
+                member.join()
+                given = assignment(topic, [0], b"data") if given == "mine" else given
+                expect(0, member.sync({member.id: given})["ErrorCode"], "sync")
+                expect(GROUP_NOT_FOUND, Consumer(c, group, "k", topic, tid).send()["ErrorCode"], name)
+                expect((0, "Stable"), (member.heartbeat(), state_of(c, group)), f"{name}: the group stays what it is")

@@ -16,7 +16,7 @@ SCENARIOS = []
 
 
 def scenario(name, *needs):
-    """`needs`: of matrix_clients.EVERYTHING; a client that lacks one has no such scenario."""
+    """`needs`: of matrix_clients.EVERYTHING, or what modern() adds; a client that lacks one has no such scenario."""
     def keep(function):
         SCENARIOS.append((name, function, set(needs)))
         return function
@@ -275,6 +275,57 @@ def cooperative(ctx, stage):
         assert len(kept) == 2 and len(given_up) == 2 and not kept & set(given_up), f"kept {kept}, gave up {given_up}"
         play.leave("a")
         h.judge()
+
+
+def roll(play, strategy="range", instances=(None, None)):
+    """Two members are exchanged one by one for such of the new protocol, and those for two of the classic one again. One comes
+    before another leaves, but for a static one, which comes into the place of who left."""
+    classic = play.spawn({"GROUP_PROTOCOL": "classic"})
+
+    def come(name):
+        at = "abcdef".index(name)
+        play.join(name, on=classic if name in "abef" else None, strategy=strategy, instance=instances[at % 2])
+
+    def settle(*names):
+        play.until_shared_by(*names)
+        play.send()
+        play.until_read()
+    for name in "ab":
+        come(name)
+    settle("a", "b")
+    for first, second, third in ("abc", "bcd", "cde", "def"):
+        if instances[0]:
+            play.leave(first)
+            come(third)
+        else:
+            come(third)
+            settle(first, second, third)
+            play.leave(first)
+        settle(second, third)
+    play.leave("e")
+    settle("f")
+
+
+@scenario("group-rolls-eager", "rolls")
+def rolls_eager(ctx, stage):
+    """From the classic protocol to the new one and back: on the way nothing is lost, and nothing is read twice."""
+    with Play(ctx, stage) as play:
+        roll(play)
+        play.history.judge()
+
+
+@scenario("group-rolls-cooperative", "rolls-cooperative")
+def rolls_cooperative(ctx, stage):
+    with Play(ctx, stage) as play:
+        roll(play, strategy="cooperative")
+        play.history.judge()
+
+
+@scenario("group-rolls-static", "rolls")
+def rolls_static(ctx, stage):
+    with Play(ctx, stage) as play:
+        roll(play, instances=("i0", "i1"))
+        play.history.judge()
 
 
 # ---- commits

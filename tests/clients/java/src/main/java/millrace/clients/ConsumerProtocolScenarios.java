@@ -33,6 +33,8 @@ final class ConsumerProtocolScenarios {
     all.put("consumer-protocol-regex", ConsumerProtocolScenarios::regex);
     all.put("consumer-protocol-admin", ConsumerProtocolScenarios::admin);
     all.put("consumer-protocol-converts", ConsumerProtocolScenarios::converts);
+    all.put("consumer-protocol-rolls-eager", () -> rolls("RangeAssignor"));
+    all.put("consumer-protocol-rolls-cooperative", () -> rolls("CooperativeStickyAssignor"));
   }
 
   /** Counts what it is told. */
@@ -191,5 +193,63 @@ final class ConsumerProtocolScenarios {
         member.commitSync(Map.of(only, new OffsetAndMetadata(at)));
       }
     }
+  }
+
+  /**
+   * The members of a group are exchanged one by one, for such of the other protocol and back. No partition is two
+   * members' at a time, and every record is read.
+   */
+  private static void rolls(String assignor) throws Exception {
+    int partitions = 6;
+    String topic = Kit.create("rolls", partitions);
+    String group = Kit.name("g");
+    Map<String, Object> classic = Map.of("group.protocol", "classic", "enable.auto.commit", true,
+        "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor, "heartbeat.interval.ms", 300,
+        "session.timeout.ms", 10000);
+    Map<String, Object> modern = Map.of("enable.auto.commit", true);
+    List<KafkaConsumer<byte[], byte[]>> members = new ArrayList<>();
+    Set<String> read = new TreeSet<>();
+    int written = 0;
+    try (Admin admin = Kit.admin()) {
+      for (int i = 0; i < 3; i++) members.add(begin(topic, group, classic));
+      for (Map<String, Object> protocol : List.of(modern, classic)) {
+        for (int i = 0; i < 3; i++) {
+          readAll(members, partitions, read, written);
+          members.get(i).close();
+          members.set(i, begin(topic, group, protocol));
+          fill(topic, partitions, 2);
+          written += 2 * partitions;
+        }
+        readAll(members, partitions, read, written);
+        GroupType type = protocol == modern ? GroupType.CONSUMER : GroupType.CLASSIC;
+        var seen = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
+        same(type, seen.type(), "type of the group");
+        same(3, seen.members().size(), "its members");
+      }
+    } finally {
+      for (var member : members) member.close();
+    }
+  }
+
+  private static KafkaConsumer<byte[], byte[]> begin(String topic, String group, Map<String, Object> protocol) {
+    var member = member(group, protocol);
+    member.subscribe(List.of(topic));
+    return member;
+  }
+
+  /** Polls until everybody has its share and so many records were read. */
+  private static void readAll(List<KafkaConsumer<byte[], byte[]>> members, int partitions, Set<String> read, int records)
+      throws Exception {
+    int share = partitions / members.size();
+    Kit.await(records + " records by members with " + share + " partitions each", () -> {
+      for (var member : members) {
+        for (var record : member.poll(Duration.ofMillis(20))) read.add(record.partition() + "-" + record.offset());
+        Set<TopicPartition> owned = new java.util.HashSet<>();
+        for (var one : members) {
+          for (TopicPartition p : one.assignment()) check(owned.add(p), p + " is two members'");
+        }
+      }
+      return read.size() == records && members.stream().allMatch(m -> m.assignment().size() == share);
+    });
   }
 }
