@@ -84,7 +84,7 @@ class SimStream final : public Stream {
     }
   }
 
-  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline) override {
+  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline, bool) override {
     std::shared_ptr<Connection> keep = connection_;
     for (ByteView piece : pieces) {
       while (!piece.empty()) {
@@ -110,7 +110,7 @@ class SimStream final : public Stream {
       MR_CO_TRY(std::size_t count, file.read_at(buffer, position));
       if (count == 0) co_return Error(Errc::io_error, "file ended inside send_file");
       ByteView piece = ByteView(buffer).first(count);
-      MR_CO_TRY_VOID(co_await write(std::span(&piece, 1), deadline));
+      MR_CO_TRY_VOID(co_await write(std::span(&piece, 1), deadline, false));
       position += count;
       length -= count;
     }
@@ -373,7 +373,7 @@ std::string Fabric::describe() const {
 
 // SimNetwork
 
-Result<std::unique_ptr<Listener>> SimNetwork::listen(const Address& address) {
+Result<std::unique_ptr<Listener>> SimNetwork::listen(const Address& address, const SocketBuffers&) {
   Host& host = process_.host();
   if (!process_.alive()) return Error(Errc::io_error, "ghost");
   bool ours = address.host.empty() || address.host == "0.0.0.0" || address.host == "::" ||

@@ -72,7 +72,7 @@ class SimNetwork final : public Network {
  public:
   SimNetwork(Fabric& fabric, Process& process, ShardExecutor& executor)
       : fabric_(fabric), process_(process), executor_(executor) {}
-  Result<std::unique_ptr<Listener>> listen(const Address& address) override;
+  Result<std::unique_ptr<Listener>> listen(const Address& address, const SocketBuffers& buffers) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) override;
 
  private:

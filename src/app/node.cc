@@ -130,6 +130,7 @@ Task<Result<void>> Node::start_kafka() {
     server::kafka::KafkaServerOptions options;
     options.listener_name = listener.name;
     options.listen = {listener.host, listener.port};
+    options.buffers = {.send = config.socket_send_buffer_bytes, .receive = config.socket_receive_buffer_bytes};
     for (const config::ListenerAddress& one : advertised)
       if (one.name == listener.name) options.advertised = Address{one.host, one.port};
     options.request_bytes_max = static_cast<std::uint32_t>(config.socket_request_max_bytes);

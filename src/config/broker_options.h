@@ -42,6 +42,10 @@ namespace mr::config {
     "", "Codec batches are stored with; 'producer': as sent.")                                                         \
   NUMBER(socket_request_max_bytes, "socket.request.max.bytes", int32, 104857600, 1, kInt32Max, restart, "",            \
     "Largest request; a longer one closes its connection.")                                                            \
+  NUMBER(socket_send_buffer_bytes, "socket.send.buffer.bytes", int32, 102400, -1, kInt32Max, restart, "",              \
+    "Kernel's buffer of each client connection for answers; -1: it adapts. More for far readers: bandwidth x delay.")  \
+  NUMBER(socket_receive_buffer_bytes, "socket.receive.buffer.bytes", int32, -1, -1, kInt32Max, restart, "",            \
+    "Kernel's buffer of each client connection for requests; -1: it adapts.")                                          \
   NUMBER(max_connections, "max.connections", int32, kInt32Max, 0, kInt32Max, live, "",                                 \
     "Client connections at a time, of each listener; more are refused. At most 3/4 of the file limit for all.")                                               \
   NUMBER(max_connections_per_ip, "max.connections.per.ip", int32, kInt32Max, 0, kInt32Max, live, "",                   \
@@ -92,13 +96,13 @@ namespace mr::config {
     restart, "", "The session timeout may not be above this.")                                                         \
   NUMBER(group_consumer_max_size, "group.consumer.max.size", int32, kInt32Max, 1, kInt32Max, restart, "",                 \
     "Most members of a group of the consumer protocol.")                                                               \
+  TEXT(group_consumer_migration_policy, "group.consumer.migration.policy", string, "bidirectional",                       \
+    "bidirectional,upgrade,downgrade,disabled", restart, "",                                                              \
+    "Whether a group with members goes over to the consumer protocol with its first member that speaks it (upgrade), and back when the last one leaves (downgrade).") \
   NUMBER(offset_metadata_max_bytes, "offset.metadata.max.bytes", int32, 4096, 0, kInt32Max, restart, "",                  \
     "Longest text that may be committed with an offset, in UTF-16 units as in Kafka; never above 32000 bytes.")         \
   NUMBER(offsets_commit_timeout_ms, "offsets.commit.timeout.ms", int32, 5000, 1, kInt32Max, restart, "",                  \
     "How long a commit of offsets may wait for the disk before it is answered with an error.")                         \
-  TEXT(group_consumer_migration_policy, "group.consumer.migration.policy", string, "bidirectional",                       \
-    "bidirectional,upgrade,downgrade,disabled", restart, "",                                                              \
-    "Whether a group with members goes over to the consumer protocol with its first member that speaks it (upgrade), and back when the last one leaves (downgrade).") \
   NUMBER(offsets_retention_minutes, "offsets.retention.minutes", int32, 10080, 1, kInt32Max, restart, "",                 \
     "Committed offsets go this long after their group became empty, or were last committed by a consumer without a group.") \
   NUMBER(offsets_retention_check_interval_ms, "offsets.retention.check.interval.ms", int64, 600000, 1, kInt64Max, restart, "", \

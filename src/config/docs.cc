@@ -82,6 +82,8 @@ std::string_view reason(std::string_view name) {
     return "Retention, recovery and deletion work by segment; smaller ones keep each of them short.";
   if (name == "flush.messages" || name == "log.flush.interval.messages")
     return "An acknowledgement means on disk (group commit); Kafka leaves syncing to the operating system.";
+  if (name == "socket.receive.buffer.bytes")
+    return "The kernel adapts it to the connection; Kafka's 100 KiB cost half of the produce throughput.";
   if (name == "log.cleaner.io.max.bytes.per.second") return "No limit either way: more than any disk moves.";
   if (name == "group.initial.rebalance.delay.ms")
     return "A group of one should not wait; with several members that start together a second round is cheap.";

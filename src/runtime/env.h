@@ -130,8 +130,10 @@ class Stream {
   virtual ~Stream() = default;
   /// At least one byte, or 0 when the peer has finished sending.
   virtual Task<Result<std::size_t>> read_some(MutableBytes into, TimePoint deadline = kForever) = 0;
-  /// All of all pieces, gathered. `pieces` and what they point at stay until it returns.
-  virtual Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline = kForever) = 0;
+  /// All of all pieces, gathered. `pieces` and what they point at stay until it returns. `more`: the caller writes on
+  /// at once, so the last bytes may wait for the next ones (MSG_MORE) instead of waking the peer for themselves.
+  virtual Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline = kForever,
+                                   bool more = false) = 0;
   /// All of [position, position + length) of `file` (sendfile in production on plaintext).
   virtual Task<Result<void>> send_file(File& file, std::uint64_t position, std::uint64_t length,
                                        TimePoint deadline = kForever) = 0;
@@ -151,11 +153,19 @@ class Listener {
   virtual void close() = 0;
 };
 
+/// What the kernel holds for a connection, in bytes each way; -1: what it thinks best at the time. It allows what
+/// net.core.wmem_max and rmem_max do, and counts its own bookkeeping on top.
+struct SocketBuffers {
+  std::int32_t send = -1;
+  std::int32_t receive = -1;
+};
+
 class Network {
  public:
   virtual ~Network() = default;
-  /// Several shards may listen on one address (SO_REUSEPORT). Errors: in_use, permission_denied, invalid_argument.
-  virtual Result<std::unique_ptr<Listener>> listen(const Address& address) = 0;
+  /// Several shards may listen on one address (SO_REUSEPORT). Connections accepted there have `buffers`. Errors:
+  /// in_use, permission_denied, invalid_argument.
+  virtual Result<std::unique_ptr<Listener>> listen(const Address& address, const SocketBuffers& buffers = {}) = 0;
   /// Names are resolved off the shard. Errors: connection_refused, timed_out, not_found (name), cancelled.
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) = 0;
 };

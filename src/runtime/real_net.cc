@@ -191,8 +191,12 @@ class RealListener final : public Listener {
 };
 
 Result<std::unique_ptr<Listener>> listen_one(EventLoop& loop, const void* host, const SocketAddress& address,
-                                             const std::string& what) {
+                                             const SocketBuffers& buffers, const std::string& what) {
   MR_TRY(OwnedFd socket, ListenRegistry::instance().bind(host, address, what));
+  // Before listen(2): accepted sockets inherit them, and the window's scale is agreed on in the handshake.
+  if (buffers.send >= 0) (void)::setsockopt(socket.fd, SOL_SOCKET, SO_SNDBUF, &buffers.send, sizeof buffers.send);
+  if (buffers.receive >= 0)
+    (void)::setsockopt(socket.fd, SOL_SOCKET, SO_RCVBUF, &buffers.receive, sizeof buffers.receive);
   if (::listen(socket.fd, kBacklog) != 0) return errno_error(errno, what);
   SocketAddress bound;
   bound.length = sizeof bound.storage;
@@ -246,12 +250,12 @@ Task<Result<std::unique_ptr<Stream>>> connect_one(EventLoop& loop, const SocketA
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> RealNetwork::listen(const Address& address) {
+Result<std::unique_ptr<Listener>> RealNetwork::listen(const Address& address, const SocketBuffers& buffers) {
   std::string what = "listen on " + address.to_string();
   MR_TRY(auto candidates, resolve(address.host, address.port));
   Result<std::unique_ptr<Listener>> listener = Error(Errc::not_found, what);
   for (const SocketAddress& candidate : candidates) {
-    listener = listen_one(loop_, &pool_, candidate, what);
+    listener = listen_one(loop_, &pool_, candidate, buffers, what);
     if (listener.ok() || listener.code() == Errc::in_use) break;
   }
   return listener;

@@ -2,8 +2,10 @@
 // close under waiters, back-pressure, sendfile, and how many calls a request costs.
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "runtime/real_host.h"
+#include "runtime/real_socket.h"
 
 namespace mr {
 namespace {
@@ -215,6 +217,34 @@ Task<void> listener_ends(Net net) {
   EXPECT_EQ(net.env.network.listen({.host = "192.0.2.1", .port = 0}).code(), Errc::invalid_argument);
 }
 TEST(RealNet, ListenerAndConnectErrors) { with_net(listener_ends); }
+
+/// What the kernel holds for the socket between `local` and `remote` (SO_SNDBUF or SO_RCVBUF): twice what was asked
+/// for.
+int buffer_bytes(int which, const Address& local, const Address& remote) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    SocketAddress own, peer;
+    own.length = peer.length = sizeof own.storage;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own.storage), &own.length) != 0) continue;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.length) != 0) continue;
+    if (own.to_address() != local || peer.to_address() != remote) continue;
+    int bytes = 0;
+    socklen_t length = sizeof bytes;
+    MR_CHECK(::getsockopt(fd, SOL_SOCKET, which, &bytes, &length) == 0);
+    return bytes;
+  }
+  return -1;
+}
+Task<void> buffers_are_obeyed(Net net) {
+  auto listener = net.env.network.listen({.host = "127.0.0.1", .port = 0}, {.send = 40'000, .receive = 50'000});
+  MR_CHECK(listener.ok());
+  auto client = co_await net.env.network.connect((*listener)->local(), net.in(10s));
+  auto server = co_await (*listener)->accept();
+  MR_CHECK(client.ok() && server.ok());
+  const Address &here = (*server)->local(), &there = (*server)->remote();
+  EXPECT_EQ(buffer_bytes(SO_SNDBUF, here, there), 80'000);
+  EXPECT_EQ(buffer_bytes(SO_RCVBUF, here, there), 100'000);
+}
+TEST(RealNet, AcceptedConnectionsHaveTheBuffersAskedFor) { with_net(buffers_are_obeyed); }
 
 Task<void> writes_all(Stream& stream, ByteView bytes, std::string& out) {
   auto written = co_await stream.write(one(bytes));

@@ -84,12 +84,12 @@ class RealStream final : public Stream {
     }
   }
 
-  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline) override {
+  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline, bool more) override {
     if (loop().should_yield()) MR_CO_TRY_VOID(co_await Yield());
     std::size_t skip = 0;  // bytes of the first piece already sent
     while (!pieces.empty()) {
       if (socket_.closed()) co_return Errc::connection_closed;
-      ssize_t n = send_pieces(pieces, skip);
+      ssize_t n = send_pieces(pieces, skip, more);
       if (n >= 0) {
         advance(pieces, skip, static_cast<std::size_t>(n));
       } else if (errno == EAGAIN) {
@@ -137,7 +137,7 @@ class RealStream final : public Stream {
  private:
   EventLoop& loop() { return socket_.loop(); }
 
-  ssize_t send_pieces(std::span<const ByteView> pieces, std::size_t skip) {
+  ssize_t send_pieces(std::span<const ByteView> pieces, std::size_t skip, bool more) {
     iovec vectors[kPiecesPerCall];
     std::size_t count = std::min(pieces.size(), kPiecesPerCall);
     for (std::size_t i = 0; i < count; ++i) {
@@ -149,8 +149,8 @@ class RealStream final : public Stream {
     message.msg_iov = vectors;
     message.msg_iovlen = count;
     loop().count_socket_call();
-    // More pieces follow in the next call: do not push a small segment for these.
-    return ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | (pieces.size() > count ? MSG_MORE : 0));
+    // More follows in the next call: do not push a small segment for these.
+    return ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | (more || pieces.size() > count ? MSG_MORE : 0));
   }
   static void advance(std::span<const ByteView>& pieces, std::size_t& skip, std::size_t sent) {
     while (!pieces.empty() && sent >= pieces[0].size() - skip) {
@@ -169,7 +169,7 @@ class RealStream final : public Stream {
       MR_CO_TRY(std::size_t n, file.read_at(part, position));
       if (n == 0) co_return Error(Errc::io_error, "the file is shorter than the range");
       ByteView piece = part.first(n);
-      MR_CO_TRY_VOID(co_await write(std::span<const ByteView>(&piece, 1), deadline));
+      MR_CO_TRY_VOID(co_await write(std::span<const ByteView>(&piece, 1), deadline, length > n));
       position += n;
       length -= n;
     }

@@ -47,7 +47,7 @@ class MemoryStream : public Stream {
     if (next.empty()) peer_.sends.pop_front();
     co_return n;
   }
-  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline) override {
+  Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline, bool) override {
     while (!peer_.reads && !peer_.closed) MR_CO_TRY_VOID(co_await peer_.changed.wait(deadline));
     if (peer_.closed) co_return Errc::connection_closed;
     for (ByteView piece : pieces) peer_.seen += as_text(piece);

@@ -14,7 +14,7 @@ namespace {
 /// A peer that only sends.
 class SendingPeer : public Stream {
  public:
-  Task<Result<void>> write(std::span<const ByteView>, TimePoint) override { co_return Errc::connection_closed; }
+  Task<Result<void>> write(std::span<const ByteView>, TimePoint, bool) override { co_return Errc::connection_closed; }
   Task<Result<void>> send_file(File&, std::uint64_t, std::uint64_t, TimePoint) override {
     co_return Errc::connection_closed;
   }

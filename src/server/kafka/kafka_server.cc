@@ -33,7 +33,7 @@ Task<Result<void>> KafkaServer::start() {
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     auto listening = co_await shards_.call(ShardId{s}, [this, s]() -> Result<void> {
       PerShard& mine = *per_shard_[s];
-      MR_TRY(mine.listener, shards_.env(ShardId{s}).network.listen(address_));
+      MR_TRY(mine.listener, shards_.env(ShardId{s}).network.listen(address_, options_.buffers));
       address_.port = mine.listener->local().port;
       return {};
     });

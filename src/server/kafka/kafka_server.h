@@ -42,6 +42,7 @@ Handler find_handler(wire::ApiKey key);
 struct KafkaServerOptions {
   std::string listener_name = "PLAINTEXT";
   Address listen{"127.0.0.1", 9092};
+  SocketBuffers buffers;                          ///< socket.send.buffer.bytes, socket.receive.buffer.bytes
   std::optional<Address> advertised;              ///< unset: the local address of the client's own connection
   std::uint32_t request_bytes_max = 104'857'600;  ///< socket.request.max.bytes
   std::uint32_t connections_max = 20'000;         ///< of descriptors; max.connections may say less
