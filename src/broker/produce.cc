@@ -240,4 +240,10 @@ Task<void> Produce::committed() {
   if (commits_pending_ > 0) (void)co_await committed_;
 }
 
+bool Produce::waits() const {
+  return commits_pending_ > 0 || std::ranges::any_of(local_, [](const auto& local) {
+           return local.second->high_watermark() < local.first->outcome->end;
+         });
+}
+
 }  // namespace mr::broker

@@ -51,6 +51,8 @@ class Produce {
   /// Stage 2: with acks=all waits for the watermarks; items whose wait fails get the error (request_timed_out, ...).
   /// With acks 0 and 1 returns at once.
   Task<void> committed();
+  /// Once append() has returned: whether committed() would have to wait now.
+  bool waits() const;
 
  private:
   static constexpr TimePoint kUntimed = TimePoint::min();

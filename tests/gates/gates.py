@@ -39,7 +39,8 @@ def wait_for(what, seconds=30):
 
 
 class SystemCalls:
-    """The release binary on one core, one connection, one request at a time: nothing coalesces, so the count is steady."""
+    """The release binary on one core, one connection. One request at a time: nothing coalesces, so the count is steady. With
+    sixteen, what one group commit made durable is answered together: one sendmsg for several, how many is the disk's mood."""
 
     def __init__(self, build, work):
         self.build, self.data = build, os.path.join(work, "data")
@@ -87,9 +88,10 @@ class SystemCalls:
             self.address = json.load(open(ready))["kafka"]
             self.kload("create", "--topic", "synced")
             self.kload("create", "--topic", "cached", "--config", f"flush.messages={NEVER}")
-            produce = ["--acks", "-1", "--size", "100", "--in-flight", "1"]
-            for name, load in (("produce synced, one at a time", ["produce", "--topic", "synced", *produce]),
-                               ("produce unsynced, one at a time", ["produce", "--topic", "cached", *produce]),
+            produce = ["--acks", "-1", "--size", "100", "--in-flight"]
+            for name, load in (("produce synced, one at a time", ["produce", "--topic", "synced", *produce, "1"]),
+                               ("produce synced, 16 in flight", ["produce", "--topic", "synced", *produce, "16"]),
+                               ("produce unsynced, one at a time", ["produce", "--topic", "cached", *produce, "1"]),
                                ("fetch 64 KiB, one at a time",
                                 ["fetch", "--topic", "synced", "--in-flight", "1", "--fetch-bytes", "65536"])):
                 value = self.count(*load)

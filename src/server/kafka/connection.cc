@@ -108,7 +108,8 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
   if (pending_.empty() && !writing_ && !exchange->second_stage) {
     // Nobody is in front of it and nothing is to be waited for: answer without waking the writer.
     writing_ = true;
-    Result<void> sent = co_await send(*exchange);
+    Result<void> sent = co_await gather(*exchange);
+    if (sent.ok()) sent = co_await flush();
     writing_ = false;
     give_back(std::move(exchange));
     if (!sent.ok()) {
@@ -129,42 +130,43 @@ Task<void> Connection::write_answers() {
   for (;;) {
     while (pending_.empty() && !reading_done_) (void)co_await pending_changed_.wait();
     if (pending_.empty()) co_return;
-    // Stays in front of the queue until sent, so that later answers line up behind it.
-    Exchange& exchange = *pending_.front();
+    // They stay in front of the queue until sent, so that later answers line up behind them. Answers that one group
+    // commit made ready leave together: one system call, and the client is woken once.
+    std::size_t done = 0;
     Result<void> outcome;
-    if (exchange.second_stage) {
-      Task<Result<void>> stage = std::move(*exchange.second_stage);
-      outcome = co_await std::move(stage);
+    do {
+      Exchange& exchange = *pending_[done++];
+      if (exchange.second_stage) {
+        Task<Result<void>> stage = std::move(*exchange.second_stage);
+        outcome = co_await std::move(stage);
+      }
+      if (outcome.ok() && !write_failed_) outcome = co_await gather(exchange);
+    } while (outcome.ok() && done < pending_.size() && pending_[done]->ends_at_once());
+    if (!write_failed_) {
+      Result<void> sent = co_await flush();
+      if (outcome.ok()) outcome = sent;
     }
-    if (outcome.ok() && !write_failed_) outcome = co_await send(exchange);
     if (!outcome.ok() && !write_failed_) {
       write_failed_ = true;
       stream_->close();  // the reader must not wait for more
     }
-    pending_bytes_ -= exchange.pending_bytes;
-    give_back(std::move(pending_.front()));
-    pending_.pop_front();
+    for (; done > 0; --done) {
+      pending_bytes_ -= pending_.front()->pending_bytes;
+      give_back(std::move(pending_.front()));
+      pending_.pop_front();
+    }
     pending_changed_.notify_all();
   }
 }
 
-Task<Result<void>> Connection::send(Exchange& exchange) {
+/// Lines the answer up for flush(), up to its last piece from a file: those go out here, behind what was lined up.
+Task<Result<void>> Connection::gather(Exchange& exchange) {
   const TimePoint now = env_.now();
-  ServerCounters& counters = server_.counters(env_.shard);
-  counters.durations_by_api[static_cast<std::size_t>(exchange.head.api->key)].add_alone(now -
-                                                                                        exchange.context.received);
+  server_.counters(env_.shard)
+      .durations_by_api[static_cast<std::size_t>(exchange.head.api->key)]
+      .add_alone(now - exchange.context.received);
   if (exchange.no_answer) co_return Result<void>{};
-  Result<void> sent = co_await send_pieces(exchange, now + server_.options().idle_max);
-  if (!sent.ok()) {
-    unread_ = sent.code() == Errc::timed_out;
-    co_return sent;
-  }
-  ServerCounters::bump(counters.bytes_sent, exchange.writer.size());
-  co_return Result<void>{};
-}
-
-Task<Result<void>> Connection::send_pieces(Exchange& exchange, TimePoint deadline) {
-  gather_.clear();
+  gathered_bytes_ += exchange.writer.size();
   for (const wire::Piece& piece : exchange.writer.pieces()) {
     if (!piece.is_external) {
       gather_.push_back(piece.bytes);
@@ -173,17 +175,31 @@ Task<Result<void>> Connection::send_pieces(Exchange& exchange, TimePoint deadlin
     for (const storage::Fragment& fragment : exchange.reads[piece.token].fragments) {
       if (fragment.file == nullptr) {
         gather_.push_back(fragment.memory);
-        continue;
+      } else {
+        MR_CO_TRY_VOID(co_await send_file(fragment, now + server_.options().idle_max));
       }
-      if (!gather_.empty()) {
-        MR_CO_TRY_VOID(co_await stream_->write(gather_, deadline));
-        gather_.clear();
-      }
-      MR_CO_TRY_VOID(co_await stream_->send_file(*fragment.file, fragment.position, fragment.length, deadline));
     }
   }
-  if (!gather_.empty()) MR_CO_TRY_VOID(co_await stream_->write(gather_, deadline));
   co_return Result<void>{};
+}
+
+Task<Result<void>> Connection::send_file(const storage::Fragment& fragment, TimePoint deadline) {
+  Result<void> sent;
+  if (!gather_.empty()) sent = co_await stream_->write(gather_, deadline, true);
+  gather_.clear();
+  if (sent.ok()) sent = co_await stream_->send_file(*fragment.file, fragment.position, fragment.length, deadline);
+  unread_ = !sent.ok() && sent.code() == Errc::timed_out;
+  co_return sent;
+}
+
+Task<Result<void>> Connection::flush() {
+  Result<void> sent;
+  if (!gather_.empty()) sent = co_await stream_->write(gather_, env_.now() + server_.options().idle_max);
+  gather_.clear();
+  if (!sent.ok()) unread_ = sent.code() == Errc::timed_out;
+  if (sent.ok()) ServerCounters::bump(server_.counters(env_.shard).bytes_sent, gathered_bytes_);
+  gathered_bytes_ = 0;
+  co_return sent;
 }
 
 std::unique_ptr<Exchange> Connection::take_exchange() {

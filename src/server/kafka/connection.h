@@ -32,8 +32,9 @@ class Connection {
   Task<Result<void>> read_requests();
   Task<Result<void>> handle_frame(MutableBytes frame);
   Task<void> write_answers();
-  Task<Result<void>> send(Exchange& exchange);
-  Task<Result<void>> send_pieces(Exchange& exchange, TimePoint deadline);
+  Task<Result<void>> gather(Exchange& exchange);
+  Task<Result<void>> send_file(const storage::Fragment& fragment, TimePoint deadline);
+  Task<Result<void>> flush();
   std::unique_ptr<Exchange> take_exchange();
   void give_back(std::unique_ptr<Exchange> exchange);
   void note_end(const Result<void>& outcome);
@@ -42,18 +43,17 @@ class Connection {
   Env& env_;
   std::unique_ptr<Stream> stream_;
   std::string listener_;
-  std::string client_id_;
   FrameReader reader_;
   std::deque<std::unique_ptr<Exchange>> pending_;
   std::size_t pending_bytes_ = 0;
   std::vector<std::unique_ptr<Exchange>> spare_;
-  std::vector<ByteView> gather_;
+  std::vector<ByteView> gather_;  ///< of answers in front of the queue, or of the one that nobody was in front of
+  std::size_t gathered_bytes_ = 0;
   bool writing_ = false;  ///< an answer is on its way out
   bool write_failed_ = false;
   bool unread_ = false;  ///< the peer did not take an answer in time
   bool reading_done_ = false;
   Event pending_changed_;
-  Event writer_ended_;
   Scope scope_;
 };
 

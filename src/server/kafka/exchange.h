@@ -43,7 +43,11 @@ struct Exchange {
   /// A handler may leave the second half of its work here (design section 4: produce in two stages). The connection
   /// takes its next request meanwhile; the answer is sent, in order, after this has run.
   std::optional<Task<Result<void>>> second_stage;
-  std::shared_ptr<void> second_stage_state;  ///< what second_stage refers to
+  std::shared_ptr<void> second_stage_state;                 ///< what second_stage refers to
+  bool (*second_stage_waits)(const void* state) = nullptr;  ///< set with it: whether it would have to wait now
+
+  /// The answer can be sent without waiting for anything but the socket.
+  bool ends_at_once() const { return !second_stage || !second_stage_waits(second_stage_state.get()); }
 
   std::size_t pending_bytes = 0;  ///< counted by the connection while the answer waits
 
@@ -56,6 +60,7 @@ struct Exchange {
     head = {};
     second_stage.reset();
     second_stage_state.reset();
+    second_stage_waits = nullptr;
     reads.clear();
     arena.reset();
     writer.reset();

@@ -144,6 +144,7 @@ Task<Result<void>> handle_produce(Exchange& x) {
   }
   if (acks == Acks::all) {
     x.second_stage.emplace(second_stage(x, *state));
+    x.second_stage_waits = [](const void* s) { return static_cast<const State*>(s)->produce.waits(); };
     x.second_stage_state = std::move(state);
     co_return Result<void>{};
   }
