@@ -153,14 +153,23 @@ Task<Result<TopicInfo>> Cluster::topic(std::string name, bool create, TimePoint 
 
 Task<Result<Cluster::Leader>> Cluster::leader(TopicPartition partition, TimePoint deadline) {
   for (;;) {
-    MR_CO_TRY(TopicInfo info, co_await topic(partition.topic, false, deadline));
-    auto at = std::ranges::find(info.partitions, partition.partition, &PartitionInfo::index);
-    if (at == info.partitions.end())
+    // Not the copy that topic() gives: this is asked for every batch, and topics may have thousands of partitions.
+    auto known = topics_.find(partition.topic);
+    if (known == topics_.end()) {
+      MR_CO_TRY_VOID(co_await topic(partition.topic, false, deadline));
+      known = topics_.find(partition.topic);
+      if (known == topics_.end())
+        co_return Error(Errc::unknown_topic, fmt::format("topic '{}': the broker told of another", partition.topic));
+    }
+    const TopicInfo& info = known->second;
+    auto at = std::ranges::lower_bound(info.partitions, partition.partition, {}, &PartitionInfo::index);
+    if (at == info.partitions.end() || at->index != partition.partition)
       co_return Error(Errc::unknown_partition, fmt::format("topic '{}' has no partition {}; it has 0 to {}", info.name,
                                                            partition.partition.v, info.partitions.size() - 1));
     if (at->leader.v >= 0 && brokers_.contains(at->leader)) {
-      MR_CO_TRY(auto connection, co_await broker(at->leader, deadline));
-      co_return Leader{at->leader, std::move(connection), info.id, at->leader_epoch};
+      Leader leader{.id = at->leader, .topic = info.id, .epoch = at->leader_epoch};
+      MR_CO_TRY(leader.connection, co_await broker(leader.id, deadline));
+      co_return leader;
     }
     forget(partition.topic);
     if (env_.now() + options_.retry_pause >= deadline)

@@ -72,9 +72,11 @@ Task<void> Follower::poll(Follower& self, BrokerId leader) {
     Readings asked = std::exchange(self.by_leader_[leader], {});  // others may be placed here meanwhile
     std::vector<Position> positions;
     for (const Reading& reading : asked) positions.push_back(reading.position);
+    const TimePoint asked_at = env.now();
     auto fetched = co_await fetch_at(self.cluster_, leader, std::move(positions), self.options_.fetch,
-                                     env.now() + self.options_.answer_max);
+                                     asked_at + self.options_.answer_max);
     if (self.done_) break;
+    if (fetched.ok() && self.options_.answered) self.options_.answered(asked_at);
     Readings stay;
     if (fetched.ok()) {
       stay = self.sort_out(*fetched, std::move(asked));

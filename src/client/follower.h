@@ -18,12 +18,15 @@ class Follower {
     FetchOptions fetch;
     Duration answer_max = std::chrono::seconds(30);
     Duration away_max = std::chrono::seconds(30);  ///< how long a partition may be without a broker that answers
+    /// Hears of each answer, before `take` gets its parts, when it was asked for.
+    std::function<void(TimePoint asked)> answered;
   };
   /// Takes what came of a partition and says where to go on, or nothing when it wants no more of it. An error ends
   /// run().
   using Take = std::function<Result<std::optional<Offset>>(const Fetched::Part&)>;
 
-  Follower(Cluster& cluster, Options options) : cluster_(cluster), options_(options), polls_(cluster.env().executor) {}
+  Follower(Cluster& cluster, Options options)
+      : cluster_(cluster), options_(std::move(options)), polls_(cluster.env().executor) {}
 
   /// Returns when nothing more is wanted of any partition, or after stop(). Errors: the first of `take`,
   /// offset_out_of_range, unknown_topic, those of a connection after away_max, timed_out, cancelled.

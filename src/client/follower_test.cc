@@ -102,7 +102,11 @@ struct FollowerTest : testing::TestWithParam<wire::Version> {
   LeadingBroker brokers[2] = {{1, leaders, GetParam()}, {2, leaders, GetParam()}};
   std::unique_ptr<Listener> listeners[2];
   Cluster cluster{client.env(ShardId{0}), {.bootstrap = {{"one", 9092}}}};
-  Follower follower{cluster, {.answer_max = seconds(5), .away_max = seconds(10)}};
+  std::uint64_t answers = 0;
+  Follower follower{cluster, {.answer_max = seconds(5), .away_max = seconds(10), .answered = [this](TimePoint asked) {
+                                ++answers;
+                                EXPECT_LT(asked, world.now()) << "the network takes its time";
+                              }}};
   Inflater inflater;
   std::map<int, std::vector<std::int64_t>> came;
   const std::vector<std::int64_t> all = {0, 1, 2};
@@ -117,6 +121,7 @@ TEST_P(FollowerTest, AsksEachLeaderForAllItHas) {
   for (const auto& [partition, offsets] : came) EXPECT_EQ(offsets, all) << partition;
   // Two partitions of three batches each share answers.
   for (const LeadingBroker& broker : brokers) EXPECT_LT(broker.calls(wire::ApiKey::fetch), 2u * kRecords);
+  EXPECT_EQ(answers, brokers[0].calls(wire::ApiKey::fetch) + brokers[1].calls(wire::ApiKey::fetch));
 }
 
 TEST_P(FollowerTest, GoesWhereTheLeaderIs) {
