@@ -172,6 +172,42 @@ struct MakeBundle {
   bool no_disk_test = false;
 };
 struct Version {};
+/// Records for any Kafka broker, and how they are sent. Rates are of records.
+struct BenchLoad {
+  std::string topic = "bench";
+  std::int32_t partitions = 1;  ///< of a topic that is made for it
+  std::uint64_t records = 0;    ///< stop after so many; 0: by time
+  double seconds = 10;          ///< without `records`
+  double warm_up_seconds = 1;   ///< of the same work before anything is counted
+  std::uint32_t record_bytes = 1024;
+  std::uint32_t batch_records = 0;  ///< at most; 0: as many as batch_bytes holds
+  std::uint32_t batch_bytes = 128 << 10;
+  std::int64_t linger_ms = 0;
+  std::uint32_t connections = 1;
+  std::uint32_t in_flight = 5;  ///< requests under way, of each connection
+  Codec codec = Codec::none;
+  std::int16_t acks = -1;
+  double rate = 0;  ///< due times of an open loop; 0: as fast as answers come
+  bool progress = false;
+};
+struct BenchProduce {
+  BenchLoad load;
+};
+/// Reads a topic from its start: to its end, or over and over for some seconds.
+struct BenchConsume {
+  std::string topic = "bench";
+  std::uint64_t records = 0;  ///< stop after so many; 0: at the end
+  double seconds = 0;         ///< over and over for so long; 0: once
+  double warm_up_seconds = 0;
+  bool follow = false;  ///< what comes from now on instead
+  std::uint32_t connections = 1;
+  std::int32_t fetch_bytes = 8 << 20;
+  bool progress = false;
+};
+/// Times from when a record was due to when a reader had it.
+struct BenchEndToEnd {
+  BenchLoad load;
+};
 struct Completion {
   std::string shell;
   std::string script;  ///< made by the parser, which knows all commands
@@ -182,7 +218,7 @@ struct CommandLine {
   std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, TopicAddPartitions,
                TopicDeleteRecords, GroupList, GroupDescribe, GroupMembers, GroupLag, GroupSeek, GroupDelete,
                GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair, LogDump, ConfigExplain, ConfigDescribe, ConfigAlter,
-               Doctor, MakeBundle, Completion>
+               Doctor, MakeBundle, BenchProduce, BenchConsume, BenchEndToEnd, Completion>
       command;
 };
 

@@ -28,6 +28,9 @@ int run(const Common& common, const ConfigDescribe& command);
 int run(const Common& common, const ConfigAlter& command);
 int run(const Common& common, const Doctor& command);
 int run(const Common& common, const MakeBundle& command);
+int run(const Common& common, const BenchProduce& command);
+int run(const Common& common, const BenchConsume& command);
+int run(const Common& common, const BenchEndToEnd& command);
 int run(const Common& common, const Version& command);
 int run(const Common& common, const Completion& command);
 

@@ -100,6 +100,49 @@ TEST(Parse, DoctorAndBundleTakeABrokersSettings) {
   EXPECT_TRUE(parsed({"bundle", "--dry-run"})->common.dry_run);
 }
 
+TEST(Parse, BenchProduce) {
+  auto load = command<BenchProduce>({"bench", "produce", "-t", "t", "-r", "500.5", "--linger",      "5",    "-c", "3",
+                                     "-z",    "zstd",    "-a", "1", "-s", "100",   "--batch-bytes", "5000", "-p", "9",
+                                     "-i",    "2",       "-d", "60"})
+                  .load;
+  EXPECT_EQ(load.topic, "t");
+  EXPECT_EQ(load.rate, 500.5);
+  EXPECT_EQ(load.linger_ms, 5);
+  EXPECT_EQ(load.connections, 3u);
+  EXPECT_EQ(load.codec, Codec::zstd);
+  EXPECT_EQ(load.acks, 1);
+  EXPECT_EQ(load.record_bytes, 100u);
+  EXPECT_EQ(load.batch_bytes, 5000u);
+  EXPECT_EQ(load.partitions, 9);
+  EXPECT_EQ(load.in_flight, 2u);
+  EXPECT_EQ(load.seconds, 60);
+  EXPECT_EQ(load.records, 0u);
+  EXPECT_EQ(load.warm_up_seconds, 1);
+  EXPECT_EQ(command<BenchProduce>({"bench", "produce"}).load.rate, 0);
+  for (auto bad : {"--rate=-1", "--size=0", "--duration=0", "--connections=0", "--linger=-1", "--messages=0"})
+    EXPECT_EQ(parsed({"bench", "produce", bad}).error(), 2) << bad;
+}
+
+// So many messages are all there is, unless a warm-up is asked for.
+TEST(Parse, BenchWarmUp) {
+  EXPECT_EQ(command<BenchProduce>({"bench", "produce", "--messages", "7"}).load.warm_up_seconds, 0);
+  EXPECT_EQ(command<BenchProduce>({"bench", "produce", "-n", "7", "--warm-up", "2"}).load.warm_up_seconds, 2);
+  EXPECT_EQ(command<BenchEndToEnd>({"bench", "e2e", "-n", "7"}).load.warm_up_seconds, 0);
+  EXPECT_EQ(command<BenchEndToEnd>({"bench", "e2e"}).load.warm_up_seconds, 1);
+  EXPECT_EQ(command<BenchConsume>({"bench", "consume"}).warm_up_seconds, 0);
+  EXPECT_EQ(command<BenchConsume>({"bench", "consume", "-d", "5"}).warm_up_seconds, 1);
+}
+
+TEST(Parse, BenchOfOtherTools) {
+  auto produce = command<BenchProduce>({"bench", "produce", "--topic", "t", "--messages", "100", "--threads", "4"});
+  EXPECT_EQ(produce.load.records, 100u);
+  EXPECT_EQ(produce.load.connections, 4u);
+  EXPECT_EQ(command<BenchConsume>({"bench", "consume", "--topic", "t", "--threads", "2"}).connections, 2u);
+  EXPECT_EQ(command<BenchEndToEnd>({"bench", "e2e", "--messages", "10"}).load.records, 10u);
+  EXPECT_EQ(parsed({"bench", "consume", "--json"})->common.output, OutputFormat::json);
+  EXPECT_EQ(parsed({"bench", "e2e", "-o", "yaml"})->common.output, OutputFormat::yaml);
+}
+
 TEST(Parse, CommonOptions) {
   auto line = parsed({"topic", "list", "-b", "h:1", "-o", "json", "--timeout-ms", "5"});
   ASSERT_TRUE(line.has_value());
@@ -131,6 +174,8 @@ TEST(Parse, CompletionScriptsNameTheCommands) {
   auto completion = command<Completion>({"completion", "bash"});
   EXPECT_NE(completion.script.find("'topic create'"), std::string::npos);
   EXPECT_NE(completion.script.find("--bootstrap-server"), std::string::npos);
+  EXPECT_NE(completion.script.find("'bench produce'"), std::string::npos);
+  EXPECT_NE(completion.script.find("--linger"), std::string::npos);
 }
 
 }  // namespace

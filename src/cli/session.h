@@ -8,7 +8,8 @@
 namespace mr::cli {
 
 /// The exit codes of all commands.
-inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kCannotConnect = 3, kAuth = 4, kConflict = 5, kTimeout = 124;
+inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kCannotConnect = 3, kAuth = 4, kConflict = 5, kTimeout = 124,
+                     kInterrupted = 130;
 int exit_code(const Error& error);
 /// Says "millrace: sentence" and returns the exit code.
 int report(const Error& error);
@@ -23,6 +24,10 @@ struct Session {
 };
 /// Runs `command` with a cluster handle, closes it, reports an error. The value is the exit code.
 int with_cluster(const Common& common, std::move_only_function<Task<Result<int>>(Session&)> command);
+
+/// The same for a command that has something to say when Ctrl-C or SIGTERM ends it: the first one cancels `command`,
+/// whose code is then the program's; a second one ends the program at once. kInterrupted when it had nothing to say.
+int with_cluster_until_signal(const Common& common, std::move_only_function<Task<Result<int>>(Session&)> command);
 
 /// Runs `work` on a shard of its own, for what needs sockets and no cluster of the command line's.
 void with_env(std::move_only_function<Task<void>(Env&)> work);

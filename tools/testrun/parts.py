@@ -138,13 +138,13 @@ def blackbox_runs(report, *runs, more=()):
 
 # Which suites of tests/blackbox run together, against what. Those of one line share nothing but their turn.
 BLACKBOX = [("millrace", ["raw", "admin", "groups", "groups848", "configs"]), ("millrace", ["robust", "limits", "serve", "cli", "cli_groups", "ops", "readme"]),
-            ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"]), ("millrace", ["groupload"])]
+            ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"]), ("millrace", ["groupload", "bench"])]
 # Longest first, each on its own, so that two at a time end together.
 CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
     ["matrix-confluent"], ["matrix-aiokafka"], ["matrix-kafkajs"], ["matrix-sarama"], ["matrix-franz"], ["matrix-java848"], ["matrix-confluent848"], ["churn"], ["console"], ["liar"], ["prometheus"])]
 REFERENCE = [("millrace", ["kafkadir", "compaction"]), ("millrace", ["groupdiff"]), ("millrace", ["groupdiff848"]), ("millrace", ["admindiff"]), ("kafka", ["java"]),
-             ("kafka", ["raw", "admin", "groups", "groups848", "configs", "python"]), ("kafka", ["kcat", "cli_groups", "groupload"]),
+             ("kafka", ["raw", "admin", "groups", "groups848", "configs", "python"]), ("kafka", ["kcat", "cli_groups", "bench", "groupload"]),
              ("kafka", ["matrix-java"]), ("kafka", ["matrix-confluent"]), ("kafka", ["console"])]
 
 
