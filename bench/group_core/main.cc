@@ -3,31 +3,10 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <new>
 
 #include "base/log.h"
+#include "bench/counted_new.h"
 #include "bench/group_core/core.h"
-
-namespace {
-std::uint64_t g_allocations = 0;
-
-void* counted(std::size_t n, std::size_t alignment) {
-  ++g_allocations;
-  void* p = alignment <= alignof(std::max_align_t)
-                ? std::malloc(n)
-                : std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-}  // namespace
-
-void* operator new(std::size_t n) { return counted(n, 1); }
-void* operator new(std::size_t n, std::align_val_t a) { return counted(n, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -82,11 +61,11 @@ bool run(const std::string& name, const Asked& asked) {
     events.clear();
     for (std::size_t i = 0; i < kSlice && done < asked.count; ++i, ++done) work->add_operation(events);
     events_sent += events.size();
-    const std::uint64_t before = g_allocations;
+    const std::uint64_t before = mr::bench::allocations;
     const auto began = Clock::now();
     for (auto& event : events) core.send(std::move(event));
     took += Clock::now() - began;
-    allocations += g_allocations - before;
+    allocations += mr::bench::allocations - before;
   }
   const double seconds = std::chrono::duration<double>(took).count();
   const auto operations = static_cast<double>(asked.count);

@@ -13,9 +13,10 @@ namespace mr::bench {
 
 using Bytes = std::vector<std::byte>;
 
-/// Builds one request, its size in front.
+/// Builds one request, its size in front; or, begun with nothing, a piece of one.
 class FrameWriter {
  public:
+  FrameWriter() = default;
   FrameWriter(std::int16_t key, std::int16_t version, bool flexible) {
     put<std::int32_t>(0).put(key).put(version).put<std::int32_t>(0).text("kload");
     if (flexible) put<std::uint8_t>(0);
@@ -48,6 +49,7 @@ class FrameWriter {
     return *this;
   }
   std::size_t size() const { return out_.size(); }
+  Bytes bytes() { return std::move(out_); }
   /// `more` bytes follow that are not in here.
   Bytes frame(std::size_t more = 0) {
     store_be(out_.data(), static_cast<std::int32_t>(out_.size() - 4 + more));
@@ -70,7 +72,10 @@ class Cursor {
     return load_be<T>(skip(sizeof(T)).data());
   }
   std::uint32_t varint();
-  void text() { skip(static_cast<std::size_t>(std::max<std::int16_t>(take<std::int16_t>(), 0))); }
+  /// Null is empty.
+  std::string_view text() {
+    return as_text(skip(static_cast<std::size_t>(std::max<std::int16_t>(take<std::int16_t>(), 0))));
+  }
   /// Null is empty.
   std::string_view compact_text() {
     std::uint32_t n = varint();

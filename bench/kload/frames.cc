@@ -1,24 +1,54 @@
 #include "bench/kload/frames.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <ctime>
 
 #include "model/batch_builder.h"
 
 namespace mr::bench {
+namespace {
+
+std::uint64_t next(std::uint64_t& state) { return state = state * 6364136223846793005 + 1442695040888963407; }
+
+/// Sixteen letters: codecs find something to do.
+void fill_letters(MutableBytes value, std::uint64_t& state) {
+  for (std::byte& b : value) b = static_cast<std::byte>('a' + (next(state) >> 60));
+}
+
+/// What programs send: the same names again and again, numbers between them.
+void fill_text(MutableBytes value, std::uint64_t& state) {
+  static constexpr std::array<std::string_view, 8> kWords = {R"({"user":")",
+                                                             R"(","event":"page_view","at":)",
+                                                             R"(,"session":")",
+                                                             R"(","country":"DE","price":)",
+                                                             R"(,"items":[)",
+                                                             R"(],"agent":"Mozilla/5.0 X11; Linux x86_64","id":)",
+                                                             R"(,"ok":true,"path":"/shop/cart/)",
+                                                             R"("},)"};
+  for (std::size_t at = 0; at < value.size();) {
+    std::string piece = std::string(kWords[next(state) >> 61]) + std::to_string(next(state) >> 40);
+    std::size_t n = std::min(piece.size(), value.size() - at);
+    std::ranges::copy(as_bytes(piece).first(n), value.begin() + static_cast<std::ptrdiff_t>(at));
+    at += n;
+  }
+}
+
+}  // namespace
+
 Bytes build_batch(const Options& options) {
   BatchBuilder builder({.codec = options.codec});
   Bytes value(options.record_bytes);
+  Bytes key(options.key_bytes);
   // Of now: a broker with retention throws away what is a week old.
   auto now = static_cast<std::int64_t>(std::time(nullptr)) * 1000;
   std::uint64_t state = 0x9e3779b97f4a7c15;
   for (std::uint32_t i = 0; i < options.records; ++i) {
-    for (std::byte& b : value) {
-      state = state * 6364136223846793005 + 1442695040888963407;
-      b = static_cast<std::byte>('a' + (state >> 60));  // sixteen letters: codecs find something to do
-    }
-    builder.add({.timestamp = now + i, .key = std::nullopt, .value = value, .headers = {}});
+    options.text ? fill_text(value, state) : fill_letters(value, state);
+    fill_letters(key, state);
+    auto keyed = key.empty() ? std::nullopt : std::optional<ByteView>(key);
+    builder.add({.timestamp = now + i, .key = keyed, .value = value, .headers = {}});
   }
   auto batch = builder.build();
   MR_CHECK(batch.ok());
@@ -27,13 +57,17 @@ Bytes build_batch(const Options& options) {
 
 ProduceFrame produce_frame(const Options& options, std::int32_t partition, const Bytes& batch) {
   ProduceFrame frame;
-  frame.batch_bytes = batch.size();
-  frame.body = batch;
-  frame.body.resize(batch.size() + 3);  // tags of partition, topic and request
+  frame.batch_bytes = batch.size() * static_cast<std::size_t>(options.spread);
   FrameWriter w(0, 9, true);
   w.varint(0).put(options.acks).put<std::int32_t>(30'000);
-  w.varint(2).compact_text(options.topic).varint(2).put(partition);
+  w.varint(2).compact_text(options.topic).items(static_cast<std::size_t>(options.spread)).put(partition);
   w.varint(static_cast<std::uint32_t>(batch.size()) + 1);
+  FrameWriter more;
+  more.raw(batch).no_tags();
+  for (std::int32_t k = 1; k < options.spread; ++k) {
+    more.put(partition + k * (options.partitions / options.spread)).compact_bytes(batch).no_tags();
+  }
+  frame.body = more.no_tags().no_tags().bytes();  // of topic and request
   frame.head = w.frame(frame.body.size());
   return frame;
 }
@@ -90,9 +124,15 @@ std::int16_t produce_error(ByteView body) {
   c.tags();
   c.varint();
   c.compact_text();
-  c.varint();
-  c.skip(4);
-  return c.take<std::int16_t>();
+  for (std::uint32_t partitions = c.varint(); partitions > 1; --partitions) {
+    c.skip(4);
+    if (auto error = c.take<std::int16_t>(); error != 0) return error;
+    c.skip(3 * 8);
+    c.varint();  // no record has an error
+    c.compact_text();
+    c.tags();
+  }
+  return 0;
 }
 
 Fetched read_fetch(ByteView body) {

@@ -16,12 +16,13 @@
 namespace mr::bench {
 
 /// One produce request in two parts: `head` (copied per request, its correlation id is patched) and `body` (shared:
-/// the batch and the closing bytes).
+/// the batches and the closing bytes).
 struct ProduceFrame {
   Bytes head;
   Bytes body;
-  std::uint64_t batch_bytes = 0;
+  std::uint64_t batch_bytes = 0;  ///< of all its batches
 };
+/// `batch` for `partition` and, with options.spread, as many more partitions, evenly apart.
 ProduceFrame produce_frame(const Options& options, std::int32_t partition, const Bytes& batch);
 
 /// A batch of options.records records of options.record_bytes pseudo-random bytes each.
@@ -36,7 +37,7 @@ Bytes metadata_frame(const Options& options);
 Bytes list_offsets_frame(const Options& options, std::int32_t partition, std::int64_t timestamp);
 Bytes api_versions_frame();
 
-/// Error code of the one partition in a Produce answer (`body` begins at the correlation id).
+/// The first error of the partitions in a Produce answer (`body` begins at the correlation id).
 std::int16_t produce_error(ByteView body);
 
 struct Fetched {

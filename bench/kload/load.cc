@@ -8,6 +8,7 @@ namespace mr::bench {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 << 10;
+constexpr std::size_t kAnswerBytes = 32 << 10;  ///< of a produce answer, at first
 constexpr std::size_t kUnsentMax = 32;
 constexpr std::uint64_t kBarrier = 1;  ///< tag
 
@@ -16,11 +17,12 @@ constexpr std::uint64_t kBarrier = 1;  ///< tag
 Load::Load(const Options& options)
     : options_(options),
       connections_(options.connections),
-      wire_(options.host, options.port, options.connections, kReadBytes,
+      wire_(options.host, options.port, options.connections, options.mode == Mode::produce ? kAnswerBytes : kReadBytes,
             [this](std::size_t c, const Sent& sent, ByteView body) { answered(connections_[c], sent, body); }) {
   Bytes batch = build_batch(options);
   Socket control(options.host, options.port);
-  for (std::int32_t p = 0; p < options.partitions; ++p) {
+  const std::int32_t frames = options.partitions / options.spread;
+  for (std::int32_t p = 0; p < frames; ++p) {
     if (produces()) {
       produce_.push_back(produce_frame(options, p, batch));
     } else {
@@ -30,7 +32,7 @@ Load::Load(const Options& options)
   }
   for (std::size_t i = 0; i < connections_.size(); ++i) {
     Connection& c = connections_[i];
-    c.partition = static_cast<std::int32_t>(i) % options.partitions;
+    c.partition = static_cast<std::int32_t>(i) % frames;
     if (!produces()) c.offset = start_offsets_[static_cast<std::size_t>(c.partition)];
   }
 }
@@ -66,6 +68,7 @@ Figures Load::run(double seconds, std::uint64_t count) {
 }
 
 bool Load::may_send(double now) const {
+  if (!produces() && !options_.repeat && std::ranges::all_of(connections_, &Connection::at_end)) return false;
   if (options_.bytes_max != 0 && (produces() ? issued_bytes_ : figures_.bytes) >= options_.bytes_max) return false;
   return count_ != 0 ? issued_ < count_ : now < until_;
 }
@@ -73,7 +76,8 @@ bool Load::may_send(double now) const {
 void Load::fill(std::size_t c, double now) {
   // Without answers the socket's buffer is the window.
   const bool silent = produces() && options_.acks == 0;
-  while (may_send(now) && (silent ? wire_.unsent(c) : wire_.unanswered(c)) < options_.in_flight) {
+  while (may_send(now) && !connections_[c].at_end &&
+         (silent ? wire_.unsent(c) : wire_.unanswered(c)) < options_.in_flight) {
     issue(c, now);
     if (wire_.unsent(c) >= kUnsentMax || silent) wire_.flush(c);
     if (wire_.blocked(c)) break;
@@ -105,8 +109,13 @@ void Load::issue(std::size_t connection, double at) {
   const ProduceFrame& frame = produce_[p];
   issued_bytes_ += frame.batch_bytes;
   queue_frame(connection, frame.head, &frame.body, {.at = at});
-  // A connection visits all its partitions in turn.
-  c.partition = (c.partition + static_cast<std::int32_t>(connections_.size())) % options_.partitions;
+  advance(c);
+}
+
+/// Each connection visits its own partitions in turn; with a spread, all of them.
+void Load::advance(Connection& c) const {
+  const auto frames = static_cast<std::int32_t>(produce_.size());
+  c.partition = (c.partition + (options_.spread > 1 ? 1 : static_cast<std::int32_t>(connections_.size()))) % frames;
 }
 
 void Load::queue_frame(std::size_t c, ByteView head, const Bytes* body, Sent sent) {
@@ -114,7 +123,7 @@ void Load::queue_frame(std::size_t c, ByteView head, const Bytes* body, Sent sen
   wire_.queue(c, head, body, sent, answer);
   if (answer) return;
   ++figures_.requests;
-  figures_.messages += options_.records;
+  figures_.messages += messages_each();
   figures_.bytes += produce_[static_cast<std::size_t>(connections_[c].partition)].batch_bytes;
 }
 
@@ -144,7 +153,7 @@ void Load::answered(Connection& c, const Sent& sent, ByteView body) {
   ++figures_.requests;
   if (!produces()) return count_fetch(c, body);
   if (auto error = produce_error(body); error != 0) return note_error(error);
-  figures_.messages += options_.records;
+  figures_.messages += messages_each();
   figures_.bytes += produce_.front().batch_bytes;
 }
 
@@ -154,7 +163,9 @@ void Load::count_fetch(Connection& c, ByteView body) {
   figures_.messages += got.messages;
   figures_.bytes += got.bytes;
   if (got.next_offset >= 0) c.offset = got.next_offset;
-  if (c.offset >= got.high_watermark && options_.repeat && !options_.from_end) {
+  if (c.offset < got.high_watermark || options_.from_end) return;
+  c.at_end = !options_.repeat;
+  if (options_.repeat) {
     c.offset = start_offsets_[static_cast<std::size_t>(c.partition)];
   }
 }

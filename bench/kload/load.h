@@ -9,7 +9,7 @@
 namespace mr::bench {
 
 struct Figures {
-  std::uint64_t requests = 0;
+  std::uint64_t requests = 0;  ///< produced or, in mode fetch, fetched
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;  ///< of record batches
   std::uint64_t errors = 0;
@@ -18,6 +18,8 @@ struct Figures {
   double server_cpu_seconds = 0;
   double own_cpu_seconds = 0;
   std::vector<double> latencies;  ///< seconds, of answered requests; from the intended send time in the open loop
+  std::uint64_t received = 0;     ///< e2e: messages, by all fetchers together
+  std::vector<double> arrivals;   ///< e2e: seconds from the intended send to the receipt, of batches
 };
 
 /// The load on all connections: one epoll loop on the calling thread.
@@ -33,11 +35,14 @@ class Load {
   struct Connection {
     std::int32_t partition = 0;
     std::int64_t offset = 0;
+    bool at_end = false;  ///< fetch once: everything was read
   };
 
   bool produces() const { return options_.mode == Mode::produce; }
+  std::uint64_t messages_each() const { return options_.records * static_cast<std::uint64_t>(options_.spread); }
   bool may_send(double now) const;
   void issue(std::size_t connection, double at);
+  void advance(Connection& c) const;
   void queue_frame(std::size_t connection, ByteView head, const Bytes* body, Sent sent);
   void fill(std::size_t connection, double now);
   void issue_due(double now);
@@ -48,7 +53,7 @@ class Load {
   double pause(double now) const;
 
   const Options& options_;
-  std::vector<ProduceFrame> produce_;  ///< by partition
+  std::vector<ProduceFrame> produce_;  ///< by partition or, with a spread, by group of partitions
   std::vector<Bytes> fetch_;           ///< by partition
   std::vector<std::int64_t> start_offsets_;
   std::vector<Connection> connections_;

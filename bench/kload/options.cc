@@ -14,9 +14,13 @@ constexpr std::string_view kUsage = R"(kload MODE --bootstrap HOST:PORT --topic 
 Loads a Kafka broker with pre-built frames from one thread and prints one JSON object.
   create   --partitions N [--config NAME=VALUE]...
   delete
-  produce  --acks 0|1|-1 --records N --size BYTES [--codec none|gzip|snappy|lz4|zstd]
+  produce  --acks 0|1|-1 --records N --size BYTES [--key-bytes N] [--text] [--codec none|gzip|snappy|lz4|zstd]
+           --spread PARTITIONS_PER_REQUEST
   fetch    --fetch-bytes N --min-bytes N --wait-ms N [--from-end] [--once]
-both       --partitions N --connections N --in-flight N --seconds S | --count REQUESTS [--bytes-max BYTES]
+  e2e      as produce, and --fetchers CONNECTIONS that long-poll; latency is from intended send to receipt
+  idle     --connections N --seconds S: connections that do nothing
+the first three
+           --partitions N --connections N --in-flight N --seconds S | --count REQUESTS [--bytes-max BYTES]
            --rate REQUESTS_PER_SECOND (open loop) --warmup S --server-pid PID
 )";
 
@@ -35,6 +39,8 @@ double number(std::string_view name, const std::string& text) {
 Mode mode_of(std::string_view text) {
   if (text == "produce") return Mode::produce;
   if (text == "fetch") return Mode::fetch;
+  if (text == "e2e") return Mode::e2e;
+  if (text == "idle") return Mode::idle;
   if (text == "create") return Mode::create;
   if (text == "delete") return Mode::remove;
   refuse(fmt::format("unknown mode '{}'", text));
@@ -81,6 +87,9 @@ const std::map<std::string_view, Setter>& setters() {
       {"--acks", into(&Options::acks)},
       {"--records", into(&Options::records)},
       {"--size", into(&Options::record_bytes)},
+      {"--key-bytes", into(&Options::key_bytes)},
+      {"--spread", into(&Options::spread)},
+      {"--fetchers", into(&Options::fetchers)},
       {"--connections", into(&Options::connections)},
       {"--in-flight", into(&Options::in_flight)},
       {"--seconds", into(&Options::seconds)},
@@ -96,6 +105,13 @@ const std::map<std::string_view, Setter>& setters() {
   return table;
 }
 
+bool set_flag(Options& options, std::string_view name) {
+  if (name == "--from-end") options.from_end = true;
+  if (name == "--once") options.repeat = false;
+  if (name == "--text") options.text = true;
+  return name == "--from-end" || name == "--once" || name == "--text";
+}
+
 }  // namespace
 
 Options parse_options(int argc, char** argv) {
@@ -104,10 +120,7 @@ Options parse_options(int argc, char** argv) {
   options.mode = mode_of(argv[1]);
   for (int i = 2; i < argc; ++i) {
     std::string_view name = argv[i];
-    if (name == "--from-end" || name == "--once") {
-      (name == "--once" ? options.repeat : options.from_end) = name == "--from-end";
-      continue;
-    }
+    if (set_flag(options, name)) continue;
     auto setter = setters().find(name);
     if (setter == setters().end()) refuse(fmt::format("unknown option '{}'", name));
     if (i + 1 == argc) refuse(fmt::format("{} wants a value", name));
@@ -115,6 +128,16 @@ Options parse_options(int argc, char** argv) {
   }
   if (options.connections == 0 || options.in_flight == 0 || options.records == 0 || options.partitions <= 0) {
     refuse("connections, in-flight, records and partitions must be above 0");
+  }
+  if (options.spread <= 0 || options.partitions % options.spread != 0) {
+    refuse("--partitions must be a multiple of --spread");
+  }
+  // So a partition has one producing connection, and its offsets are in the order of sending.
+  if (options.mode == Mode::e2e && options.partitions % static_cast<std::int32_t>(options.connections) != 0) {
+    refuse("e2e: --partitions must be a multiple of --connections");
+  }
+  if (options.mode == Mode::e2e && (options.acks == 0 || options.spread != 1 || options.fetchers == 0)) {
+    refuse("e2e wants acks, fetchers and no --spread");
   }
   return options;
 }

@@ -8,7 +8,7 @@
 
 namespace mr::bench {
 
-enum class Mode { produce, fetch, create, remove };
+enum class Mode { produce, fetch, e2e, idle, create, remove };
 
 struct Options {
   Mode mode = Mode::produce;
@@ -21,7 +21,10 @@ struct Options {
   std::int16_t acks = 1;
   std::uint32_t records = 100;        ///< per batch
   std::uint32_t record_bytes = 1024;  ///< value of a record
+  std::uint32_t key_bytes = 0;        ///< of each record; 0: no key
+  bool text = false;                  ///< values are words and numbers and not random letters
   Codec codec = Codec::none;
+  std::int32_t spread = 1;  ///< produce: partitions per request, a batch for each
 
   std::uint32_t connections = 1;
   std::uint32_t in_flight = 5;  ///< requests per connection
@@ -34,8 +37,9 @@ struct Options {
   std::int32_t fetch_bytes = 1 << 20;
   std::int32_t min_bytes = 1;
   std::int32_t wait_ms = 500;
-  bool from_end = false;  ///< fetch: start at the end (long poll) and not at the start
-  bool repeat = true;     ///< fetch: go back to the start at the end of the partition
+  bool from_end = false;       ///< fetch: start at the end (long poll) and not at the start
+  bool repeat = true;          ///< fetch: go back to the start at the end of the partition; otherwise stop there
+  std::uint32_t fetchers = 1;  ///< e2e: connections that read, partition after partition
 
   int server_pid = 0;  ///< whose CPU time is reported; 0: nobody's
 };

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 namespace mr::bench {
 namespace {
@@ -39,6 +40,14 @@ double cpu_seconds_of(int pid) {
     fail("--server-pid");
   }
   return seconds(clock);
+}
+
+double rss_mb_of(int pid) {
+  if (pid == 0) return 0;
+  std::ifstream statm(fmt::format("/proc/{}/statm", pid));
+  double pages = 0;
+  if (!(statm >> pages >> pages)) fail("--server-pid");
+  return pages * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
 Socket::Socket(const std::string& host, std::uint16_t port) {

@@ -31,6 +31,8 @@ class Socket {
 /// CPU time that process `pid` has used so far, all threads, also ended ones; 0 when `pid` is 0.
 /// The scheduler's own nanoseconds: what /proc/PID/task/*/schedstat adds up to, but exact for running threads too.
 double cpu_seconds_of(int pid);
+/// Memory of process `pid` that is resident, in MB (1e6); 0 when `pid` is 0.
+double rss_mb_of(int pid);
 double now_seconds();
 
 }  // namespace mr::bench

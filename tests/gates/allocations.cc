@@ -3,37 +3,14 @@
 // but the generator's. The same number of requests runs with few and with many records: what differs is per record.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <future>
-#include <new>
 #include <thread>
 
 #include "app/node.h"
 #include "base/log.h"
+#include "bench/counted_new.h"
 #include "bench/kload/load.h"
-
-namespace {
-std::atomic<std::uint64_t> g_allocations{0};
-thread_local bool t_counted = true;
-
-void* counted(std::size_t n, std::size_t alignment) {
-  if (t_counted) g_allocations.fetch_add(1, std::memory_order_relaxed);
-  void* p = alignment <= alignof(std::max_align_t)
-                ? std::malloc(n)
-                : std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-}  // namespace
-
-void* operator new(std::size_t n) { return counted(n, 1); }
-void* operator new(std::size_t n, std::align_val_t a) { return counted(n, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -55,10 +32,10 @@ Task<int> run_node(RealHost& host, app::Node& node, std::promise<std::uint16_t>&
 double per_request(bench::Options options) {
   bench::Load load(options);
   load.run(0, kWarmRequests);
-  std::uint64_t before = g_allocations;
+  std::uint64_t before = mr::bench::allocations;
   bench::Figures figures = load.run(0, kRequests);
   MR_CHECK(figures.errors == 0 && figures.requests == kRequests);
-  return static_cast<double>(g_allocations - before) / static_cast<double>(kRequests);
+  return static_cast<double>(mr::bench::allocations - before) / static_cast<double>(kRequests);
 }
 
 void create(bench::Options options) {
@@ -67,7 +44,7 @@ void create(bench::Options options) {
 }
 
 void measure(std::uint16_t port) {
-  t_counted = false;
+  mr::bench::allocations_count = false;
   bench::Options base;
   base.port = port;
   base.acks = -1;
