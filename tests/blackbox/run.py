@@ -15,7 +15,7 @@ import harness
 
 MATRIX = ["matrix-kcat", "matrix-confluent", "matrix-python", "matrix-java", "matrix-aiokafka", "matrix-kafkajs", "matrix-platformatic",
           "matrix-franz", "matrix-sarama", "matrix-java848", "matrix-confluent848"]
-SUITES = ["raw", "admin", "groups", "groups848", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "groupdiff848", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "bench", "ops", "readme", "liar", "churn", "prometheus", "groupload", *MATRIX]
+SUITES = ["raw", "admin", "groups", "groups848", "configs", "kcat", "console", "python", "java", "crash", "crashfs", "powercut", "kafkadir", "groupdiff", "groupdiff848", "admindiff", "fulldisk", "compaction", "robust", "limits", "serve", "dirs", "cli", "cli_groups", "bench", "ops", "readme", "liar", "churn", "prometheus", "groupload", "compare", *MATRIX]
 
 
 def suite_of(name):

@@ -4,8 +4,6 @@ import signal
 import subprocess
 import sys
 
-TOOLS = os.path.dirname(os.path.abspath(__file__))
-
 
 class Ahead:
     """Builds for the named parts one after the other, in a process of its own that gets only what the tests leave over. What it

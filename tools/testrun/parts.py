@@ -35,7 +35,7 @@ def build_asan():
 
 # What a part builds before it runs its tests.
 BUILDS = {"unit": lambda: build_tests("dev", "unit"), "sim": lambda: build_tests("dev", "sim"),
-          "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "millrace_weighted", "crashfs", "groupload", "group_core"),
+          "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "millrace_weighted", "crashfs", "groupload", "group_core", "kload", "bare"),
           "clients": lambda: build("release", "millrace"), "reference": lambda: build("release", "millrace", "groupload"),
           "fuzz": lambda: build("fuzz"), "asan": build_asan, "tsan": lambda: build_tests("tsan", "unit")}
 
@@ -138,7 +138,7 @@ def blackbox_runs(report, *runs, more=()):
 
 # Which suites of tests/blackbox run together, against what. Those of one line share nothing but their turn.
 BLACKBOX = [("millrace", ["raw", "admin", "groups", "groups848", "configs"]), ("millrace", ["robust", "limits", "serve", "cli", "cli_groups", "ops", "readme"]),
-            ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"]), ("millrace", ["groupload", "bench"])]
+            ("millrace", ["crash", "crashfs"]), ("millrace", ["powercut", "fulldisk", "dirs"]), ("millrace", ["groupload", "compare", "bench"])]
 # Longest first, each on its own, so that two at a time end together.
 CLIENTS = [("millrace", suites) for suites in (
     ["java", "matrix-java"], ["matrix-python"], ["matrix-kcat"], ["python", "kcat"], ["matrix-platformatic"],
