@@ -1,6 +1,7 @@
 """The parts of ./test."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -105,35 +106,53 @@ def gates(report, options):
         report.failed("gates", f"exit code {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
 
 
+def blackbox_run(broker, suites, more, name="blackbox"):
+    """One tests/blackbox/run.py: its results by suite, or None where it wrote none, and what it printed."""
+    os.makedirs(RESULTS, exist_ok=True)
+    path = os.path.join(RESULTS, f"{name}-{broker}-{'-'.join(suites)}.json")
+    if os.path.exists(path):
+        os.unlink(path)
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "tests/blackbox/run.py"), "--broker", broker, "--json", path,
+                           *more, *suites], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if not os.path.exists(path):
+        return None, done
+    with open(path) as f:
+        return json.load(f)["suites"], done
+
+
+def failed_scenarios(found):
+    return [s["name"] for suite in found for s in suite["scenarios"] if s["status"] == "failed"]
+
+
+def second_try(report, suites, found, more):
+    """Apache Kafka is not what is tested here, and on two busy cores it or a client of its times out now and then: what failed
+    against it runs once more, alone with a new broker, and both outcomes are printed. Millrace has no second try."""
+    pattern = f"^({'|'.join(map(re.escape, failed_scenarios(found)))})$"
+    again, _ = blackbox_run("kafka", suites, [*more, "--filter", pattern], name="second-try")
+    seconds = {(suite["suite"], s["name"]): s for suite in again or [] for s in suite["scenarios"]}
+    for suite in found:
+        for s in suite["scenarios"]:
+            second = seconds.get((suite["suite"], s["name"]))
+            if s["status"] == "failed" and second and second["status"] == "passed":
+                report.second_try(f"kafka/{suite['suite']}/{s['name']}", s["detail"])
+                s.update(second)
+
+
 def blackbox_runs(report, *runs, more=()):
     """Runs several tests/blackbox/run.py side by side (they mostly wait) and merges their results. `more`: arguments."""
-    os.makedirs(RESULTS, exist_ok=True)
-
-    def one(run):
-        broker, suites = run
-        name = f"blackbox-{broker}-{'-'.join(suites)}.json"
-        path = os.path.join(RESULTS, name)
-        if os.path.exists(path):
-            os.unlink(path)
-        done = subprocess.run([sys.executable, os.path.join(ROOT, "tests/blackbox/run.py"), "--broker", broker,
-                               "--json", path, *more, *suites], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        return run, path, done
-
     with ThreadPoolExecutor(JOBS) as pool:
-        for (broker, suites), path, done in pool.map(one, runs):
-            if not os.path.exists(path):
-                report.failed(f"{broker}/{'+'.join(suites)}", f"exit code {done.returncode}\n"
-                              f"{(done.stdout + done.stderr)[-3000:]}")
-                continue
-            with open(path) as f:
-                found = json.load(f)["suites"]
-            failed = False
-            for suite in found:
-                for s in suite["scenarios"]:
-                    report.add(s["status"], f"{broker}/{suite['suite']}/{s['name']}", s["detail"])
-                    failed |= s["status"] == "failed"
-            if failed:  # the broker's last words stand beside the scenarios
-                print("".join(f"     {line}\n" for line in done.stdout.splitlines() if line.startswith("     |"))[-6000:])
+        done_runs = list(zip(runs, pool.map(lambda run: blackbox_run(*run, more), runs)))
+    for (broker, suites), (found, done) in done_runs:
+        if found is None:
+            report.failed(f"{broker}/{'+'.join(suites)}", f"exit code {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}")
+            continue
+        if broker == "kafka" and failed_scenarios(found):
+            second_try(report, suites, found, more)
+        for suite in found:
+            for s in suite["scenarios"]:
+                report.add(s["status"], f"{broker}/{suite['suite']}/{s['name']}", s["detail"])
+        if failed_scenarios(found):  # the broker's last words stand beside the scenarios
+            print("".join(f"     {line}\n" for line in done.stdout.splitlines() if line.startswith("     |"))[-6000:])
 
 
 # Which suites of tests/blackbox run together, against what. Those of one line share nothing but their turn.

@@ -11,7 +11,7 @@ def in_ci():
 class Report:
     def __init__(self):
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
-        self.failures, self.skips, self.times = [], [], []
+        self.failures, self.skips, self.second_tries, self.times = [], [], [], []
         self.current, self.build_seconds = "", 0.0
 
     @contextlib.contextmanager
@@ -58,6 +58,11 @@ class Report:
     def failed(self, name, detail=""):
         self.add("failed", name, detail)
 
+    def second_try(self, name, detail):
+        """It failed and passed when it ran once more; who calls it counts it."""
+        self.second_tries.append((self.current, name))
+        print(f"second try of {name} passed; the first: {detail}", flush=True)
+
     def not_run(self, name, reason):
         """Something outside could not be reached: a failure in CI, "not run" elsewhere."""
         self.add("failed" if in_ci() else "skipped", name, f"not run: {reason}")
@@ -68,6 +73,8 @@ class Report:
             print(f"{name:10} {text}")
         for part, name, detail in self.skips:
             print(f"skipped  {part}: {name}: {detail}")
+        for part, name in self.second_tries:
+            print(f"second try passed  {part}: {name}")
         for part, name in self.failures:
             print(f"FAILED   {part}: {name}")
         c = self.counts

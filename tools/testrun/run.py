@@ -13,7 +13,7 @@
   clients    the client matrix against Millrace: clients in five languages from Debian, PyPI, Maven, npm and the Go proxy, and
              Kafka's console tools; one whose toolchain is not on this machine is skipped, and says so
   reference  the same client suites against Apache Kafka (Maven): what they expect is right; its tools and broker read our
-             directories, ours takes over its
+             directories, ours takes over its. What fails against Kafka has a second try, and the summary names it
   fuzz       libFuzzer targets, each for --fuzz-seconds (10)
   asan       unit and simulation tests, and a smoke test of the real binary, under address and undefined-behaviour sanitizers
   tsan       unit tests under the thread sanitizer
