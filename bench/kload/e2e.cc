@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 namespace mr::bench {
 namespace {
@@ -28,7 +29,7 @@ EndToEnd::EndToEnd(const Options& options)
                            .start = listed_offset(control.call(list_offsets_frame(options, p, -1))),
                            .sent = {}});
   }
-  for (std::size_t i = 0; i < producers_.size(); ++i) producers_[i].partition = static_cast<std::int32_t>(i);
+  std::iota(producers_.begin(), producers_.end(), 0);
   for (std::size_t i = 0; i < fetchers_.size(); ++i) {
     fetchers_[i].partition = i % partitions_.size();
     fetchers_[i].offset = partitions_[fetchers_[i].partition].start;
@@ -93,14 +94,14 @@ void EndToEnd::produce_what_is_due(double now) {
 }
 
 void EndToEnd::issue(std::size_t i, double at) {
-  Producer& producer = producers_[i];
-  Partition& p = partitions_[static_cast<std::size_t>(producer.partition)];
+  std::int32_t& partition = producers_[i];
+  Partition& p = partitions_[static_cast<std::size_t>(partition)];
   ++issued_;
   ++unanswered_;
   p.sent.push_back(at);
   wire_.queue(i, p.produce.head, &p.produce.body, {.at = at});
   // The remainder of partition / connections stays: a partition keeps its producer.
-  producer.partition = (producer.partition + static_cast<std::int32_t>(producers_.size())) % options_.partitions;
+  partition = (partition + static_cast<std::int32_t>(producers_.size())) % options_.partitions;
 }
 
 void EndToEnd::fetch_on(std::size_t fetcher) {
@@ -115,7 +116,7 @@ void EndToEnd::answered(std::size_t connection, const Sent& sent, ByteView body)
   if (connection >= producers_.size()) {
     std::size_t i = connection - producers_.size();
     Fetched got = read_fetch(body);
-    if (got.error != 0) note_error(got.error);
+    if (got.error != 0) figures_.note_error(got.error);
     if (got.error == 0 && got.next_offset >= 0) received(fetchers_[i], got);
     return fetch_on(i);
   }
@@ -123,7 +124,7 @@ void EndToEnd::answered(std::size_t connection, const Sent& sent, ByteView body)
   moved_ = now_seconds();
   figures_.latencies.push_back(moved_ - sent.at);
   ++figures_.requests;
-  if (auto error = produce_error(body); error != 0) return note_error(error);
+  if (auto error = produce_error(body); error != 0) return figures_.note_error(error);
   figures_.messages += options_.records;
   figures_.bytes += partitions_.front().produce.batch_bytes;
 }
@@ -136,10 +137,6 @@ void EndToEnd::received(Fetcher& f, const Fetched& got) {
     figures_.arrivals.push_back(moved_ - p.sent[static_cast<std::size_t>((f.offset - p.start) / each)]);
   }
   figures_.received += got.messages;
-}
-
-void EndToEnd::note_error(std::int16_t error) {
-  if (figures_.errors++ == 0) figures_.first_error = error;
 }
 
 double EndToEnd::pause(double now) const {

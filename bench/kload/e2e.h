@@ -18,9 +18,6 @@ class EndToEnd {
   Figures run(double seconds, std::uint64_t count);
 
  private:
-  struct Producer {
-    std::int32_t partition = 0;
-  };
   struct Fetcher {
     std::size_t partition = 0;
     std::int64_t offset = 0;
@@ -39,12 +36,11 @@ class EndToEnd {
   void fetch_on(std::size_t fetcher);
   void answered(std::size_t connection, const Sent& sent, ByteView body);
   void received(Fetcher& f, const Fetched& got);
-  void note_error(std::int16_t error);
   double pause(double now) const;
 
   const Options& options_;
   std::vector<Partition> partitions_;
-  std::vector<Producer> producers_;
+  std::vector<std::int32_t> producers_;  ///< the partition that each sends to next
   std::vector<Fetcher> fetchers_;
   Wire wire_;  ///< producers first, fetchers after them
 

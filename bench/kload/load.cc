@@ -143,23 +143,19 @@ double Load::pause(double now) const {
   return std::clamp(left - 20e-6, 0.0, 0.05);
 }
 
-void Load::note_error(std::int16_t error) {
-  if (figures_.errors++ == 0) figures_.first_error = error;
-}
-
 void Load::answered(Connection& c, const Sent& sent, ByteView body) {
   if (sent.tag == kBarrier) return;
   figures_.latencies.push_back(now_seconds() - sent.at);
   ++figures_.requests;
   if (!produces()) return count_fetch(c, body);
-  if (auto error = produce_error(body); error != 0) return note_error(error);
+  if (auto error = produce_error(body); error != 0) return figures_.note_error(error);
   figures_.messages += messages_each();
   figures_.bytes += produce_.front().batch_bytes;
 }
 
 void Load::count_fetch(Connection& c, ByteView body) {
   Fetched got = read_fetch(body);
-  if (got.error != 0) return note_error(got.error);
+  if (got.error != 0) return figures_.note_error(got.error);
   figures_.messages += got.messages;
   figures_.bytes += got.bytes;
   if (got.next_offset >= 0) c.offset = got.next_offset;

@@ -20,6 +20,10 @@ struct Figures {
   std::vector<double> latencies;  ///< seconds, of answered requests; from the intended send time in the open loop
   std::uint64_t received = 0;     ///< e2e: messages, by all fetchers together
   std::vector<double> arrivals;   ///< e2e: seconds from the intended send to the receipt, of batches
+
+  void note_error(std::int16_t error) {
+    if (errors++ == 0) first_error = error;
+  }
 };
 
 /// The load on all connections: one epoll loop on the calling thread.
@@ -48,7 +52,6 @@ class Load {
   void issue_due(double now);
   void answered(Connection& c, const Sent& sent, ByteView body);
   void count_fetch(Connection& c, ByteView body);
-  void note_error(std::int16_t error);
   void send_barriers();
   double pause(double now) const;
 
