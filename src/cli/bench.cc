@@ -11,9 +11,6 @@ namespace mr::cli {
 namespace {
 
 double milliseconds(Duration took) { return std::chrono::duration<double, std::milli>(took).count(); }
-Duration seconds_of(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
 double per_second(std::uint64_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; }
 
 struct Share {
@@ -37,6 +34,10 @@ constexpr Duration kDrawEvery = std::chrono::milliseconds(500);
 constexpr Duration kLineEvery = std::chrono::seconds(1);
 
 }  // namespace
+
+Duration seconds_of(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
 LoadLine::LoadLine(const Common& common, bool asked_for) : line_(!common.quiet) {
   if (common.quiet) return;

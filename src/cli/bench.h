@@ -14,6 +14,8 @@
 /// What `millrace bench ...` commands share.
 namespace mr::cli {
 
+Duration seconds_of(double seconds);
+
 /// A line about a load that goes on: drawn over on a terminal, a line each second elsewhere when that was asked for.
 class LoadLine {
  public:

@@ -111,9 +111,7 @@ Task<Result<int>> Consume::run(std::vector<Range> ranges) {
   meter_.begin();
   Scope show(session_.env.executor), work(session_.env.executor);
   show.spawn("bench line", Meter::show(meter_));
-  if (command_.seconds > 0)
-    show.spawn("bench end", end_at(*this, meter_.counts_from() + std::chrono::duration_cast<Duration>(
-                                                                     std::chrono::duration<double>(command_.seconds))));
+  if (command_.seconds > 0) show.spawn("bench end", end_at(*this, meter_.counts_from() + seconds_of(command_.seconds)));
   working_ = readers_.size();
   for (auto& reader : readers_) work.spawn("bench reader", Consume::work(*reader));
   while (working_ > 0 && !interrupted_) interrupted_ = !(co_await changed_.wait()).ok();

@@ -25,11 +25,6 @@ std::uint32_t batch_records_of(const BenchLoad& load) {
 
 std::string_view acks_name(std::int16_t acks) { return acks == -1 ? "all" : acks == 0 ? "0" : "1"; }
 
-std::string_view codec_name(Codec codec) {
-  constexpr std::string_view kNames[] = {"none", "gzip", "snappy", "lz4", "zstd"};
-  return kNames[static_cast<std::size_t>(codec)];
-}
-
 }  // namespace
 
 Result<void> check_load(const BenchLoad& load) {
@@ -70,8 +65,7 @@ Task<Result<void>> LoadSender::connect() {
 void LoadSender::make_producers() {
   meter_.begin();
   const TimePoint now = session_.env.now();
-  if (load_.records == 0)
-    ends_ = meter_.counts_from() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(load_.seconds));
+  if (load_.records == 0) ends_ = meter_.counts_from() + seconds_of(load_.seconds);
   const std::uint64_t count = load_.connections;
   for (std::uint64_t i = 0; i < count; ++i) {
     const double each = load_.rate / static_cast<double>(count);

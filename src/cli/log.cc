@@ -83,12 +83,6 @@ Value::Object to_row(const std::string& directory, const storage::VerifyReport& 
           {"first_offset", report.first.v}, {"next_offset", report.next.v}, {"problems", report.problem_count}};
 }
 
-std::string_view codec_name(Codec codec) {
-  constexpr std::string_view kNames[] = {"none", "gzip", "snappy", "lz4", "zstd"};
-  auto index = static_cast<std::size_t>(codec);
-  return index < std::size(kNames) ? kNames[index] : "?";
-}
-
 Value::Object to_row(const storage::DumpedBatch& batch) {
   const BatchHeader& h = batch.header;
   Value::Object row = {

@@ -46,6 +46,12 @@ std::string printable(std::string text) {
   return text;
 }
 
+std::string_view codec_name(Codec codec) {
+  constexpr std::string_view kNames[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+  const auto index = static_cast<std::size_t>(codec);
+  return index < std::size(kNames) ? kNames[index] : "?";
+}
+
 std::string base64(ByteView bytes) {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;

@@ -51,6 +51,8 @@ class Value {
 /// What a terminal must not act on as dots.
 std::string printable(std::string text);
 std::string base64(ByteView bytes);
+/// As --compression has it; "?" for what a batch must not name.
+std::string_view codec_name(Codec codec);
 
 /// Rows of the same shape, as the format has them: a table with a header, a JSON array, a YAML list, or one JSON object
 /// per line.
