@@ -100,8 +100,8 @@ std::string plural(std::uint64_t n, std::string_view what) {
   return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
 }
 
-Meter::Meter(Session& session, double warm_up_seconds, bool progress)
-    : session_(session), line_(session.common, progress), warm_up_seconds_(warm_up_seconds) {}
+Meter::Meter(Session& session, double warm_up_seconds, bool progress, std::string_view unit)
+    : session_(session), line_(session.common, progress), warm_up_seconds_(warm_up_seconds), unit_(unit) {}
 
 void Meter::begin() {
   alive_ = session_.env.now();
@@ -154,7 +154,8 @@ Task<void> Meter::show(Meter& self) {
     const double records = per_second(self.lately_done_.records, took);
     std::string text =
         now < self.counts_from_ ? std::string("warming up") : human_count(static_cast<double>(self.records_));
-    text += fmt::format(": {}/s, {:.1f} MB/s", human_count(records), per_second(self.lately_done_.bytes, took) / 1e6);
+    text += fmt::format(": {}/s", human_count(records));
+    if (self.of_records()) text += fmt::format(", {:.1f} MB/s", per_second(self.lately_done_.bytes, took) / 1e6);
     if (self.lately_.count() > 0)
       text += fmt::format(", p50 {} p99 {} max {} ms", shown(self.lately_.percentile(0.5)),
                           shown(self.lately_.percentile(0.99)), shown(self.lately_.max()));
@@ -168,10 +169,11 @@ Task<void> Meter::show(Meter& self) {
 
 std::string Meter::as_text(const Summary& summary) const {
   const double took = seconds();
+  std::string rate = fmt::format("{} {}s/s", human_count(per_second(records_, took)), unit_);
+  if (of_records()) rate += fmt::format(", {:.1f} MB/s", per_second(bytes_, took) / 1e6);
   Value::Object lines = {{std::string(summary.work), summary.line},
-                         {"records", fmt::format("{} in {:.2f} s", records_, took)},
-                         {"rate", fmt::format("{} records/s, {:.1f} MB/s", human_count(per_second(records_, took)),
-                                              per_second(bytes_, took) / 1e6)}};
+                         {fmt::format("{}s", unit_), fmt::format("{} in {:.2f} s", records_, took)},
+                         {"rate", std::move(rate)}};
   if (wire_bytes_ < bytes_ * 9 / 10)
     lines.emplace_back("compressed",
                        fmt::format("{:.1f} MB/s, {:.2f} times smaller", per_second(wire_bytes_, took) / 1e6,
@@ -179,7 +181,7 @@ std::string Meter::as_text(const Summary& summary) const {
   lines.emplace_back("latency", percentiles_line(latency_));
   if (summary.owed > 0)
     lines.emplace_back("not sent", fmt::format("{} that were due: the rate was more than broker or client could do",
-                                               plural(summary.owed, "record")));
+                                               plural(summary.owed, unit_)));
   lines.emplace_back("errors", std::to_string(failures.count()));
   return render_one(OutputFormat::table, lines);
 }
@@ -189,12 +191,14 @@ Value::Object Meter::as_object(const Summary& summary) const {
   Value::Object figures = {{"work", summary.work}};
   std::ranges::copy(summary.shape, std::back_inserter(figures));
   figures.emplace_back("interrupted", summary.interrupted);
-  figures.emplace_back("records", records_);
-  figures.emplace_back("bytes", bytes_);
-  figures.emplace_back("wire_bytes", wire_bytes_);
+  figures.emplace_back(fmt::format("{}s", unit_), records_);
+  if (of_records()) {
+    figures.emplace_back("bytes", bytes_);
+    figures.emplace_back("wire_bytes", wire_bytes_);
+  }
   figures.emplace_back("seconds", took);
-  figures.emplace_back("records_per_second", per_second(records_, took));
-  figures.emplace_back("mb_per_second", per_second(bytes_, took) / 1e6);
+  figures.emplace_back(fmt::format("{}s_per_second", unit_), per_second(records_, took));
+  if (of_records()) figures.emplace_back("mb_per_second", per_second(bytes_, took) / 1e6);
   std::ranges::move(percentiles(latency_), std::back_inserter(figures));
   figures.emplace_back("not_sent", summary.owed);
   figures.emplace_back("errors", failures.count());

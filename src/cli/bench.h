@@ -59,7 +59,8 @@ std::string percentiles_line(const Latency& latency);
 /// Counts what is done after the warm-up, draws a progress line, and says what came out.
 class Meter {
  public:
-  Meter(Session& session, double warm_up_seconds, bool progress);
+  /// `unit`: what is counted. Only records have bytes.
+  Meter(Session& session, double warm_up_seconds, bool progress, std::string_view unit = kRecord);
 
   /// The load begins now.
   void begin();
@@ -70,6 +71,7 @@ class Meter {
   void answered(TimePoint asked, std::uint64_t records, std::uint64_t bytes);
 
   Failures failures;
+  /// Or what else the unit is.
   std::uint64_t records() const { return records_; }
   /// When something was done last, or the load began.
   TimePoint alive() const { return alive_; }
@@ -88,17 +90,20 @@ class Meter {
   int finish(const Summary& summary);
 
  private:
+  static constexpr std::string_view kRecord = "record";
   struct Totals {
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
   };
   double seconds() const;
+  bool of_records() const { return unit_ == kRecord; }
   std::string as_text(const Summary& summary) const;
   Value::Object as_object(const Summary& summary) const;
 
   Session& session_;
   LoadLine line_;
   const double warm_up_seconds_;
+  const std::string_view unit_;
   TimePoint counts_from_{};
   TimePoint alive_{};
   TimePoint last_{};  ///< when the last counted one was done

@@ -208,6 +208,25 @@ struct BenchConsume {
 struct BenchEndToEnd {
   BenchLoad load;
 };
+enum class GroupWork { heartbeat, commit, join, rebalance };
+/// Consumer groups that are made, loaded and removed.
+struct BenchGroups {
+  GroupWork work = GroupWork::heartbeat;
+  bool consumer_protocol = false;  ///< KIP-848
+  std::uint32_t groups = 100;
+  std::uint32_t members = 5;  ///< of each
+  std::string topic = "bench-groups";
+  std::int32_t partitions = 10;        ///< of a topic that is made for it
+  std::int32_t commit_partitions = 1;  ///< of each commit
+  std::int64_t session_ms = 45'000;    ///< of classic members
+  std::uint64_t operations = 0;        ///< stop after so many; 0: by time
+  double seconds = 10;
+  double warm_up_seconds = 1;
+  std::uint32_t connections = 0;  ///< 0: 10, or as many as a group has members
+  std::uint32_t in_flight = 5;    ///< requests under way, of each connection
+  double rate = 0;                ///< operations per second of an open loop; 0: as fast as answers come
+  bool progress = false;
+};
 struct Completion {
   std::string shell;
   std::string script;  ///< made by the parser, which knows all commands
@@ -218,7 +237,7 @@ struct CommandLine {
   std::variant<Version, Serve, TopicCreate, TopicList, TopicDescribe, TopicAlter, TopicDelete, TopicAddPartitions,
                TopicDeleteRecords, GroupList, GroupDescribe, GroupMembers, GroupLag, GroupSeek, GroupDelete,
                GroupDeleteOffsets, Pub, Sub, LogVerify, LogRepair, LogDump, ConfigExplain, ConfigDescribe, ConfigAlter,
-               Doctor, MakeBundle, BenchProduce, BenchConsume, BenchEndToEnd, Completion>
+               Doctor, MakeBundle, BenchProduce, BenchConsume, BenchEndToEnd, BenchGroups, Completion>
       command;
 };
 

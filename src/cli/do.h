@@ -31,6 +31,7 @@ int run(const Common& common, const MakeBundle& command);
 int run(const Common& common, const BenchProduce& command);
 int run(const Common& common, const BenchConsume& command);
 int run(const Common& common, const BenchEndToEnd& command);
+int run(const Common& common, const BenchGroups& command);
 int run(const Common& common, const Version& command);
 int run(const Common& common, const Completion& command);
 

@@ -10,6 +10,12 @@ constexpr std::uint32_t kConnectionsMax = 10'000;
 void add_warm_up(CLI::App* app, double& seconds, const char* help) {
   app->add_option("--warm-up", seconds, help)->check(CLI::Range(0.0, kSecondsMax))->type_name("SECONDS");
 }
+const std::map<std::string, GroupWork> kGroupWorks = {{"heartbeat", GroupWork::heartbeat},
+                                                      {"commit", GroupWork::commit},
+                                                      {"join", GroupWork::join},
+                                                      {"rebalance", GroupWork::rebalance}};
+const std::map<std::string, bool> kGroupProtocols = {{"classic", false}, {"consumer", true}};
+
 bool given(CLI::App* app, const char* option) { return app->get_option(option)->count() > 0; }
 
 }  // namespace
@@ -135,12 +141,83 @@ void BenchParser::add_end_to_end(CLI::App& bench) {
   });
 }
 
+void BenchParser::add_groups(CLI::App& bench) {
+  auto* g = measured(bench.add_subcommand("groups", "Consumer groups: heartbeats, commits, joins or whole rebalances."),
+                     groups_.progress);
+  base_.choice(g, "work,--work", groups_.work, kGroupWorks, "heartbeat (default), commit, join or rebalance.")
+      ->type_name("WORK");
+  g->add_option("-g,--groups", groups_.groups, "Made before, removed at the end.")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str()
+      ->type_name("N");
+  g->add_option("-m,--members", groups_.members, "Of each group.")
+      ->check(CLI::Range(1u, 10'000u))
+      ->capture_default_str()
+      ->type_name("N");
+  base_
+      .choice(g, "--protocol", groups_.consumer_protocol, kGroupProtocols,
+              "classic (default), or consumer: that of KIP-848.")
+      ->type_name("PROTOCOL");
+  g->add_option("-t,--topic", groups_.topic, "What all members read. Made when missing; it stays.")
+      ->capture_default_str();
+  g->add_option("-p,--partitions", groups_.partitions, "Of a topic that is made.")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str()
+      ->type_name("N");
+  g->add_option("--commit-partitions", groups_.commit_partitions, "Of each commit.")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str()
+      ->type_name("N");
+  g->add_option("--session-ms", groups_.session_ms, "Session timeout of classic members.")
+      ->check(CLI::Range(1'000, 1'800'000))
+      ->capture_default_str()
+      ->type_name("MS");
+  g->add_option("-n,--operations", groups_.operations, "So many operations that count, instead of --duration.")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
+      ->type_name("N");
+  g->add_option("-d,--duration", groups_.seconds, "How long it counts.")
+      ->check(CLI::Range(0.1, kSecondsMax))
+      ->capture_default_str()
+      ->type_name("SECONDS");
+  add_warm_up(g, groups_.warm_up_seconds, "The same work before, which does not count. [1; with --operations 0]");
+  g->add_option("-c,--connections", groups_.connections,
+                "Each to all brokers; members share them. [10, or as many as --members]")
+      ->check(CLI::Range(1u, kConnectionsMax))
+      ->type_name("N");
+  g->add_option("-i,--in-flight", groups_.in_flight, "Operations under way, for each connection.")
+      ->check(CLI::Range(1u, 1'000u))
+      ->capture_default_str()
+      ->type_name("N");
+  g->add_option("-r,--rate", groups_.rate, "Operations per second of all groups; 0: full speed.")
+      ->check(CLI::Range(0.0, 1e9))
+      ->type_name("N");
+  g->footer(
+      "heartbeat  a member's Heartbeat, or ConsumerGroupHeartbeat without news\n"
+      "commit     a member's OffsetCommit for --commit-partitions\n"
+      "join       all members of a group join with another subscription (classic only)\n"
+      "rebalance  the same, and all have synced; --protocol consumer: a member leaves, another joins, all have "
+      "theirs\n\n"
+      "Classic groups that join need --members connections each for so long: --connections / --members of them do at "
+      "once.\n"
+      "Groups are made before anything counts, and removed at the end, also after Ctrl-C (a second one leaves them).\n"
+      "Latency counts from when an operation was sent, with --rate from when it was due. Errors make the exit code "
+      "1.\n\n"
+      "Examples:\n  millrace bench groups\n  millrace bench groups --protocol consumer -g 1000 -m 10 -r 2000 -d 60\n"
+      "  millrace bench groups commit -p 100 --commit-partitions 20 -c 4\n"
+      "  millrace bench groups rebalance -g 50 -m 3 -c 30 -n 1000 --json");
+  g->callback([this, g] {
+    if (given(g, "--operations") && !given(g, "--warm-up")) groups_.warm_up_seconds = 0;
+    base_.line.command = std::move(groups_);
+  });
+}
+
 void BenchParser::add(CLI::App& app) {
   auto* bench = app.add_subcommand("bench", "Put load on any Kafka broker and measure what comes out.");
   bench->require_subcommand(1);
   add_produce(*bench);
   add_consume(*bench);
   add_end_to_end(*bench);
+  add_groups(*bench);
 }
 
 }  // namespace mr::cli

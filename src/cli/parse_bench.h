@@ -16,11 +16,13 @@ class BenchParser {
   void add_produce(CLI::App& bench);
   void add_consume(CLI::App& bench);
   void add_end_to_end(CLI::App& bench);
+  void add_groups(CLI::App& bench);
 
   ParserBase& base_;
   BenchProduce produce_;
   BenchConsume consume_;
   BenchEndToEnd end_to_end_;
+  BenchGroups groups_;
 };
 
 }  // namespace mr::cli

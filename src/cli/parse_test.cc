@@ -133,6 +133,33 @@ TEST(Parse, BenchWarmUp) {
   EXPECT_EQ(command<BenchConsume>({"bench", "consume", "-d", "5"}).warm_up_seconds, 1);
 }
 
+TEST(Parse, BenchGroups) {
+  auto groups = command<BenchGroups>(
+      {"bench", "groups",       "commit", "-g",         "7",       "-m", "3",  "-t", "t",    "-p",
+       "12",    "-c",           "4",      "-i",         "2",       "-d", "60", "-r", "99.5", "--commit-partitions",
+       "6",     "--session-ms", "6000",   "--protocol", "consumer"});
+  EXPECT_EQ(groups.work, GroupWork::commit);
+  EXPECT_TRUE(groups.consumer_protocol);
+  EXPECT_EQ(groups.groups, 7u);
+  EXPECT_EQ(groups.members, 3u);
+  EXPECT_EQ(groups.topic, "t");
+  EXPECT_EQ(groups.partitions, 12);
+  EXPECT_EQ(groups.connections, 4u);
+  EXPECT_EQ(groups.in_flight, 2u);
+  EXPECT_EQ(groups.seconds, 60);
+  EXPECT_EQ(groups.rate, 99.5);
+  EXPECT_EQ(groups.commit_partitions, 6);
+  EXPECT_EQ(groups.session_ms, 6000);
+  auto plain = command<BenchGroups>({"bench", "groups"});
+  EXPECT_EQ(plain.work, GroupWork::heartbeat);
+  EXPECT_FALSE(plain.consumer_protocol);
+  EXPECT_EQ(plain.warm_up_seconds, 1);
+  EXPECT_EQ(command<BenchGroups>({"bench", "groups", "--work", "rebalance", "-n", "5"}).work, GroupWork::rebalance);
+  EXPECT_EQ(command<BenchGroups>({"bench", "groups", "join", "-n", "5"}).warm_up_seconds, 0);
+  for (auto bad : {"nonsense", "--groups=0", "--members=0", "--protocol=share", "--operations=0", "--rate=-1"})
+    EXPECT_EQ(parsed({"bench", "groups", bad}).error(), 2) << bad;
+}
+
 TEST(Parse, BenchOfOtherTools) {
   auto produce = command<BenchProduce>({"bench", "produce", "--topic", "t", "--messages", "100", "--threads", "4"});
   EXPECT_EQ(produce.load.records, 100u);
@@ -176,6 +203,7 @@ TEST(Parse, CompletionScriptsNameTheCommands) {
   EXPECT_NE(completion.script.find("--bootstrap-server"), std::string::npos);
   EXPECT_NE(completion.script.find("'bench produce'"), std::string::npos);
   EXPECT_NE(completion.script.find("--linger"), std::string::npos);
+  EXPECT_NE(completion.script.find("'bench groups'"), std::string::npos);
 }
 
 }  // namespace

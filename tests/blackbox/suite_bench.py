@@ -2,6 +2,7 @@
 
 Short loads; how fast they are is nobody's business here.
 """
+import contextlib
 import json
 import os
 import pty
@@ -44,10 +45,11 @@ def figures(ctx, *args, expect=OK):
     """The same as JSON, with what must hold of any load."""
     found = json.loads(bench(ctx, *args, "--json", expect=expect)[0])
     assert found["work"] == args[0] and (found["errors"] == 0) == (expect == OK), found
-    if found["records"] > 0:
+    what = "operations" if args[0] == "groups" else "records"
+    if found[what] > 0:
         times = [found[p] for p in PERCENTILES]
         assert times == sorted(times) and times[0] > 0 and found["mean_ms"] <= found["max_ms"], found
-        assert found["seconds"] > 0 and found["records_per_second"] > 0, found
+        assert found["seconds"] > 0 and found[f"{what}_per_second"] > 0, found
     return found
 
 
@@ -210,3 +212,150 @@ def progress(ctx):
             pass
         assert run.wait(10) == OK
     assert b"\r\x1b[K" in drawn and b"/s, " in drawn and b"\n" not in drawn, drawn
+
+
+def groups_left(ctx):
+    """Groups of loads that the brokers know."""
+    names = subprocess.run([ctx.options.binary, "group", "list", "--names"], capture_output=True, text=True, timeout=60,
+                           env=environment(ctx), check=True).stdout.split()
+    return [n for n in names if n.startswith("bench-")]
+
+
+@contextlib.contextmanager
+def group_load(ctx, *args):
+    """A load on groups that runs until it is told to stop. Its line is there when the groups are made."""
+    run = subprocess.Popen([ctx.options.binary, "bench", "groups", *args, "--json", "--progress"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, env=environment(ctx))
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def wait_for_line(run, pattern):
+    while not re.search(pattern, line := run.stderr.readline()):
+        assert run.poll() is None and line, "the load has ended"
+
+
+def interrupt(run, within=20):
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=within)
+    return json.loads(out), err
+
+
+GROUP_WORKS = [("heartbeat", "classic"), ("commit", "classic"), ("join", "classic"), ("rebalance", "classic"),
+               ("heartbeat", "consumer"), ("commit", "consumer"), ("rebalance", "consumer")]
+LOAD_GOES_ON = r"^[1-9][\d.]*( [kMG])?: .*/s"
+
+
+@scenario("groups-every-work")
+def groups(ctx):
+    name = ctx.topic(7)
+    for work, protocol in GROUP_WORKS:
+        found = figures(ctx, "groups", work, "--protocol", protocol, "-t", name, "-g", "6", "-m", "3", "-n", "20",
+                        "--commit-partitions", "5", "-c", "6")
+        assert found["operations"] == 20 and found["not_sent"] == 0 and found["partitions"] == 7, found
+        assert (found["operation"], found["protocol"], found["groups"], found["members"]) == (work, protocol, 6, 3), found
+        assert not groups_left(ctx), (work, protocol)
+    assert figures(ctx, "groups", "join", "-t", name, "-g", "4", "-m", "1", "-n", "30")["operations"] == 30
+    out, err = bench(ctx, "groups", "-t", name, "-g", "2", "-n", "10", "-q")
+    assert not err and re.search(r"^operations +10 in", out, re.M) and "MB/s" not in out, out
+    assert not groups_left(ctx)
+
+
+@scenario("groups-open-loop")
+def groups_open_loop(ctx):
+    name = ctx.topic(2)
+    for protocol in ("classic", "consumer"):
+        found = figures(ctx, "groups", "-t", name, "--protocol", protocol, "-g", "5", "-m", "2", "-r", "300", "-d", "1",
+                        "--warm-up", "0.2")
+        assert found["operations"] == 300 and found["not_sent"] == 0 and 0.9 < found["seconds"] < 5, found
+
+
+@scenario("groups-while-they-live")
+def groups_live(ctx):
+    name = ctx.topic(6)
+    for protocol in ("classic", "consumer"):
+        with group_load(ctx, "commit", "-t", name, "--protocol", protocol, "-g", "3", "-m", "2", "-d", "600",
+                        "--commit-partitions", "6") as run:
+            wait_for_line(run, LOAD_GOES_ON)
+            there = groups_left(ctx)
+            assert len(there) == 3, there
+            shown = subprocess.run([ctx.options.binary, "group", "describe", there[0], "-o", "json"], capture_output=True,
+                                   text=True, timeout=60, env=environment(ctx), check=True).stdout
+            assert json.loads(shown)["state"] == "Stable", shown
+            shown = subprocess.run([ctx.options.binary, "group", "members", there[0], "-o", "json"], capture_output=True,
+                                   text=True, timeout=60, env=environment(ctx), check=True).stdout
+            assert len(json.loads(shown)) == 2 and all(f"{name}" in json.dumps(m) for m in json.loads(shown)), shown
+            with ctx.broker.connect() as c:
+                topics = c.call("OffsetFetch", 7, {"GroupId": there[0], "Topics": None})["Topics"]
+            assert [(t["Name"], len(t["Partitions"])) for t in topics] == [(name, 6)], topics
+            found, _ = interrupt(run)
+            assert run.returncode == OK and found["interrupted"] and found["operations"] > 0, found
+        assert not groups_left(ctx)
+
+
+@scenario("groups-interrupted")
+def groups_interrupted(ctx):
+    name = ctx.topic(4)
+    for work, protocol in GROUP_WORKS:
+        with group_load(ctx, work, "--protocol", protocol, "-t", name, "-g", "20", "-m", "3", "-d", "600", "--warm-up", "0") as run:
+            wait_for_line(run, LOAD_GOES_ON)
+            found, err = interrupt(run)
+            assert run.returncode == OK and found["errors"] == 0 and "figures so far" in err, (work, protocol, found, err)
+        assert not groups_left(ctx), (work, protocol)
+    # While groups are made.
+    for protocol in ("classic", "consumer"):
+        with group_load(ctx, "--protocol", protocol, "-t", name, "-g", "5000", "-m", "4", "-d", "600") as run:
+            wait_for_line(run, r"^making groups: [1-9]\d* of 5000")
+            found, err = interrupt(run, 60)
+            assert run.returncode == OK and found["interrupted"] and found["operations"] == 0, (found, err)
+        assert not groups_left(ctx), protocol
+
+
+# Groups whose turn comes seldom: somebody sends their heartbeats, or the session of six seconds would end.
+@scenario("groups-stay-alive")
+def groups_stay(ctx):
+    name = ctx.topic(2)
+    for args in (("commit", "-m", "2"), ("join", "-m", "1")):
+        found = figures(ctx, "groups", *args, "-t", name, "-g", "40", "--session-ms", "6000", "-r", "5", "-d", "8.5",
+                        "--warm-up", "0")
+        assert found["operations"] in (42, 43), found
+
+
+@scenario("groups-errors-are-counted-and-mended")
+def groups_errors(ctx):
+    name = ctx.topic(3)
+    with group_load(ctx, "-t", name, "-g", "2", "-m", "2", "-r", "200", "-d", "600", "--warm-up", "0") as run:
+        wait_for_line(run, LOAD_GOES_ON)
+        group = groups_left(ctx)[0]
+        with ctx.broker.connect() as c:
+            members = c.call("DescribeGroups", 4, {"Groups": [group]})["Groups"][0]["Members"]
+            assert len(members) == 2, members
+            left = c.call("LeaveGroup", 3, {"GroupId": group, "Members": [{"MemberId": members[0]["MemberId"]}]})
+            assert left["ErrorCode"] == 0, left
+        wait_for_line(run, r", [1-9]\d* errors?$")
+        # Its members join again, and the load goes on with them.
+        with ctx.broker.connect() as c:
+            def whole():
+                found = c.call("DescribeGroups", 4, {"Groups": [group]})["Groups"][0]
+                now = {m["MemberId"] for m in found["Members"]}
+                return found["GroupState"] == "Stable" and len(now) == 2 and members[0]["MemberId"] not in now
+            wait_until(whole, 20, "the group made anew")
+        found, err = interrupt(run)
+    names = {e["name"] for e in found["errors_by_name"]}
+    assert run.returncode == FAILED and 0 < found["errors"] < 10, found
+    assert names <= {"UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION"}, found
+    assert any(n in err for n in names) and not groups_left(ctx), err
+
+
+@scenario("groups-usage")
+def groups_usage(ctx):
+    name = ctx.topic(2)
+    for bad, word in ((["join", "--protocol", "consumer"], "classic"), (["rebalance", "-m", "8", "-c", "7"], "--connections"),
+                      (["commit", "--commit-partitions", "3"], "--commit-partitions 3")):
+        err = bench(ctx, "groups", *bad, "-t", name, expect=USAGE)[1]
+        assert word in err, err
+    out, err = bench(ctx, "groups", "-b", f"127.0.0.1:{free_port()}", expect=NO_CONNECTION)
+    assert not out and "is the broker running there?" in err, err
