@@ -32,6 +32,7 @@ Connection::Connection(KafkaServer& server, Env& env, std::unique_ptr<Stream> st
       stream_(std::move(stream)),
       listener_(std::move(listener)),
       reader_(*stream_, pool, env, server.options().request_bytes_max),
+      outgoing_(*stream_),
       scope_(env.executor) {}
 
 Task<void> Connection::run() {
@@ -54,7 +55,7 @@ Task<void> Connection::run() {
 }
 
 void Connection::note_end(const Result<void>& outcome) {
-  if (unread_) {
+  if (outgoing_.unread()) {
     server_.counters(env_.shard).closed_unread.fetch_add(1, std::memory_order_relaxed);
     return;
   }
@@ -166,40 +167,27 @@ Task<Result<void>> Connection::gather(Exchange& exchange) {
       .durations_by_api[static_cast<std::size_t>(exchange.head.api->key)]
       .add_alone(now - exchange.context.received);
   if (exchange.no_answer) co_return Result<void>{};
-  gathered_bytes_ += exchange.writer.size();
+  const TimePoint deadline = now + server_.options().idle_max;
   for (const wire::Piece& piece : exchange.writer.pieces()) {
     if (!piece.is_external) {
-      gather_.push_back(piece.bytes);
+      outgoing_.add(piece.bytes);
       continue;
     }
     for (const storage::Fragment& fragment : exchange.reads[piece.token].fragments) {
       if (fragment.file == nullptr) {
-        gather_.push_back(fragment.memory);
+        outgoing_.add(fragment.memory);
       } else {
-        MR_CO_TRY_VOID(co_await send_file(fragment, now + server_.options().idle_max));
+        MR_CO_TRY_VOID(co_await outgoing_.send_file(*fragment.file, fragment.position, fragment.length, deadline));
       }
     }
   }
   co_return Result<void>{};
 }
 
-Task<Result<void>> Connection::send_file(const storage::Fragment& fragment, TimePoint deadline) {
-  Result<void> sent;
-  if (!gather_.empty()) sent = co_await stream_->write(gather_, deadline, true);
-  gather_.clear();
-  if (sent.ok()) sent = co_await stream_->send_file(*fragment.file, fragment.position, fragment.length, deadline);
-  unread_ = !sent.ok() && sent.code() == Errc::timed_out;
-  co_return sent;
-}
-
 Task<Result<void>> Connection::flush() {
-  Result<void> sent;
-  if (!gather_.empty()) sent = co_await stream_->write(gather_, env_.now() + server_.options().idle_max);
-  gather_.clear();
-  if (!sent.ok()) unread_ = sent.code() == Errc::timed_out;
-  if (sent.ok()) ServerCounters::bump(server_.counters(env_.shard).bytes_sent, gathered_bytes_);
-  gathered_bytes_ = 0;
-  co_return sent;
+  MR_CO_TRY(std::uint64_t bytes, co_await outgoing_.flush(env_.now() + server_.options().idle_max));
+  ServerCounters::bump(server_.counters(env_.shard).bytes_sent, bytes);
+  co_return Result<void>{};
 }
 
 std::unique_ptr<Exchange> Connection::take_exchange() {

@@ -8,6 +8,7 @@
 #include "runtime/scope.h"
 #include "server/kafka/exchange.h"
 #include "server/kafka/frame_reader.h"
+#include "server/kafka/outgoing.h"
 
 namespace mr::server::kafka {
 
@@ -33,7 +34,6 @@ class Connection {
   Task<Result<void>> handle_frame(MutableBytes frame);
   Task<void> write_answers();
   Task<Result<void>> gather(Exchange& exchange);
-  Task<Result<void>> send_file(const storage::Fragment& fragment, TimePoint deadline);
   Task<Result<void>> flush();
   std::unique_ptr<Exchange> take_exchange();
   void give_back(std::unique_ptr<Exchange> exchange);
@@ -47,11 +47,9 @@ class Connection {
   std::deque<std::unique_ptr<Exchange>> pending_;
   std::size_t pending_bytes_ = 0;
   std::vector<std::unique_ptr<Exchange>> spare_;
-  std::vector<ByteView> gather_;  ///< of answers in front of the queue, or of the one that nobody was in front of
-  std::size_t gathered_bytes_ = 0;
+  Outgoing outgoing_;     ///< answers in front of the queue, or the one that nobody was in front of
   bool writing_ = false;  ///< an answer is on its way out
   bool write_failed_ = false;
-  bool unread_ = false;  ///< the peer did not take an answer in time
   bool reading_done_ = false;
   Event pending_changed_;
   Scope scope_;
