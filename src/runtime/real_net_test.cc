@@ -311,6 +311,59 @@ Task<void> send_files(Net net) {
 }
 TEST(RealNet, SendFile) { with_net(send_files); }
 
+// Filling a small socket buffer again and again takes no call that only says "full"; memory and files alike.
+Task<void> full_buffers(Net net) {
+  char path[] = "/tmp/millrace-full-XXXXXX";
+  MR_CHECK(::mkdtemp(path) != nullptr);
+  auto file = net.env.files.open(std::string(path) + "/f", OpenMode::create_new);
+  MR_CHECK(file.ok());
+  std::vector<std::byte> big(8 << 20);
+  MR_CHECK((*file)->write_at(big, 0).ok());
+  auto listener = net.env.network.listen({.host = "127.0.0.1", .port = 0}, {.send = 100'000, .receive = 100'000});
+  MR_CHECK(listener.ok());
+  auto client = co_await net.env.network.connect((*listener)->local(), net.in(10s));
+  auto server = co_await (*listener)->accept();
+  MR_CHECK(client.ok() && server.ok());
+  for (bool from_file : {true, false}) {
+    std::string out;
+    Scope scope(net.env.executor);
+    ShardCounters before = net.host.counters(ShardId{0});
+    scope.spawn("send", from_file ? sends_range(**server, **file, 0, big.size(), out) : writes_all(**server, big, out));
+    std::vector<std::byte> got(big.size());
+    std::size_t reads = 0;
+    for (std::size_t have = 0; have < got.size(); ++reads) {
+      auto n = co_await (*client)->read_some(MutableBytes(got).subspan(have), net.in(10s));
+      MR_CHECK(n.ok() && *n > 0);
+      have += *n;
+    }
+    co_await scope.drained();
+    ShardCounters after = net.host.counters(ShardId{0});
+    EXPECT_EQ(out, from_file ? "sent" : "written");
+    std::uint64_t sends = after.socket_calls - before.socket_calls - reads;
+    EXPECT_GE(sends, 10u) << "or the buffer was never full";
+    EXPECT_LE(after.socket_waits - before.socket_waits, 2 + sends / 20);
+  }
+  EXPECT_TRUE(net.env.files.remove_all(path).ok());
+}
+TEST(RealNet, AFullSocketIsNotAskedAgain) { with_net(full_buffers); }
+
+// A read that took all there was does not ask again, so the end must come as news of its own, however late it came.
+Task<void> end_behind_a_short_read(Net net) {
+  std::byte buffer[64];
+  ByteView text = as_bytes("last words");
+  for (bool before_the_read : {true, false}) {
+    auto p = co_await net.connected();
+    EXPECT_TRUE((co_await p.client->write(one(text))).ok());
+    (void)co_await sleep_until(net.in(2ms));  // the edge of the bytes has been seen
+    if (before_the_read) p.client->close();
+    EXPECT_EQ(*co_await p.server->read_some(buffer, net.in(5s)), text.size());
+    if (!before_the_read) p.client->close();
+    auto n = co_await p.server->read_some(buffer, net.in(5s));
+    EXPECT_TRUE(n.ok() && *n == 0);
+  }
+}
+TEST(RealNet, EndBehindAShortRead) { with_net(end_behind_a_short_read); }
+
 // One recv and one send for a request on each side, and no recv that only says "nothing there".
 Task<void> call_count(Net net) {
   Scope scope(net.env.executor), connections(net.env.executor);

@@ -37,6 +37,8 @@ namespace {
 constexpr std::size_t kPiecesPerCall = 64;
 constexpr std::size_t kSendFileBytesPerCall = 1 << 20;
 constexpr std::size_t kCopyBytes = 64 << 10;
+/// After this a sender asks again, should a call have been short though the socket had room: then no edge comes.
+constexpr Duration kAskAgain = std::chrono::milliseconds(100);
 
 /// Lets others run, and notices cancellation.
 struct Yield : Waiter {
@@ -87,11 +89,18 @@ class RealStream final : public Stream {
   Task<Result<void>> write(std::span<const ByteView> pieces, TimePoint deadline, bool more) override {
     if (loop().should_yield()) MR_CO_TRY_VOID(co_await Yield());
     std::size_t skip = 0;  // bytes of the first piece already sent
+    bool full = false;
     while (!pieces.empty()) {
       if (socket_.closed()) co_return Errc::connection_closed;
-      ssize_t n = send_pieces(pieces, skip, more);
+      if (std::exchange(full, false)) {
+        MR_CO_TRY_VOID(short_of(deadline, co_await socket_.writable().wait(ask_again(deadline))));
+        continue;
+      }
+      std::size_t offered = 0;
+      ssize_t n = send_pieces(pieces, skip, more, offered);
       if (n >= 0) {
         advance(pieces, skip, static_cast<std::size_t>(n));
+        full = static_cast<std::size_t>(n) < offered;
       } else if (errno == EAGAIN) {
         loop().count_socket_wait();
         MR_CO_TRY_VOID(co_await socket_.writable().wait(deadline));
@@ -106,14 +115,20 @@ class RealStream final : public Stream {
     if (file.native_handle() < 0) co_return co_await copy_file(file, position, length, deadline);
     if (loop().should_yield()) MR_CO_TRY_VOID(co_await Yield());
     auto offset = static_cast<off_t>(position);
+    bool full = false;
     while (length > 0) {
       if (socket_.closed()) co_return Errc::connection_closed;
+      if (std::exchange(full, false)) {
+        MR_CO_TRY_VOID(short_of(deadline, co_await socket_.writable().wait(ask_again(deadline))));
+        continue;
+      }
       std::size_t some = std::min<std::uint64_t>(length, kSendFileBytesPerCall);
       ssize_t n = ::sendfile(socket_.fd(), file.native_handle(), &offset, some);
       loop().count_socket_call();
       if (n > 0) {
         length -= static_cast<std::uint64_t>(n);
-        if (length > 0 && loop().should_yield()) MR_CO_TRY_VOID(co_await Yield());
+        full = static_cast<std::size_t>(n) < some;
+        if (length > 0 && !full && loop().should_yield()) MR_CO_TRY_VOID(co_await Yield());
       } else if (n == 0) {
         co_return Error(Errc::io_error, "sendfile: the file is shorter than the range");
       } else if (errno == EAGAIN) {
@@ -137,13 +152,24 @@ class RealStream final : public Stream {
  private:
   EventLoop& loop() { return socket_.loop(); }
 
-  ssize_t send_pieces(std::span<const ByteView> pieces, std::size_t skip, bool more) {
+  // A call that took less than it was offered has filled the socket's buffer: the next one would only say so, and
+  // sendfile looks up the pages first. The edge comes when there is room again.
+  TimePoint ask_again(TimePoint deadline) { return std::min(deadline, loop().now() + kAskAgain); }
+  /// Of a wait until ask_again(): that time having come is an error only at the deadline.
+  Result<void> short_of(TimePoint deadline, Result<void> waited) {
+    if (!waited.ok() && waited.code() == Errc::timed_out && loop().now() < deadline) return {};
+    return waited;
+  }
+
+  /// `offered`: how many bytes it was called with.
+  ssize_t send_pieces(std::span<const ByteView> pieces, std::size_t skip, bool more, std::size_t& offered) {
     iovec vectors[kPiecesPerCall];
     std::size_t count = std::min(pieces.size(), kPiecesPerCall);
     for (std::size_t i = 0; i < count; ++i) {
       std::size_t from = i == 0 ? skip : 0;
       vectors[i].iov_base = const_cast<std::byte*>(pieces[i].data() + from);
       vectors[i].iov_len = pieces[i].size() - from;
+      offered += vectors[i].iov_len;
     }
     msghdr message{};
     message.msg_iov = vectors;
