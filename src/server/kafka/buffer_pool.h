@@ -21,6 +21,8 @@ class BufferPool {
     for (auto& shelf : shelves_) shelf.clear();
   }
 
+  /// There is memory for buffers that somebody would like and could do without.
+  bool roomy() const { return account_.used() < account_.limit() / 4; }
   /// How often somebody, on any shard, got nothing.
   std::uint64_t refused() const { return account_.refused(); }
 

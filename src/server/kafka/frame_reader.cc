@@ -6,35 +6,97 @@
 
 namespace mr::server::kafka {
 
-Task<Result<std::size_t>> FrameReader::receive(std::byte* into, std::size_t bytes, Duration idle) {
-  auto received = co_await stream_.read_some(MutableBytes(into, bytes), env_.now() + idle);
-  if (received.ok()) bytes_received_ += *received;
-  co_return received;
+Result<std::optional<std::size_t>> FrameReader::frame_bytes() {
+  if (have() < kSizeBytes) return std::optional<std::size_t>();
+  const auto size = load_be<std::int32_t>(memory() + from_);
+  if (size < 0) return Error(Errc::malformed, fmt::format("frame size {} is negative", size));
+  if (static_cast<std::uint32_t>(size) > frame_bytes_max_)
+    return Error(Errc::too_large, fmt::format("frame of {} bytes is over the limit of {}", size, frame_bytes_max_));
+  return std::optional(static_cast<std::size_t>(size));
 }
 
-Task<Result<BufferPool::Buffer>> FrameReader::borrow(std::size_t bytes, Duration idle) {
-  TimePoint give_up = env_.now() + idle;
-  for (;;) {
-    BufferPool::Buffer buffer = pool_.take(bytes);
-    if (buffer) co_return std::move(buffer);
+/// To the front of `place`, which may be where it is.
+void FrameReader::move_to(std::byte* place) {
+  const std::size_t bytes = have();
+  std::memmove(place, memory() + from_, bytes);
+  from_ = 0;
+  to_ = bytes;
+}
+
+/// What is there has to fit the head.
+void FrameReader::leave_buffer() {
+  move_to(head_.data());
+  buffer_ = {};
+  is_window_ = false;
+}
+
+/// The frame lent last is gone. A buffer of its own goes back with it; so does the window when memory is scarce.
+void FrameReader::put_away_lent() {
+  if (buffer_ && have() <= kHeadBytes && (!is_window_ || (have() == 0 && !pool_.roomy()))) leave_buffer();
+  if (have() == 0) from_ = to_ = 0;
+}
+
+/// Room for `bytes` from from_ on.
+Task<Result<void>> FrameReader::make_room(std::size_t bytes, Duration idle) {
+  if (memory_bytes() - from_ >= bytes) co_return Result<void>{};
+  const TimePoint now = env_.now();
+  const bool again = now - std::exchange(cramped_, now) < kWindowStay;
+  const bool many = again && !is_window_ && bytes <= kSizeBytes + kWindowFrameMax && pool_.roomy();
+  BufferPool::Buffer buffer;
+  if (many) buffer = pool_.take(kWindowBytes);
+  const bool window = static_cast<bool>(buffer);
+  if (!window && memory_bytes() >= bytes) {
+    move_to(memory());
+    co_return Result<void>{};
+  }
+  const TimePoint give_up = now + idle;
+  while (!buffer) {
+    buffer = pool_.take(bytes + kLookahead);
+    if (buffer) break;
     // Over the memory budget: not reading is the back pressure the peer feels (design decision 12).
     env_.probe.hit("receive_budget_full");
     if (env_.now() >= give_up) co_return Error(Errc::resource_exhausted, "memory budget for requests is used up");
     MR_CO_TRY_VOID(co_await sleep_until(env_.now() + Millis(5)));
   }
+  move_to(buffer.data());
+  buffer_ = std::move(buffer);
+  is_window_ = window;
+  co_return Result<void>{};
 }
 
-Task<Result<std::size_t>> FrameReader::receive_rest(std::size_t have, std::size_t bytes, Duration idle) {
+/// Until a size is there; 0 when the peer closed. Whoever stays silent gives the window back.
+Task<Result<std::size_t>> FrameReader::wait_for_first(Duration idle) {
+  const TimePoint silent = env_.now() + idle;
+  for (;;) {
+    const bool may_leave = is_window_ && have() <= kHeadBytes;
+    const TimePoint until = may_leave ? std::min(silent, env_.now() + kWindowStay) : silent;
+    auto received = co_await stream_.read_some(MutableBytes(memory() + to_, memory_bytes() - to_), until);
+    if (!received.ok() && received.code() == Errc::timed_out && until < silent) {
+      leave_buffer();
+      continue;
+    }
+    if (received.ok()) {
+      to_ += *received;
+      bytes_received_ += *received;
+    }
+    co_return received;
+  }
+}
+
+/// Until `bytes` are there, for which there is room.
+Task<Result<void>> FrameReader::receive_rest(std::size_t bytes, Duration idle) {
   const TimePoint began = env_.now();
   TimePoint heard = began;
   TimePoint look = began + kSlowLook;
   std::uint64_t refused = pool_.refused();
-  while (have < bytes) {
+  while (have() < bytes) {
     TimePoint until = std::min(look, heard + idle);
-    auto received = co_await stream_.read_some(MutableBytes(lent_.data() + have, bytes + kLookahead - have), until);
+    const std::size_t room = memory_bytes() - to_;
+    const std::size_t wanted = buffer_ && !is_window_ ? std::min(room, bytes + kLookahead - have()) : room;
+    auto received = co_await stream_.read_some(MutableBytes(memory() + to_, wanted), until);
     if (received.ok()) {
       if (*received == 0) co_return Error(Errc::connection_closed, "peer closed within a frame");
-      have += *received;
+      to_ += *received;
       bytes_received_ += *received;
       heard = until = env_.now();
     } else if (received.code() != Errc::timed_out || until >= heard + idle) {
@@ -43,64 +105,37 @@ Task<Result<std::size_t>> FrameReader::receive_rest(std::size_t have, std::size_
     if (until < look) continue;
     const auto seconds =
         static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(until - began).count());
-    if (pool_.refused() != refused && have < bytes && have < seconds * kSlowBytes) {
+    if (pool_.refused() != refused && have() < bytes && have() < seconds * kSlowBytes) {
       env_.probe.hit("slow_sender_dropped");
       co_return Error(Errc::resource_exhausted, "a slow request, and others wait for memory");
     }
     refused = pool_.refused();
     look = until + kSlowLook;
   }
-  co_return have;
-}
-
-/// What the last read brought beyond the lent frame moves to the head; the buffer goes back.
-void FrameReader::put_away_lent() {
-  if (!lent_) return;
-  std::size_t extra = lent_extra_to_ - lent_extra_from_;
-  MR_CHECK(extra <= kHeadBytes && head_from_ == head_to_);
-  std::memcpy(head_.data(), lent_.data() + lent_extra_from_, extra);
-  head_from_ = 0;
-  head_to_ = extra;
-  lent_ = {};
+  co_return Result<void>{};
 }
 
 Task<Result<std::optional<MutableBytes>>> FrameReader::next(Duration idle) {
   using Frame = std::optional<MutableBytes>;
   put_away_lent();
-  // Make room for at least a size field at the end of the head.
-  if (head_from_ == head_to_) head_from_ = head_to_ = 0;
-  if (kHeadBytes - head_from_ < 4) {
-    std::memmove(head_.data(), head_.data() + head_from_, head_to_ - head_from_);
-    head_to_ -= head_from_;
-    head_from_ = 0;
-  }
-  while (head_to_ - head_from_ < 4) {
-    MR_CO_TRY(std::size_t n, co_await receive(head_.data() + head_to_, kHeadBytes - head_to_, idle));
+  if (memory_bytes() - from_ < kSizeBytes) move_to(memory());
+  MR_CO_TRY(auto frame, frame_bytes());
+  while (!frame) {
+    MR_CO_TRY(std::size_t n, co_await wait_for_first(idle));
     if (n == 0) {
-      if (head_from_ == head_to_) co_return Frame();
+      if (have() == 0) co_return Frame();
       co_return Error(Errc::connection_closed, "peer closed within a frame");
     }
-    head_to_ += n;
+    MR_CO_TRY(frame, frame_bytes());
   }
-  auto size = load_be<std::int32_t>(head_.data() + head_from_);
-  if (size < 0) co_return Error(Errc::malformed, fmt::format("frame size {} is negative", size));
-  if (static_cast<std::uint32_t>(size) > frame_bytes_max_)
-    co_return Error(Errc::too_large, fmt::format("frame of {} bytes is over the limit of {}", size, frame_bytes_max_));
-  std::size_t frame_bytes = static_cast<std::size_t>(size);
-  std::size_t have = head_to_ - head_from_ - 4;
-  if (have >= frame_bytes) {
-    MutableBytes frame(head_.data() + head_from_ + 4, frame_bytes);
-    head_from_ += 4 + frame_bytes;
-    co_return Frame(frame);
+  const std::size_t bytes = kSizeBytes + *frame;
+  if (have() < bytes) {
+    MR_CO_TRY_VOID(co_await make_room(bytes, idle));
+    MR_CO_TRY_VOID(co_await receive_rest(bytes, idle));
   }
-  MR_CO_TRY(lent_, co_await borrow(frame_bytes + kLookahead, idle));
-  std::memcpy(lent_.data(), head_.data() + head_from_ + 4, have);
-  head_from_ = head_to_ = 0;
-  lent_extra_from_ = lent_extra_to_ = 0;  // should the rest not come
-  MR_CO_TRY(have, co_await receive_rest(have, frame_bytes, idle));
-  lent_extra_from_ = frame_bytes;
-  lent_extra_to_ = have;
-  co_return Frame(MutableBytes(lent_.data(), frame_bytes));
+  MutableBytes lent(memory() + from_ + kSizeBytes, *frame);
+  from_ += bytes;
+  co_return Frame(lent);
 }
 
 }  // namespace mr::server::kafka

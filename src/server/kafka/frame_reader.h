@@ -8,8 +8,9 @@
 namespace mr::server::kafka {
 
 /// Cuts a byte stream into Kafka frames (int32 size, then the bytes), each in one piece of memory that is lent until
-/// the next call: a produce appends straight from it. An idle connection holds kHeadBytes only; larger frames borrow a
-/// buffer from the shard's pool. One coroutine at a time.
+/// the next call: a produce appends straight from it. One coroutine at a time.
+/// An idle connection holds kHeadBytes only. One that sends more reads into a window from the shard's pool, which takes
+/// several frames with one call, and keeps it for kWindowStay; a large frame has a buffer of its own size.
 class FrameReader {
  public:
   FrameReader(Stream& stream, BufferPool& pool, Env& env, std::uint32_t frame_bytes_max)
@@ -24,29 +25,40 @@ class FrameReader {
   std::uint64_t bytes_received() const { return bytes_received_; }
 
  private:
+  static constexpr std::size_t kSizeBytes = 4;
   static constexpr std::size_t kHeadBytes = 2048;
-  /// Bytes beyond the frame that one read may bring along: saves a call for the next size, costs a small copy.
+  static constexpr std::size_t kWindowBytes = 64 << 10;
+  /// Of larger frames a window would mostly hold a part that has to move.
+  static constexpr std::size_t kWindowFrameMax = 16 << 10;
+  static constexpr Duration kWindowStay = std::chrono::milliseconds(100);
+  /// Bytes beyond a large frame that one read may bring along: saves a call for the next size, costs a small copy.
   static constexpr std::size_t kLookahead = kHeadBytes;
   /// A peer that announces much and sends little holds memory that others may need.
   static constexpr std::size_t kSlowBytes = 64 << 10;
   static constexpr Duration kSlowLook = std::chrono::seconds(1);
 
-  Task<Result<std::size_t>> receive(std::byte* into, std::size_t bytes, Duration idle);
-  Task<Result<BufferPool::Buffer>> borrow(std::size_t bytes, Duration idle);
+  std::byte* memory() { return buffer_ ? buffer_.data() : head_.data(); }
+  std::size_t memory_bytes() const { return buffer_ ? buffer_.size() : kHeadBytes; }
+  std::size_t have() const { return to_ - from_; }
+  /// The size in front of what is there, checked; empty when that is not there yet.
+  Result<std::optional<std::size_t>> frame_bytes();
   void put_away_lent();
-  /// Into lent_, which has `have` bytes of a frame of `bytes`. Brings how many there are then.
-  Task<Result<std::size_t>> receive_rest(std::size_t have, std::size_t bytes, Duration idle);
+  void move_to(std::byte* place);
+  void leave_buffer();
+  Task<Result<std::size_t>> wait_for_first(Duration idle);
+  Task<Result<void>> make_room(std::size_t bytes, Duration idle);
+  Task<Result<void>> receive_rest(std::size_t bytes, Duration idle);
 
   Stream& stream_;
   BufferPool& pool_;
   Env& env_;
   std::uint32_t frame_bytes_max_;
   std::array<std::byte, kHeadBytes> head_;
-  std::size_t head_from_ = 0;  ///< head_[head_from_, head_to_) is received and not lent yet
-  std::size_t head_to_ = 0;
-  BufferPool::Buffer lent_;  ///< holds the frame lent last when it did not fit head_
-  std::size_t lent_extra_from_ = 0;
-  std::size_t lent_extra_to_ = 0;
+  BufferPool::Buffer buffer_;  ///< in place of the head
+  bool is_window_ = false;     ///< buffer_ is; otherwise it is for one frame
+  TimePoint cramped_{};        ///< when a frame last wanted more room than there was
+  std::size_t from_ = 0;       ///< memory()[from_, to_) is received and not lent yet
+  std::size_t to_ = 0;
   std::uint64_t bytes_received_ = 0;
 };
 

@@ -139,6 +139,7 @@ class StallingStream final : public SendingPeer {
   StallingStream(std::string bytes, BufferPool& pool, std::size_t others_want)
       : bytes_(std::move(bytes)), pool_(pool), others_want_(others_want) {}
   Task<Result<std::size_t>> read_some(MutableBytes into, TimePoint deadline) override {
+    last_room_ = into.size();
     if (others_want_ > 0) (void)pool_.take(others_want_);
     const std::size_t n = std::min(into.size(), bytes_.size());
     if (n > 0) {
@@ -149,9 +150,11 @@ class StallingStream final : public SendingPeer {
     (void)co_await sleep_until(deadline);
     co_return Errc::timed_out;
   }
+  std::size_t last_room() const { return last_room_; }
 
  private:
   std::string bytes_;
+  std::size_t last_room_ = 0;
   BufferPool& pool_;
   std::size_t others_want_;
 };
@@ -175,6 +178,87 @@ TEST(FrameReader, ASlowSenderGivesWayToThoseWhoWaitForMemory) {
     EXPECT_EQ(frame.code(), c.expected) << c.sent << " sent, others want " << c.others_want;
     EXPECT_EQ(std::chrono::duration_cast<std::chrono::seconds>(f.world.now() - before).count(), c.seconds);
   }
+}
+
+/// Sends `frames` frames of `bytes`, all that there is room for with each call, and stays silent for `gap` before each.
+class PacedStream final : public SendingPeer {
+ public:
+  PacedStream(Env& env, std::size_t frames, std::size_t bytes, Duration gap)
+      : env_(env), frame_(framed(std::string(bytes, 'x'))), left_(frames * frame_.size()), gap_(gap) {}
+  Task<Result<std::size_t>> read_some(MutableBytes into, TimePoint deadline) override {
+    rooms.push_back(into.size());
+    if (gap_ > Duration::zero() && left_ % frame_.size() == 0 && left_ > 0) {
+      if (next_ == TimePoint{}) next_ = env_.now() + gap_;
+      (void)co_await sleep_until(std::min(deadline, next_));
+      if (env_.now() < next_) co_return Errc::timed_out;
+      next_ = {};
+    }
+    std::size_t n = std::min(into.size(), left_);
+    if (gap_ > Duration::zero() && left_ > 0) n = std::min(n, (left_ - 1) % frame_.size() + 1);
+    for (std::size_t i = 0; i < n; ++i)
+      into[i] = std::byte(frame_[frame_.size() - 1 - (left_ - i - 1) % frame_.size()]);
+    left_ -= n;
+    co_return n;
+  }
+  std::vector<std::size_t> rooms;
+
+ private:
+  Env& env_;
+  std::string frame_;
+  std::size_t left_;
+  Duration gap_;
+  TimePoint next_;
+};
+
+// One call for many frames, small ones or of several kilobytes; for large ones no more than their own.
+TEST(FrameReader, ABusyPeerIsReadIntoAWindow) {
+  struct Case {
+    std::size_t frames, bytes, calls_max, room_max;
+  };
+  for (const Case& c : {Case{300, 200, 5, 64 << 10}, Case{50, 5000, 8, 64 << 10}, Case{10, 100'000, 12, 103'000}}) {
+    Fixture f;
+    PacedStream stream(f.env(), c.frames, c.bytes, Duration::zero());
+    FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+    for (std::size_t i = 0; i < c.frames; ++i) {
+      auto frame = f.next(reader);
+      ASSERT_TRUE(frame.ok() && *frame);
+      ASSERT_EQ(as_text(**frame), std::string(c.bytes, 'x'));
+    }
+    EXPECT_LE(stream.rooms.size(), c.calls_max) << c.bytes;
+    EXPECT_LE(std::ranges::max(stream.rooms), c.room_max);
+    EXPECT_FALSE(f.next(reader).value());
+  }
+}
+
+// Who pauses keeps the window for a moment; who sends now and then never gets one.
+TEST(FrameReader, ASilentPeerHoldsTheHeadOnly) {
+  for (Duration gap : {Duration(Millis(20)), Duration(Millis(150))}) {
+    Fixture f;
+    PacedStream stream(f.env(), 6, 5000, gap);
+    FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+    for (int i = 0; i < 6; ++i) ASSERT_TRUE(f.next(reader).ok());
+    const bool busy = gap < Millis(100);
+    EXPECT_EQ(std::ranges::max(stream.rooms) > 20'000, busy);
+    EXPECT_LE(stream.rooms.size(), busy ? 2u + 2u + 4u : 6u * 2u);
+  }
+  Fixture f;
+  StallingStream stream(framed(std::string(5000, 'x')) + framed(std::string(5000, 'y')), f.pool, 0);
+  FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+  ASSERT_TRUE(f.next(reader).ok());
+  ASSERT_TRUE(f.next(reader).ok());
+  const TimePoint before = f.world.now();
+  EXPECT_EQ(f.next(reader).code(), Errc::timed_out);
+  EXPECT_EQ(std::chrono::duration_cast<Millis>(f.world.now() - before), Millis(5000)) << "not the window's pause";
+  EXPECT_EQ(stream.last_room(), 2048u);
+}
+
+TEST(FrameReader, WithoutRoomToSpareThereIsNoWindow) {
+  Fixture f;
+  auto others = MemoryCharge::take(f.account, 3u << 20);
+  PacedStream stream(f.env(), 50, 5000, Duration::zero());
+  FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(f.next(reader).ok());
+  EXPECT_LT(std::ranges::max(stream.rooms), 10'000u);
 }
 
 TEST(BufferPool, KeepsAndGivesBack) {
