@@ -2,6 +2,7 @@
 
 #include <array>
 #include <new>
+#include <utility>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -28,45 +29,48 @@ struct FreeFrame {
   FreeFrame* next;
 };
 
-struct Pool {
-  std::array<FreeFrame*, kClasses> head{};
-  std::array<std::size_t, kClasses> count{};
-  ~Pool() {
-    for (FreeFrame*& list : head) {
-      while (list != nullptr) {
-        FreeFrame* next = list->next;
-        ::operator delete(list);
-        list = next;
-      }
+struct Shelf {
+  FreeFrame* first = nullptr;
+  std::size_t count = 0;
+};
+
+// No constructor, no destructor: every use of a thread's variable that has one asks first whether it is there yet.
+constinit thread_local std::array<Shelf, kClasses> t_shelves{};
+
+struct Emptier {
+  ~Emptier() {
+    for (Shelf& shelf : t_shelves) {
+      while (shelf.first != nullptr) ::operator delete(std::exchange(shelf.first, shelf.first->next));
     }
   }
 };
 
-thread_local Pool t_pool;
+/// The thread's frames go with it.
+void empty_at_the_end() { thread_local Emptier emptier; }
 
 }  // namespace
 
 void* allocate_frame(std::size_t size) {
   std::size_t cls = (size + kStep - 1) / kStep;
   if (cls >= kClasses) return ::operator new(size);
-  FreeFrame*& head = t_pool.head[cls];
-  if (head == nullptr) return ::operator new(cls * kStep);
-  FreeFrame* frame = head;
-  head = frame->next;
-  --t_pool.count[cls];
-  return frame;
+  Shelf& shelf = t_shelves[cls];
+  if (shelf.first == nullptr) return ::operator new(cls * kStep);
+  --shelf.count;
+  return std::exchange(shelf.first, shelf.first->next);
 }
 
 void free_frame(void* frame, std::size_t size) noexcept {
   std::size_t cls = (size + kStep - 1) / kStep;
-  if (cls >= kClasses || t_pool.count[cls] >= kKeepPerClass) {
+  if (cls >= kClasses || t_shelves[cls].count >= kKeepPerClass) {
     ::operator delete(frame);
     return;
   }
+  Shelf& shelf = t_shelves[cls];
+  if (shelf.first == nullptr) empty_at_the_end();
   auto* free = static_cast<FreeFrame*>(frame);
-  free->next = t_pool.head[cls];
-  t_pool.head[cls] = free;
-  ++t_pool.count[cls];
+  free->next = shelf.first;
+  shelf.first = free;
+  ++shelf.count;
 }
 
 #endif
