@@ -235,15 +235,20 @@ Task<void> Produce::run_remote(ShardId home, std::vector<ProduceItem*> items, Ex
 }
 
 Task<void> Produce::committed() {
-  for (auto& [item, partition] : local_) co_await commit_one(*item, std::move(partition));
+  for (auto& [item, partition] : local_) {
+    if (is_committed(*item, *partition)) {
+      note_time(*partition);
+    } else {
+      co_await commit_one(*item, std::move(partition));
+    }
+  }
   local_.clear();
   if (commits_pending_ > 0) (void)co_await committed_;
 }
 
 bool Produce::waits() const {
-  return commits_pending_ > 0 || std::ranges::any_of(local_, [](const auto& local) {
-           return local.second->high_watermark() < local.first->outcome->end;
-         });
+  return commits_pending_ > 0 ||
+         std::ranges::any_of(local_, [](const Local& local) { return !is_committed(*local.first, *local.second); });
 }
 
 }  // namespace mr::broker

@@ -7,6 +7,7 @@
 
 #include "broker/shard_state.h"
 #include "replication/partition.h"
+#include "runtime/pooled.h"
 #include "runtime/shards.h"
 
 namespace mr::broker {
@@ -73,6 +74,9 @@ class Produce {
   Task<Result<std::vector<std::byte>>> recompress(ShardState& shard, ByteView batch, Codec codec, int level);
   Task<Result<std::expected<BatchFacts, BatchRefusal>>> look_into(ShardState& shard, ByteView batch, BatchRules rules);
   Task<Result<void>> take_turn(ShardState& shard);
+  static bool is_committed(const ProduceItem& item, const replication::Partition& partition) {
+    return partition.high_watermark() >= item.outcome->end;
+  }
   Task<void> commit_one(ProduceItem& item, PartitionRef partition);
   Task<void> run_remote(ShardId home, std::vector<ProduceItem*> items, Executor& back);
 
@@ -81,7 +85,8 @@ class Produce {
   bool zstd_allowed_;
   TimePoint deadline_;
   TimePoint received_;
-  std::vector<std::pair<ProduceItem*, PartitionRef>> local_;
+  using Local = std::pair<ProduceItem*, PartitionRef>;
+  std::vector<Local, Pooled<Local>> local_;
   std::size_t appends_pending_ = 0;
   std::size_t commits_pending_ = 0;
   detail::Rendezvous appended_;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "runtime/frame_pool.h"
 #include "storage/partition_log.h"
 #include "storage/small_file.h"
 
@@ -20,6 +21,8 @@ constexpr std::size_t kScanChunkBytes = 4096;
 class FilePin final : public Pin {
  public:
   void add(std::shared_ptr<File> file) { files_[count_++] = std::move(file); }
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* pin, std::size_t size) noexcept { free_frame(pin, size); }
 
  private:
   std::array<std::shared_ptr<File>, kSegmentsPerRead> files_;

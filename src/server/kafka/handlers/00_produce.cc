@@ -1,6 +1,7 @@
 // Produce v3-13 (advertised from 0: traps.md 17). v5 log start offset; v7 zstd; v8 record errors; v9 flexible; v10
 // current leader; v13 topic ids. Errors per partition: traps.md 45-58.
 #include "broker/produce.h"
+#include "runtime/pooled.h"
 #include "server/kafka/handlers/handlers.h"
 #include "wire/api/produce.h"
 
@@ -16,7 +17,7 @@ struct State {
   State(broker::Broker& broker, Acks acks, bool zstd_allowed, TimePoint deadline, TimePoint received)
       : produce(broker, acks, zstd_allowed, deadline, received) {}
   wire::produce::Response response;
-  std::vector<broker::ProduceItem> items;
+  std::vector<broker::ProduceItem, Pooled<broker::ProduceItem>> items;
   broker::Produce produce;
 };
 
@@ -104,7 +105,8 @@ Task<Result<void>> handle_produce(Exchange& x) {
   bool acks_known = request.acks >= -1 && request.acks <= 1;
   Acks acks = acks_known ? static_cast<Acks>(request.acks) : Acks::leader;
   TimePoint deadline = x.context.received + Millis(std::max(request.timeout_ms, 0));
-  auto state = std::make_shared<State>(*x.broker, acks, x.head.version >= 7, deadline, x.context.received);
+  auto state =
+      std::allocate_shared<State>(Pooled<State>(), *x.broker, acks, x.head.version >= 7, deadline, x.context.received);
   bool by_id = x.head.version >= 13;
 
   auto table = x.broker->topics(x.shard);

@@ -3,6 +3,7 @@
 #include <ranges>
 
 #include "broker/fetch.h"
+#include "runtime/pooled.h"
 #include "server/kafka/fetch_sessions.h"
 #include "server/kafka/handlers/handlers.h"
 #include "server/kafka/kafka_server.h"
@@ -101,7 +102,7 @@ Task<Result<void>> fetch_all(Exchange& x, wire::fetch::Request request) {
   std::size_t count = 0;
   for (const auto& asked : request.topics) count += asked.partitions.size();
   if (count > kPartitionsMax) co_return Error(Errc::too_large, "a fetch of more partitions than there can be");
-  std::vector<broker::FetchItem> items;
+  std::vector<broker::FetchItem, Pooled<broker::FetchItem>> items;
   items.reserve(count);
   {
     auto table = x.broker->topics(x.shard);
