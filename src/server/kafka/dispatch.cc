@@ -14,16 +14,23 @@ Handler find_handler(wire::ApiKey key) {
   return at < by_key.size() ? by_key[at] : nullptr;
 }
 
+namespace {
+Task<Result<void>> refused(Error why) { co_return why; }
+}  // namespace
+
+/// No coroutine of its own: every request would take memory for one more.
 Task<Result<void>> KafkaServer::dispatch(Exchange& exchange, MutableBytes frame) {
   exchange.frame = frame;
-  MR_CO_TRY(exchange.head, wire::parse_request(frame));
+  auto head = wire::parse_request(frame);
+  if (!head.ok()) return refused(std::move(head).error());
+  exchange.head = *head;
   exchange.context.client_id = exchange.head.client_id;
   wire::ApiKey key = exchange.head.api->key;
   Handler handler = find_handler(key);
   if (handler == nullptr)
-    co_return Error(Errc::unsupported_version, fmt::format("{} is not served", exchange.head.api->name));
+    return refused(Error(Errc::unsupported_version, fmt::format("{} is not served", exchange.head.api->name)));
   ServerCounters::bump(counters(exchange.shard).requests_by_api[static_cast<std::size_t>(key)]);
-  co_return co_await handler(exchange);
+  return handler(exchange);
 }
 
 }  // namespace mr::server::kafka
