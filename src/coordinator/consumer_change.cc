@@ -90,7 +90,6 @@ void ConsumerChange::put_member(const std::string& id, ConsumerMember member) {
 void ConsumerChange::remove_member(const std::string& id) {
   const ConsumerMember* old = member(id);
   patterns_touched_ |= old != nullptr && old->regex;
-  members_go_ = true;
   // In the order that keeps every prefix of it readable: no member without its subscription.
   if (before_.currents().contains(id)) d_.record(current_assignment_tombstone(name_, id));
   if (before_.targets().contains(id)) d_.record(target_member_tombstone(name_, id));
@@ -226,11 +225,17 @@ bool ConsumerChange::assign_now() const {
   return !live_.assigned_before || d_.now.mono >= live_.assigned_at + assignment_interval();
 }
 
-/// Before the end of a member: what is stored in part must not look as if nobody had gone.
+/// Before all that it is for: what is stored in part must not look as if nothing was left to do.
 void ConsumerChange::write_epoch() {
   auto& records = d_.out.records;
-  const auto at = members_go_ ? records.begin() + static_cast<std::ptrdiff_t>(first_record_) : records.end();
-  records.insert(at, group_epoch_record(name_, {epoch_, metadata_hash()}));
+  records.insert(records.begin() + static_cast<std::ptrdiff_t>(first_record_),
+                 group_epoch_record(name_, {epoch_, metadata_hash()}));
+}
+
+bool ConsumerChange::fits_one_batch() const {
+  std::size_t bytes = 0;
+  for (std::size_t i = first_record_; i < d_.out.records.size(); ++i) bytes += stored_bytes(d_.out.records[i]);
+  return bytes <= d_.settings.record_bytes_max;
 }
 
 void ConsumerChange::settle() {
@@ -474,6 +479,8 @@ void take_over(ConsumerChange& change, const std::string& old_id, const std::str
   change.remove_member(old_id);
   change.put_member(new_id, std::move(asks));
   change.put_target(new_id, std::move(target));
+  // A part of it may be stored, which would leave partitions to nobody: then targets are made again.
+  if (!change.fits_one_batch()) change.bump({RebalanceCause::member_replaced, new_id});
 }
 
 CurrentAssignment move_on(Deciding& d, ConsumerChange& change, const Step& step) {

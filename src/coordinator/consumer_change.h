@@ -39,12 +39,15 @@ class ConsumerChange {
   void put_regex(const std::string& pattern, ResolvedRegex resolved);
   /// The group's epoch rises, once in a decision.
   void bump(RebalanceReason reason);
+  /// What the decision has written so far is stored whole or not at all.
+  bool fits_one_batch() const;
   /// What follows from the changes; only put_current() may come later. Targets are made, or will be.
   void settle();
   /// As settle(), with targets that were made off the shard.
   void settle(const AssignedEvent& made);
   /// Patterns are matched with today's topics, off the shard.
   void match_patterns();
+  void forget_unused_patterns();
 
   /// Of the topics the members read, as they are now.
   std::int64_t metadata_hash() const;
@@ -60,7 +63,6 @@ class ConsumerChange {
   std::vector<std::string> patterns() const;
   const ResolvedRegex* regex(std::string_view pattern) const;
   void write_epoch();
-  void forget_unused_patterns();
   Millis assignment_interval() const;
   bool assign_now() const;
   std::shared_ptr<AssignorInput> assignor_input() const;
@@ -84,7 +86,6 @@ class ConsumerChange {
   std::int32_t target_epoch_;
   bool bumped_ = false;
   bool patterns_touched_ = false;
-  bool members_go_ = false;
   std::map<std::string, std::optional<ConsumerMember>, std::less<>> members_;  ///< changed; empty: gone
   std::map<std::string, PartitionSet, std::less<>> targets_;                   ///< changed
   std::map<std::string, ResolvedRegex, std::less<>> regexes_;                  ///< changed

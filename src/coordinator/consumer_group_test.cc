@@ -332,29 +332,6 @@ TEST(ConsumerGroup, TargetsMadeMeanwhileAreForWhoCameBack) {
   EXPECT_EQ(bench.group().target_epoch(), bench.group().epoch());
 }
 
-// A decision that does not fit one batch may be stored in part. Whatever that is, others are given what the member had.
-TEST(ConsumerGroup, AMemberThatIsOutInPartIsOut) {
-  for (const std::size_t stored : {0u, 1u, 2u, 3u, 4u}) {
-    SCOPED_TRACE(stored);
-    ConsumerBench bench;
-    bench.joins("a");
-    bench.pass(std::chrono::seconds(2));
-    bench.joins("b");
-    ASSERT_EQ(partitions_in(bench.group().target("a")), 2u);
-    const std::size_t before = bench.log.size();
-    bench.ask(bench.beat("b", -1));
-    ASSERT_EQ(bench.log.size(), before + 4);
-    bench.log.resize(before + stored);
-    bench.crash();
-    for (int i = 0; i < 6; ++i) {
-      bench.pass(std::chrono::seconds(10));
-      const CurrentAssignment& has = bench.group().current("a");
-      bench.ask(bench.beat("a", has.epoch, without_epochs(has.assigned)));
-    }
-    EXPECT_EQ(bench.group().target("a"), parts({0, 1, 2, 3}));
-  }
-}
-
 TEST(ConsumerGroup, AssignorsAreToldTheRacksOfMembers) {
   ConsumerBench bench(GroupSettings{.assign_on_shard_max = 0});
   auto request = bench.join_request("a");

@@ -15,10 +15,10 @@ struct ConsumerHost {
     grow("t", 1, 1 + random.below(5));
   }
   void send(WaiterId waiter, decltype(GroupEvent::what) what) {
-    const bool was_classic = live.find("g") != nullptr;
+    const Before before = what_is_there();
     auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
-    if (was_classic != (live.find("g") != nullptr))
-      whole.emplace_back(log.size(), log.size() + decision.records.size());
+    if (const std::size_t first = kept_whole(before, decision.records); first > 1)
+      whole.emplace_back(log.size(), log.size() + first);
     for (broker::StateRecord& record : decision.records) {
       apply(state, record);
       log.push_back(std::move(record));
@@ -30,6 +30,37 @@ struct ConsumerHost {
     Record seen{.key = ByteView(record.key)};
     if (record.value) seen.value = ByteView(*record.value);
     to.apply(seen);
+  }
+  struct Before {
+    std::size_t classic_members = 0;
+    bool has_record = false;
+    bool has_consumers = false;
+  };
+  Before what_is_there() {
+    const LiveGroup* classic = live.find("g");
+    auto durable = state.groups.find("g");
+    return {.classic_members = classic == nullptr ? 0 : classic->members().size(),
+            .has_record = durable != state.groups.end() && !durable->second.record.empty(),
+            .has_consumers = !consumer_state(state, "g").members().empty()};
+  }
+  /// Records at the beginning that are one batch, since the machine keeps them small enough. Between all others a crash
+  /// may come.
+  std::size_t kept_whole(const Before& before, const std::vector<broker::StateRecord>& records) {
+    constexpr int kGroup = 2, kMember = 5, kTarget = 7, kCurrent = 8;
+    auto type = [](const broker::StateRecord& record) { return std::to_integer<int>(record.key.at(1)); };
+    auto through = [&](int wanted) {
+      auto at =
+          std::ranges::find_if(records, [&](const auto& record) { return record.value && type(record) == wanted; });
+      return static_cast<std::size_t>(at - records.begin()) + (at == records.end() ? 0 : 1);
+    };
+    const bool is_classic = live.find("g") != nullptr;
+    if (before.classic_members > 0 && !is_classic) return (before.has_record ? 1 : 0) + 3 * before.classic_members + 2;
+    if (before.has_consumers && is_classic) return through(kGroup);
+    // A static member's place is taken. When it does not fit, it begins with the group's epoch.
+    const bool begins_with_end =
+        !records.empty() && !records[0].value &&
+        (type(records[0]) == kCurrent || type(records[0]) == kTarget || type(records[0]) == kMember);
+    return begins_with_end ? through(kTarget) : 0;
   }
   std::vector<GroupReply> commit() {
     committed += random.below(log.size() - committed + 1);
@@ -111,8 +142,7 @@ struct ConsumerHost {
   std::shared_ptr<const broker::TopicTable> topics = std::make_shared<const broker::TopicTable>();
   std::vector<broker::StateRecord> log;
   std::size_t committed = 0;
-  /// Records of `log` that are one batch, since the machine keeps them small enough: a group's change of protocol.
-  /// Those of other decisions may be torn anywhere.
+  /// Records of `log` that are one batch.
   std::vector<std::pair<std::size_t, std::size_t>> whole;
   std::vector<std::pair<std::size_t, std::vector<GroupReply>>> held;
   std::vector<GroupAnswer> jobs;

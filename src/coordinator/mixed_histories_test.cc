@@ -45,6 +45,8 @@ struct MixedWorld : ConsumerWorld {
     of(reader) = Classic{.speaks = static_cast<Classic::Speaks>(random.below(3))};
     if (is_classic(reader)) reader.id.clear();
     choose(reader);
+    // In a classic group a static member's successor begins no round, whatever it asks for. (Kafka's rule)
+    if (is_classic(reader) && said.contains(reader.instance)) reader.topics = said[reader.instance];
   }
   void forget(Reader& reader) override {
     reader.forget();
@@ -103,6 +105,7 @@ struct MixedWorld : ConsumerWorld {
     const bool eager = classic.speaks == Classic::Speaks::eager;
     if (eager) reader.reading.clear();
     reader.full = false;  // what it wants to read is said
+    if (!reader.instance.empty()) said[reader.instance] = reader.topics;
     Subscribed says{.topics = reader.topics, .generation = classic.generation};
     for (const auto& [topic, partition] : reader.reading)
       (topic == topic_id(1) ? says.owned : says.owned_u).push_back(partition);
@@ -215,6 +218,7 @@ struct MixedWorld : ConsumerWorld {
   }
 
   std::vector<Classic> classics;
+  std::map<std::string, std::vector<std::string>> said;  ///< by instance: the topics of its last classic join
   std::uint64_t in_mixed_groups = 0;
 };
 

@@ -78,8 +78,10 @@ Who identify(const ConsumerHeartbeatRequest& request, const ConsumerGroupState& 
     const std::string* holder = group.holder(*request.instance);
     if (holder != nullptr && *holder != request.member) {
       if (!joins) return {.wrong = Error(Errc::fenced_instance_id)};
-      // Clients of the classic protocol do not say that they mean to come back.
-      if (!group.member(*holder)->classic && group.current(*holder).epoch != kStaticLeaveEpoch)
+      // Clients of the classic protocol do not say that they mean to come back, and who has no epoch was stored in
+      // part, on its way in or out: nobody has been answered under that name.
+      const std::int32_t epoch = group.current(*holder).epoch;
+      if (!group.member(*holder)->classic && epoch != kStaticLeaveEpoch && epoch != kJoinEpoch)
         return {.wrong = Error(Errc::unreleased_instance_id, "Static member " + *holder + " with instance id " +
                                                                  *request.instance + " is still in the group.")};
       return {.replaces = *holder};

@@ -10,6 +10,7 @@ namespace {
 
 void look_again(Deciding& d, const std::string& name, const std::string& topic) {
   ConsumerChange change(d, name);
+  if (topic.empty()) change.forget_unused_patterns();  // of a decision that was stored in part
   if (change.before().members().empty()) return;
   if (change.before().has_patterns()) change.match_patterns();
   if (!topic.empty() && !change.before().subscribes(topic)) return;
