@@ -52,8 +52,6 @@ class ConsumerGroupState {
   std::vector<std::string> patterns() const;
   /// In order of names, none twice; existing or not.
   std::vector<std::string_view> subscribed() const;
-  /// Members that speak the classic protocol.
-  std::size_t classic_members() const { return classic_; }
   /// Every classic member speaks one of these.
   bool all_speak_one_of(const std::vector<GroupProtocol>& protocols) const {
     return std::ranges::any_of(protocols, [this](const GroupProtocol& protocol) {
@@ -96,9 +94,9 @@ class ConsumerGroupState {
   ById<CurrentAssignment> currents_;
   ById<ResolvedRegex> regexes_;
 
-  ById<std::string> instances_;  ///< instance -> member
-  ById<std::size_t> names_;      ///< topic -> members that name it
-  std::size_t classic_ = 0;
+  ById<std::string> instances_;                                   ///< instance -> member
+  ById<std::size_t> names_;                                       ///< topic -> members that name it
+  std::size_t classic_ = 0;                                       ///< members that speak the classic protocol
   ById<std::size_t> speakers_;                                    ///< protocol -> classic members that speak it
   ById<std::size_t> patterns_;                                    ///< pattern -> members that have it
   std::unordered_map<broker::PartitionKey, std::int32_t> owned_;  ///< -> epoch of the member that has it

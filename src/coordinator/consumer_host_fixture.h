@@ -20,16 +20,11 @@ struct ConsumerHost {
     if (const std::size_t first = kept_whole(before, decision.records); first > 1)
       whole.emplace_back(log.size(), log.size() + first);
     for (broker::StateRecord& record : decision.records) {
-      apply(state, record);
+      state.apply(as_read(record));
       log.push_back(std::move(record));
     }
     held.push_back({log.size(), std::move(decision.effects)});
     check();
-  }
-  static void apply(GroupState& to, const broker::StateRecord& record) {
-    Record seen{.key = ByteView(record.key)};
-    if (record.value) seen.value = ByteView(*record.value);
-    to.apply(seen);
   }
   struct Before {
     std::size_t classic_members = 0;
@@ -94,7 +89,7 @@ struct ConsumerHost {
     held.clear();
     jobs.clear();
     state = {};
-    for (const broker::StateRecord& record : log) apply(state, record);
+    for (const broker::StateRecord& record : log) state.apply(as_read(record));
     ASSERT_FALSE(state.broken);
     live = machine.begin(state, now);
     send(kNobody, TopicsChangedEvent{topics, {}});

@@ -15,16 +15,11 @@ struct LossyHost {
   void send(WaiterId waiter, decltype(GroupEvent::what) what) {
     auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
     for (broker::StateRecord& record : decision.records) {
-      apply(state, record);
+      state.apply(as_read(record));
       log.push_back(std::move(record));
     }
     held.push_back({log.size(), std::move(decision.effects)});
     check();
-  }
-  static void apply(GroupState& to, const broker::StateRecord& record) {
-    Record seen{.key = ByteView(record.key)};
-    if (record.value) seen.value = ByteView(*record.value);
-    to.apply(seen);
   }
   /// Answers that may be seen by now.
   std::vector<GroupReply> commit() {
@@ -40,7 +35,7 @@ struct LossyHost {
     log.resize(committed);
     held.clear();
     state = {};
-    for (const broker::StateRecord& record : log) apply(state, record);
+    for (const broker::StateRecord& record : log) state.apply(as_read(record));
     ASSERT_FALSE(state.broken);
     live = machine.begin(state, now);
     generation_at_load = live.find("g") == nullptr ? 0 : live.find("g")->generation.v;

@@ -6,6 +6,13 @@
 
 namespace mr::coordinator {
 
+/// As it comes from the log.
+inline Record as_read(const broker::StateRecord& record) {
+  Record read{.key = ByteView(record.key)};
+  if (record.value) read.value = ByteView(*record.value);
+  return read;
+}
+
 /// One partition's machine with a clock in hand: no log, no host. Records are applied at once, as a commit that never
 /// fails would; answers are kept by waiter.
 struct Bench {
@@ -16,9 +23,7 @@ struct Bench {
     WaiterId waiter{++last_waiter};
     auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
     for (broker::StateRecord& record : decision.records) {
-      Record seen{.key = ByteView(record.key)};
-      if (record.value) seen.value = ByteView(*record.value);
-      GroupMachine::apply(state, seen);
+      GroupMachine::apply(state, as_read(record));
       log.push_back(std::move(record));
     }
     records_of_last = decision.records.size();
@@ -65,11 +70,7 @@ struct Bench {
   }
   GroupState replayed() const {
     GroupState fresh;
-    for (const broker::StateRecord& record : log) {
-      Record seen{.key = ByteView(record.key)};
-      if (record.value) seen.value = ByteView(*record.value);
-      fresh.apply(seen);
-    }
+    for (const broker::StateRecord& record : log) fresh.apply(as_read(record));
     return fresh;
   }
   /// What a crash leaves: the log.
