@@ -54,6 +54,16 @@ TEST(Option, RefusalNamesValueAndRange) {
   EXPECT_FALSE(parse_value({"s", Type::string, 0, 0, "a,b"}, "c").ok());
 }
 
+// As Kafka: this one in any case, all others as they are written.
+TEST(Option, PolicyOfMigrationIsTakenInAnyCase) {
+  const ValueRule migration{"group.consumer.migration.policy", Type::string, 0, 0, "upgrade,disabled"};
+  EXPECT_EQ(format_value(*parse_value(migration, "UPGRADE")), "upgrade");
+  EXPECT_EQ(format_value(*parse_value(migration, "Disabled")), "disabled");
+  EXPECT_FALSE(parse_value(migration, "up").ok());
+  const ValueRule codec{"compression.type", Type::string, 0, 0, "producer,zstd"};
+  EXPECT_FALSE(parse_value(codec, "ZSTD").ok());
+}
+
 TEST(Option, SuggestsTheNearName) {
   const std::string_view names[] = {"num.partitions", "node.id", "log.dirs"};
   EXPECT_EQ(did_you_mean("num.partition", names), "num.partitions");
