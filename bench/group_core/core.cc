@@ -38,7 +38,7 @@ void Core::decide(decltype(GroupEvent::what) what) {
   for (const broker::StateRecord& record : decision.records) {
     Record seen{.key = ByteView(record.key)};
     if (record.value) seen.value = ByteView(*record.value);
-    GroupMachine::apply(state_, seen);
+    GroupMachine::apply(state_, seen, now_.wall);
   }
   records += decision.records.size();
   for (GroupReply& reply : decision.effects) {

@@ -30,14 +30,14 @@ Result<std::vector<std::byte>> gather(const storage::ReadResult& read) {
 
 /// Applies the whole batches of `bytes`; the offset behind them, or `from` when there is none.
 Result<Offset> apply_batches(ByteView bytes, Offset from, Inflater& inflater,
-                             const std::function<void(const Record&)>& apply) {
+                             const std::function<void(const Record&, WallMillis)>& apply) {
   BatchReader in(bytes);
   for (BatchView batch; in.next(batch);) {
     from = batch.header.next_offset();
     if (batch.header.control()) continue;
     MR_TRY(ByteView records, inflater.inflate(batch.header.codec(), batch.records(), kInflatedBytesMax));
     RecordReader reader(records, batch.header.records_count);
-    for (Record record; reader.next(record);) apply(record);
+    for (Record record; reader.next(record);) apply(record, batch.header.base_timestamp + record.timestamp_delta);
     if (!reader.ok()) return Error(Errc::corrupt_batch, reader.problem());
   }
   if (in.problem()) return *in.problem();
@@ -46,7 +46,7 @@ Result<Offset> apply_batches(ByteView bytes, Offset from, Inflater& inflater,
 
 }  // namespace
 
-Task<Result<void>> replay(Env& env, PartitionRef partition, std::function<void(const Record&)> apply) {
+Task<Result<void>> replay(Env& env, PartitionRef partition, std::function<void(const Record&, WallMillis)> apply) {
   Inflater inflater;
   Offset next = partition->log_start();
   while (next < partition->high_watermark()) {

@@ -44,15 +44,16 @@ struct Decision {
 /// makes it after a replay, decisions change it, and it goes when the durable one is thrown away. `decide` reads
 /// nothing but its arguments and does nothing but change the volatile half and return.
 template <class M>
-concept StateMachine = requires(const M& machine, typename M::State& state, const typename M::State& seen,
-                                typename M::Volatile& live, typename M::Event event, const Record& record, Moment now) {
-  typename M::Effect;
-  { M::apply(state, record) } -> std::same_as<void>;
-  /// After a replay: whether what was read can be served.
-  { M::check(seen) } -> std::same_as<Result<void>>;
-  { machine.begin(seen, now) } -> std::same_as<typename M::Volatile>;
-  { machine.decide(seen, live, std::move(event), now) } -> std::same_as<Decision<typename M::Effect>>;
-};
+concept StateMachine =
+    requires(const M& machine, typename M::State& state, const typename M::State& seen, typename M::Volatile& live,
+             typename M::Event event, const Record& record, Moment now, WallMillis written_at) {
+      typename M::Effect;
+      { M::apply(state, record, written_at) } -> std::same_as<void>;
+      /// After a replay: whether what was read can be served.
+      { M::check(seen) } -> std::same_as<Result<void>>;
+      { machine.begin(seen, now) } -> std::same_as<typename M::Volatile>;
+      { machine.decide(seen, live, std::move(event), now) } -> std::same_as<Decision<typename M::Effect>>;
+    };
 
 /// Runs one machine over one partition of an internal topic. Events are decided one after the other on the state of all
 /// records appended so far; effects come out in order, each after the watermark has passed everything its decision
@@ -79,7 +80,9 @@ class StateMachineHost {
     auto settled = co_await partition_->wait_committed(end, kForever);
     MR_CO_TRY_VOID(std::move(settled));
     State fresh{};
-    auto replayed = co_await replay(env_, partition_, [&fresh](const Record& record) { M::apply(fresh, record); });
+    auto replayed = co_await replay(env_, partition_, [&fresh](const Record& record, WallMillis written_at) {
+      M::apply(fresh, record, written_at);
+    });
     MR_CO_TRY_VOID(std::move(replayed));
     MR_CO_TRY_VOID(M::check(fresh));
     if (mine != incarnation_) co_return Errc::coordinator_loading;  // somebody started over
@@ -163,7 +166,7 @@ class StateMachineHost {
     if (!appended) return appended.error().error;
     // State changes by applying the very bytes that replay will see.
     RecordReader reader(ByteView(batch).subspan(BatchHeader::kBytes), builder.count());
-    for (Record record; reader.next(record);) M::apply(loaded_->state, record);
+    for (Record record; reader.next(record);) M::apply(loaded_->state, record, now);
     MR_CHECK(reader.ok());
     return {};
   }

@@ -30,7 +30,7 @@ struct Counters {
     return {};
   }
   Volatile begin(const State& state, Moment) const { return {.known_at_begin = state.size()}; }
-  static void apply(State& state, const Record& record) {
+  static void apply(State& state, const Record& record, WallMillis) {
     std::string name(as_text(*record.key));
     if (record.value) {
       state[name] = load_be<std::int64_t>(record.value->data());

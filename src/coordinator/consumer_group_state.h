@@ -21,6 +21,8 @@ class ConsumerGroupState {
 
   std::int32_t epoch() const { return group_.epoch; }
   std::int64_t metadata_hash() const { return group_.metadata_hash; }
+  /// When the epoch rose last, by its record's timestamp; -1: never. A group without members has had none since then.
+  WallMillis epoch_since() const { return epoch_since_; }
   std::int32_t target_epoch() const { return target_.epoch; }
   const ById<ConsumerMember>& members() const { return members_; }
   const ById<PartitionSet>& targets() const { return targets_; }
@@ -71,7 +73,10 @@ class ConsumerGroupState {
   }
 
   // Records; null: a tombstone.
-  void put(const GroupEpochRecord* value) { group_ = value ? *value : GroupEpochRecord{}; }
+  void put(const GroupEpochRecord* value, WallMillis written_at) {
+    group_ = value ? *value : GroupEpochRecord{};
+    epoch_since_ = value ? written_at : -1;
+  }
   void put(const TargetEpochRecord* value) { target_ = value ? *value : TargetEpochRecord{}; }
   void put_member(std::string_view id, const ConsumerMember* value);
   void put_target(std::string_view id, const PartitionSet* value);
@@ -88,6 +93,7 @@ class ConsumerGroupState {
   void hold(const CurrentAssignment& current, bool in);
 
   GroupEpochRecord group_;
+  WallMillis epoch_since_ = -1;
   TargetEpochRecord target_;
   ById<ConsumerMember> members_;
   ById<PartitionSet> targets_;

@@ -535,6 +535,22 @@ TEST(ConsumerGroup, EmptyGroupExpires) {
   EXPECT_TRUE(bench.replayed().consumers.empty());
 }
 
+// Else a broker that is started anew more often than that would keep them for ever.
+TEST(ConsumerGroup, RestartsDoNotProlongWhatAnEmptyGroupKeeps) {
+  ConsumerBench bench;
+  bench.joins("a");
+  bench.send(bench.commit("a", 2, 7));
+  bench.ask(bench.beat("a", -1));
+  for (int day = 0; day < 6; ++day) {
+    bench.pass(std::chrono::hours(24));
+    bench.crash();
+  }
+  EXPECT_EQ(bench.committed(), 7);
+  bench.pass(std::chrono::hours(25));
+  EXPECT_EQ(bench.committed(), -1);
+  EXPECT_TRUE(bench.replayed().consumers.empty());
+}
+
 TEST(ConsumerGroup, AdminRemovesMembers) {
   ConsumerBench bench;
   auto request = bench.join_request("a");

@@ -20,7 +20,7 @@ struct ConsumerHost {
     if (const std::size_t first = kept_whole(before, decision.records); first > 1)
       whole.emplace_back(log.size(), log.size() + first);
     for (broker::StateRecord& record : decision.records) {
-      state.apply(as_read(record));
+      state.apply(as_read(record), now.wall);
       log.push_back(std::move(record));
     }
     held.push_back({log.size(), std::move(decision.effects)});
@@ -89,7 +89,7 @@ struct ConsumerHost {
     held.clear();
     jobs.clear();
     state = {};
-    for (const broker::StateRecord& record : log) state.apply(as_read(record));
+    for (const broker::StateRecord& record : log) state.apply(as_read(record), now.wall);
     ASSERT_FALSE(state.broken);
     live = machine.begin(state, now);
     send(kNobody, TopicsChangedEvent{topics, {}});

@@ -32,7 +32,7 @@ TEST(GroupLoad, AMillionOffsets) {
   GroupState state;
   for (const auto& batch : batches) {
     RecordReader reader(ByteView(batch).subspan(BatchHeader::kBytes), 1000);
-    for (Record record; reader.next(record);) GroupMachine::apply(state, record);
+    for (Record record; reader.next(record);) GroupMachine::apply(state, record, 1);
     ASSERT_TRUE(reader.ok());
   }
   GroupMachine machine;

@@ -43,7 +43,7 @@ void restore_consumers(Deciding& d, const std::string& name, const ConsumerGroup
     if (group.current(id).state == ReconcileState::unrevoked)
       d.arm(live.sessions.find(id)->second.revoke, member.rebalance_timeout, {DeadlineKind::consumer_revoke, name, id});
   }
-  if (live.sessions.empty()) live.empty_since = d.now.wall;
+  if (live.sessions.empty()) live.empty_since = group.epoch_since();
   d.live.stats.members += live.sessions.size();
   d.live.stats.groups_active += live.sessions.empty() ? 0 : 1;
   arm_consumer_expiry(d, name, live, d.settings.retention_check);

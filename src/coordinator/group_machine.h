@@ -118,7 +118,7 @@ struct GroupMachine {
 
   GroupSettings settings;
 
-  static void apply(State& state, const Record& record) { state.apply(record); }
+  static void apply(State& state, const Record& record, WallMillis written_at) { state.apply(record, written_at); }
   static Result<void> check(const State& state) {
     if (state.broken) return *state.broken;
     return {};

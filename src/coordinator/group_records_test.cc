@@ -136,7 +136,7 @@ TEST(GroupRecords, AStateThatCannotBeReadSaysSo) {
   auto offset = offset_record("g", "t", PartitionIndex{0}, {.offset = Offset{1}});
   (*offset.value)[1] = std::byte{99};
   GroupState state;
-  state.apply({.key = ByteView(offset.key), .value = ByteView(*offset.value)});
+  state.apply({.key = ByteView(offset.key), .value = ByteView(*offset.value)}, 1);
   ASSERT_TRUE(state.broken);
   EXPECT_EQ(state.broken->code(), Errc::newer_format);
 }

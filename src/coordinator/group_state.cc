@@ -11,12 +11,12 @@ typename Map::mapped_type& at_or_new(Map& map, std::string_view key) {
 }
 }  // namespace
 
-void GroupState::apply(const Record& record) {
-  auto applied = apply_checked(record);
+void GroupState::apply(const Record& record, WallMillis written_at) {
+  auto applied = apply_checked(record, written_at);
   if (!applied.ok() && !broken) broken = applied.error();
 }
 
-Result<void> GroupState::apply_checked(const Record& record) {
+Result<void> GroupState::apply_checked(const Record& record, WallMillis written_at) {
   if (!record.key) return Error(Errc::malformed, "a record without a key");
   MR_TRY(RecordKey key, read_key(*record.key));
   if (const auto* offset = std::get_if<OffsetKey>(&key)) {
@@ -34,7 +34,7 @@ Result<void> GroupState::apply_checked(const Record& record) {
     put_group(group->group, record.value);
   } else if (is_consumer_group_key(std::get<OtherKey>(key).type)) {
     MR_TRY(ConsumerGroupKey consumer, read_consumer_group_key(*record.key));
-    return apply_consumer(consumer, record.value);
+    return apply_consumer(consumer, record.value, written_at);
   } else {
     ++other_records;
   }
@@ -56,14 +56,16 @@ Result<void> decode_and(std::optional<ByteView> bytes, Read read, Put put) {
 }
 }  // namespace
 
-Result<void> GroupState::apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value) {
+Result<void> GroupState::apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value,
+                                        WallMillis written_at) {
   const std::string_view name = std::visit([](const auto& k) { return k.group; }, key);
   ConsumerGroupState& group = at_or_new(consumers, name);
   struct Visit {
     ConsumerGroupState& group;
     std::optional<ByteView> value;
+    WallMillis written_at;
     Result<void> operator()(const GroupEpochKey&) {
-      return decode_and(value, read_group_epoch, [&](const auto* v) { group.put(v); });
+      return decode_and(value, read_group_epoch, [&](const auto* v) { group.put(v, written_at); });
     }
     Result<void> operator()(const PartitionMetadataKey&) { return {}; }
     Result<void> operator()(const ConsumerMemberKey& k) {
@@ -82,7 +84,7 @@ Result<void> GroupState::apply_consumer(const ConsumerGroupKey& key, std::option
       return decode_and(value, read_regex, [&](const auto* v) { group.put_regex(k.regex, v); });
     }
   };
-  auto applied = std::visit(Visit{group, value}, key);
+  auto applied = std::visit(Visit{group, value, written_at}, key);
   if (group.gone()) consumers.erase(consumers.find(name));
   return applied;
 }

@@ -45,11 +45,11 @@ struct GroupState {
   /// The first record that could not be read: such a partition is not served, since offsets could be missing.
   std::optional<Error> broken;
 
-  void apply(const Record& record);
+  void apply(const Record& record, WallMillis written_at);
 
  private:
-  Result<void> apply_checked(const Record& record);
-  Result<void> apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value);
+  Result<void> apply_checked(const Record& record, WallMillis written_at);
+  Result<void> apply_consumer(const ConsumerGroupKey& key, std::optional<ByteView> value, WallMillis written_at);
   void put_offset(const OffsetKey& key, StoredOffset offset);
   void drop_offset(const OffsetKey& key);
   void put_group(std::string_view group, std::optional<ByteView> record);

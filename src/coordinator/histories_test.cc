@@ -15,7 +15,7 @@ struct LossyHost {
   void send(WaiterId waiter, decltype(GroupEvent::what) what) {
     auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
     for (broker::StateRecord& record : decision.records) {
-      state.apply(as_read(record));
+      state.apply(as_read(record), now.wall);
       log.push_back(std::move(record));
     }
     held.push_back({log.size(), std::move(decision.effects)});
@@ -35,7 +35,7 @@ struct LossyHost {
     log.resize(committed);
     held.clear();
     state = {};
-    for (const broker::StateRecord& record : log) state.apply(as_read(record));
+    for (const broker::StateRecord& record : log) state.apply(as_read(record), now.wall);
     ASSERT_FALSE(state.broken);
     live = machine.begin(state, now);
     generation_at_load = live.find("g") == nullptr ? 0 : live.find("g")->generation.v;

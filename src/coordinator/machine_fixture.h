@@ -22,9 +22,11 @@ struct Bench {
   WaiterId send(decltype(GroupEvent::what) what) {
     WaiterId waiter{++last_waiter};
     auto decision = machine.decide(state, live, {waiter, std::move(what)}, now);
+    written_at.resize(log.size(), now.wall);  // a test may have torn off the log's end
     for (broker::StateRecord& record : decision.records) {
-      GroupMachine::apply(state, as_read(record));
+      GroupMachine::apply(state, as_read(record), now.wall);
       log.push_back(std::move(record));
+      written_at.push_back(now.wall);
     }
     records_of_last = decision.records.size();
     for (GroupReply& reply : decision.effects) {
@@ -70,7 +72,8 @@ struct Bench {
   }
   GroupState replayed() const {
     GroupState fresh;
-    for (const broker::StateRecord& record : log) fresh.apply(as_read(record));
+    for (std::size_t i = 0; i < log.size(); ++i)
+      fresh.apply(as_read(log[i]), i < written_at.size() ? written_at[i] : now.wall);
     return fresh;
   }
   /// What a crash leaves: the log.
@@ -153,6 +156,7 @@ struct Bench {
   GroupState state;
   LiveGroups live;
   std::vector<broker::StateRecord> log;
+  std::vector<WallMillis> written_at;  ///< of each record of `log`
   std::map<std::uint64_t, GroupAnswer> answers;
   std::vector<GroupAnswer> jobs;  ///< for the offload pool; run_jobs() is that pool
   std::uint64_t last_waiter = 0;

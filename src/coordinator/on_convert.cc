@@ -139,7 +139,7 @@ Result<std::unique_ptr<const Upgrade>> plan_upgrade(const Deciding& d, const Liv
   const GroupEpochRecord of_group{epoch, 0};
   const TargetEpochRecord of_targets{epoch, d.now.wall};
   records.push_back(group_epoch_record(name, of_group));
-  state.put(&of_group);
+  state.put(&of_group, d.now.wall);
   for (const Reader& reader : readers) {
     records.push_back(target_member_record(name, reader.id, has[reader.id]));
     state.put_target(reader.id, &has[reader.id]);
