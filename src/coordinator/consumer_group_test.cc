@@ -418,6 +418,28 @@ TEST(ConsumerGroup, AssignorsAreChosenByName) {
   EXPECT_EQ(choose_assignors({"uniform"}, {make_range_assignor()}).code(), Errc::invalid_config);
 }
 
+// A client's end takes all its members with it: one rebalance for those that stay, not one per member.
+TEST(ConsumerGroup, MembersThatFallSilentTogetherGoTogether) {
+  GroupSettings settings;
+  settings.session_step = Millis(200);
+  ConsumerBench bench(settings);
+  const auto stays = bench.joins("stays");
+  for (std::string member : {"a", "b", "c"}) bench.joins(member);
+  const auto expired = [&] {
+    return bench.live.stats.rebalances[static_cast<std::size_t>(RebalanceCause::member_expired)];
+  };
+  bench.pass(Millis(44'999));
+  bench.ask(bench.beat("stays", stays.epoch));
+  EXPECT_EQ(bench.group().members().size(), 4u) << "nobody goes early";
+  const std::int32_t epoch = bench.group().epoch();
+  bench.pass(Millis(201));
+  ASSERT_EQ(bench.group().members().size(), 1u);
+  EXPECT_EQ(bench.group().epoch(), epoch + 1);
+  EXPECT_EQ(expired(), 1u);
+  EXPECT_EQ(bench.live.stats.member_timeouts, 3u);
+  EXPECT_EQ(bench.live.stats.members, 1u);
+}
+
 // Sessions that run end by the group's time as soon as it is set, and by the broker's when it is not set any more.
 TEST(ConsumerGroup, ObeysWhatItSets) {
   auto set = [](config::GroupTimes times) {

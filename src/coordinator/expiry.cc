@@ -123,19 +123,33 @@ void on_consumer_expiry(Deciding& d, const std::string& name, LiveConsumerGroup&
   arm_consumer_expiry(d, name, live, next_look(d, outcome));
 }
 
-/// At most one event of one such group in a decision: the next one shall see its records.
+/// Those whose clients went together go together: one rebalance instead of one each.
+void on_consumer_sessions(Deciding& d, const DeadlineKey& first) {
+  std::vector<std::string> members{first.member};
+  DeadlineKey key;
+  auto find = [&](const DeadlineKey& k) { return d.live.deadline(k); };
+  while (members.size() < kDeadlinesPerTick && d.live.deadlines.next_due(d.now.mono, key, find)) {
+    if (key.kind != DeadlineKind::consumer_session || key.group != first.group) {
+      Deadline& later = *find(key);
+      d.live.deadlines.put_back(later, d.now.mono, std::move(key));
+      break;
+    }
+    members.push_back(std::move(key.member));
+  }
+  Millis timeout{0};
+  for (const std::string& id : members) {
+    timeout = session_timeout(d, first.group, *consumer_state(d.state, first.group).member(id));
+    ++d.live.stats.member_timeouts;
+    log_info("coordinator", "a member's session has ended",
+             {{"group", first.group}, {"member", id}, {"session_ms", timeout.count()}});
+  }
+  remove_consumers(d, first.group, members, {RebalanceCause::member_expired, members.back(), timeout});
+}
+
 void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
   LiveConsumerGroup& live = *d.live.find_consumer(key.group);
   auto rebalance_timeout = [&] { return consumer_state(d.state, key.group).member(key.member)->rebalance_timeout; };
   switch (key.kind) {
-    case DeadlineKind::consumer_session: {
-      const Millis timeout = session_timeout(d, key.group, *consumer_state(d.state, key.group).member(key.member));
-      ++d.live.stats.member_timeouts;
-      log_info("coordinator", "a member's session has ended",
-               {{"group", key.group}, {"member", key.member}, {"session_ms", timeout.count()}});
-      remove_consumers(d, key.group, {key.member}, {RebalanceCause::member_expired, key.member, timeout});
-      return;
-    }
     case DeadlineKind::consumer_revoke:
     case DeadlineKind::consumer_rejoin:
       log_info("coordinator", "a member did not let go of its partitions in time",
@@ -154,6 +168,34 @@ void on_consumer_deadline(Deciding& d, const DeadlineKey& key) {
       on_consumer_expiry(d, key.group, live);
       return;
     default:
+      MR_CHECK(false);
+  }
+}
+
+void on_classic_deadline(Deciding& d, const DeadlineKey& key) {
+  LiveGroup& group = *d.live.find(key.group);
+  switch (key.kind) {
+    case DeadlineKind::session:
+      on_session(d, group, key.member);
+      break;
+    case DeadlineKind::pending:
+      on_pending(d, group, key.member);
+      break;
+    case DeadlineKind::round:
+      on_round(d, group);
+      break;
+    case DeadlineKind::sync:
+      on_sync_missed(d, group);
+      break;
+    case DeadlineKind::expiry:
+      on_expiry(d, group);
+      break;
+    case DeadlineKind::consumer_session:
+    case DeadlineKind::consumer_revoke:
+    case DeadlineKind::consumer_assign:
+    case DeadlineKind::consumer_expiry:
+    case DeadlineKind::consumer_rejoin:
+    case DeadlineKind::consumer_sync:
       MR_CHECK(false);
   }
 }
@@ -194,39 +236,14 @@ void erase_group(Deciding& d, std::string_view name) {
   if (group != d.live.groups.end()) d.live.groups.erase(group);
 }
 
+/// Of KIP-848 groups one event in a decision: the next one shall see its records.
 void on_tick(Deciding& d) {
   DeadlineKey key;
   auto find = [&](const DeadlineKey& k) { return d.live.deadline(k); };
   for (std::size_t i = 0; i < kDeadlinesPerTick && d.live.deadlines.next_due(d.now.mono, key, find); ++i) {
-    if (is_consumer(key.kind)) {
-      on_consumer_deadline(d, key);
-      return;
-    }
-    LiveGroup& group = *d.live.find(key.group);
-    switch (key.kind) {
-      case DeadlineKind::session:
-        on_session(d, group, key.member);
-        break;
-      case DeadlineKind::pending:
-        on_pending(d, group, key.member);
-        break;
-      case DeadlineKind::round:
-        on_round(d, group);
-        break;
-      case DeadlineKind::sync:
-        on_sync_missed(d, group);
-        break;
-      case DeadlineKind::expiry:
-        on_expiry(d, group);
-        break;
-      case DeadlineKind::consumer_session:
-      case DeadlineKind::consumer_revoke:
-      case DeadlineKind::consumer_assign:
-      case DeadlineKind::consumer_expiry:
-      case DeadlineKind::consumer_rejoin:
-      case DeadlineKind::consumer_sync:
-        MR_CHECK(false);
-    }
+    if (key.kind == DeadlineKind::consumer_session) return on_consumer_sessions(d, key);
+    if (is_consumer(key.kind)) return on_consumer_deadline(d, key);
+    on_classic_deadline(d, key);
   }
 }
 

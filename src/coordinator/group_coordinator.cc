@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kTopic = "__consumer_offsets";
 constexpr Duration kNever = Duration::max();
 constexpr Duration kFirstLoadMost = std::chrono::seconds(5);
+constexpr Millis kSessionStep{200};
 constexpr Duration kSizesEvery = std::chrono::seconds(10);
 
 /// 8-4-4-4-12 hexadecimal digits, as Java writes it.
@@ -146,6 +147,7 @@ GroupSettings GroupCoordinator::settings() const {
   settings.offsets_retention = Millis(std::int64_t{config.offsets_retention_minutes} * 60'000);
   settings.retention_check =
       std::chrono::duration_cast<Millis>(bounded_wait(config.offsets_retention_check_interval_ms));
+  settings.session_step = kSessionStep;
   settings.consumer_times = {.session_timeout_ms = config.group_consumer_session_timeout_ms,
                              .heartbeat_interval_ms = config.group_consumer_heartbeat_interval_ms,
                              .assignment_interval_ms = config.group_consumer_assignment_interval_ms};

@@ -53,6 +53,7 @@ void restore_consumers(Deciding& d, const std::string& name, const ConsumerGroup
 
 LiveGroups GroupMachine::begin(const State& state, broker::Moment now) const {
   LiveGroups live;
+  live.deadlines = Deadlines(SessionSteps{settings.session_step});
   Deciding d{settings, state, live, now, {}};
   for (const auto& [name, group] : state.consumers) restore_consumers(d, name, group);
   for (const auto& [name, durable] : state.groups) {

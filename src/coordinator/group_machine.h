@@ -27,6 +27,7 @@ struct GroupSettings {
   std::size_t offset_metadata_max = 4096;  ///< offset.metadata.max.bytes, which Kafka counts in UTF-16 units
   Millis offsets_retention{7ll * 24 * 3'600'000};
   Millis retention_check{600'000};
+  Millis session_step{0};  ///< sessions of a group end at one moment of each of these: up to so much late
   std::size_t record_bytes_max = 1'048'588 - 512;  ///< of one record or one commit: what max.message.bytes leaves
   std::size_t waiting_max = 100'000;               ///< joins and syncs without an answer, of one partition
   std::size_t pending_max = 10'000;                ///< member ids given out and not used, of one group

@@ -163,6 +163,14 @@ Deadline* deadline_of(LiveConsumerGroup& group, const DeadlineKey& key) {
 }
 }  // namespace
 
+TimePoint SessionSteps::operator()(const DeadlineKey& key, TimePoint at) const {
+  const bool session = key.kind == DeadlineKind::session || key.kind == DeadlineKind::consumer_session;
+  if (!session || step <= Duration::zero()) return at;
+  const Duration phase(static_cast<Duration::rep>(TextHash{}(key.group) % static_cast<std::size_t>(step.count())));
+  const Duration past = (at.time_since_epoch() + step - phase) % step;
+  return past == Duration::zero() ? at : at + step - past;
+}
+
 Deadline* LiveGroups::deadline(const DeadlineKey& key) {
   if (is_consumer(key.kind)) {
     LiveConsumerGroup* modern = find_consumer(key.group);

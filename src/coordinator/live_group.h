@@ -41,6 +41,14 @@ struct DeadlineKey {
   std::string group;
   std::string member;
 };
+/// Sessions end at one moment of each `step` (0: at any), which is another one for each group. So members that go
+/// together go in one decision, with one rebalance; and when all clients of a broker vanish their groups come one by
+/// one.
+struct SessionSteps {
+  Duration step{0};
+  TimePoint operator()(const DeadlineKey& key, TimePoint at) const;
+};
+using Deadlines = DeadlineQueue<DeadlineKey, SessionSteps>;
 
 struct Member {
   std::string id;
@@ -148,7 +156,7 @@ struct LiveGroups {
   /// Topics as of the last event that brought them; null: of none yet.
   std::shared_ptr<const broker::TopicTable> topics;
   std::shared_ptr<const config::GroupConfigs> configs = std::make_shared<const config::GroupConfigs>();
-  DeadlineQueue<DeadlineKey> deadlines;
+  Deadlines deadlines;
   std::size_t waiting = 0;  ///< joins and syncs without an answer
   GroupStats stats;
 

@@ -160,8 +160,8 @@ void leave(Heartbeat& beat, const ConsumerGroupState& group) {
 }
 
 void forget_classic_deadlines(LiveConsumerGroup::Session& session) {
-  DeadlineQueue<DeadlineKey>::disarm(session.rejoin);
-  DeadlineQueue<DeadlineKey>::disarm(session.sync);
+  Deadlines::disarm(session.rejoin);
+  Deadlines::disarm(session.sync);
 }
 
 }  // namespace
