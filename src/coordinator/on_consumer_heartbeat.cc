@@ -164,11 +164,37 @@ void forget_classic_deadlines(LiveConsumerGroup::Session& session) {
   Deadlines::disarm(session.sync);
 }
 
+/// Nearly all heartbeats: a member that is where it shall be and says nothing new in a group that waits for nothing. It
+/// lives, and is told so, without a look at what could change. False: something may; nothing is done yet.
+bool answer_quiet(Heartbeat& beat) {
+  Deciding& d = beat.d;
+  const ConsumerHeartbeatRequest& request = beat.request;
+  LiveConsumerGroup* live = d.live.find_consumer(request.group);
+  if (live == nullptr || request.epoch <= 0 || live->history.under_way() != nullptr) return false;
+  const ConsumerGroupState& group = consumer_state(d.state, request.group);
+  if (group.epoch() != group.target_epoch() || group.has_patterns()) return false;
+  const ConsumerMember* member = group.member(request.member);
+  if (member == nullptr || brings_news(request, *member)) return false;
+  const CurrentAssignment& current = group.current(request.member);
+  if (current.epoch != request.epoch || current.epoch != group.target_epoch() ||
+      current.state != ReconcileState::stable)
+    return false;
+  const config::GroupTimes& times = d.consumer_times(request.group);
+  heard_consumer(d, request.group, *live, request.member, Millis(times.session_timeout_ms));
+  d.reply(beat.waiter, ConsumerHeartbeatAnswer{.error = std::nullopt,
+                                               .member = std::move(beat.request.member),
+                                               .epoch = current.epoch,
+                                               .heartbeat_interval = Millis(times.heartbeat_interval_ms),
+                                               .assignment = std::nullopt});
+  return true;
+}
+
 }  // namespace
 
 void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatRequest&& request) {
   Heartbeat beat{d, waiter, request};
   ++d.live.stats.heartbeats;
+  if (answer_quiet(beat)) return;
   if (auto wrong = check_request(request, d.settings)) return beat.refuse(std::move(*wrong));
   const LiveConsumerGroup* live = d.live.find_consumer(request.group);
   if (live == nullptr && !beat.joins())
@@ -216,8 +242,7 @@ void on_consumer_heartbeat(Deciding& d, WaiterId waiter, ConsumerHeartbeatReques
   if (bumps) change.bump({replaces ? RebalanceCause::member_replaced : RebalanceCause::member_joined, request.member});
   change.settle();
   const bool arrived = before.state == ReconcileState::stable && before.epoch == change.target_epoch() && !replaces;
-  if (arrived && before.epoch != kJoinEpoch && !subscription_changed)
-    return answer(beat, change, before, before);  // nearly all heartbeats
+  if (arrived && before.epoch != kJoinEpoch && !subscription_changed) return answer(beat, change, before, before);
   const CurrentAssignment after = move_on(d, change,
                                           {.member = request.member,
                                            .before = before,
