@@ -202,14 +202,19 @@ Result<GroupCoordinator::Place> GroupCoordinator::place(ShardId here, std::strin
 
 Task<Result<GroupAnswer>> GroupCoordinator::ask(Place place, decltype(GroupEvent::what) what, TimePoint deadline) {
   const TaskContext& context = co_await current_context();
-  Executor& back = *context.executor;
   auto answer = std::make_shared<OneShot<Result<GroupAnswer>>>();
-  GroupReplyTo reply = [&back, answer](Result<GroupAnswer> result) {
-    back.post([answer, result = std::move(result)]() mutable { answer->set(std::move(result)); });
-  };
-  Executor& home = broker_.shards().env(ShardId{static_cast<std::uint32_t>(place.shard)}).executor;
-  home.post([shard = per_shard_[place.shard], key = place.key, what = std::move(what),
-             reply = std::move(reply)]() mutable { shard->call(key, std::move(what), std::move(reply)); });
+  Shard& shard = *per_shard_[place.shard];
+  if (context.executor->shard() == shard.state.env.shard) {
+    shard.call(place.key, std::move(what), [answer](Result<GroupAnswer> result) { answer->set(std::move(result)); });
+  } else {
+    Executor& back = *context.executor;
+    GroupReplyTo reply = [&back, answer](Result<GroupAnswer> result) {
+      back.post([answer, result = std::move(result)]() mutable { answer->set(std::move(result)); });
+    };
+    Executor& home = shard.state.env.executor;
+    home.post([shard = per_shard_[place.shard], key = place.key, what = std::move(what),
+               reply = std::move(reply)]() mutable { shard->call(key, std::move(what), std::move(reply)); });
+  }
   auto waited = co_await answer->wait(deadline);
   if (!waited.ok() && waited.code() == Errc::timed_out)
     co_return Error(Errc::coordinator_not_available, "not committed in time");

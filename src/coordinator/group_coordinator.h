@@ -16,8 +16,9 @@ namespace mr::coordinator {
 PartitionIndex partition_of_group(std::string_view group, std::size_t partitions);
 
 /// Consumer groups of all shards, as doors see them. A group lives on the home shard of its partition of
-/// __consumer_offsets; calls come in on any shard, go there by one message, and come back by another. All calls may be
-/// cancelled (a closed connection): what was asked still happens, the answer is dropped.
+/// __consumer_offsets; calls come in on any shard, go there by one message, and come back by another; none when that is
+/// the same shard. All calls may be cancelled (a closed connection): what was asked still happens, the answer is
+/// dropped.
 ///
 /// Errors that every answer may have: coordinator_not_available (no topic yet, its log is offline, the disk is full or
 /// the commit took too long), coordinator_loading (the log is replayed), not_coordinator (the partition is not ours any
