@@ -120,7 +120,7 @@ bool Rounds::end_of_step(std::size_t actor, Step step) {
   }
   if (!round.failed && step == Step::sync && options_.leave) {
     for (std::size_t m = 0; m < group.members.size(); ++m)
-      send(actor, m, Step::leave, leave_frame(group.name, group.members[m]));
+      send(actor, m, Step::leave, leave_frame(group.name, std::span(&group.members[m], 1)));
     return false;
   }
   lanes_.push_back(round.lane);

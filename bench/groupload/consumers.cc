@@ -169,4 +169,10 @@ std::vector<Bytes> Consumers::quiet_frames() const {
   return frames;
 }
 
+std::vector<Bytes> Consumers::leave_frames() const {
+  std::vector<Bytes> frames;
+  for (const Member& m : members_) frames.push_back(consumer_beat_frame(group_, m.id, kLeaveEpoch, nullptr));
+  return frames;
+}
+
 }  // namespace mr::bench

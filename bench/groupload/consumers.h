@@ -39,6 +39,8 @@ class Consumers {
   std::size_t partitions_of(std::size_t member) const { return members_[member].count; }
   /// A heartbeat that says nothing, for each member.
   std::vector<Bytes> quiet_frames() const;
+  /// One that says that it leaves, likewise.
+  std::vector<Bytes> leave_frames() const;
   std::uint64_t heartbeats = 0;
   std::uint64_t errors = 0;
   std::int16_t first_error = 0;

@@ -84,9 +84,11 @@ Bytes heartbeat_frame(std::string_view group, std::int32_t generation, std::stri
   return w.frame();
 }
 
-Bytes leave_frame(std::string_view group, std::string_view member) {
+Bytes leave_frame(std::string_view group, std::span<const std::string> members) {
   FrameWriter w(13, 5, true);
-  w.compact_text(group).items(1).compact_text(member).null().null().no_tags().no_tags();
+  w.compact_text(group).items(members.size());
+  for (const std::string& member : members) w.compact_text(member).null().null().no_tags();
+  w.no_tags();
   return w.frame();
 }
 

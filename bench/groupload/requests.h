@@ -40,7 +40,7 @@ Joined read_join(ByteView answer);
 Bytes sync_frame(std::string_view group, std::int32_t generation, std::string_view member,
                  std::span<const std::string> everybody, std::size_t assignment_bytes);
 Bytes heartbeat_frame(std::string_view group, std::int32_t generation, std::string_view member);
-Bytes leave_frame(std::string_view group, std::string_view member);
+Bytes leave_frame(std::string_view group, std::span<const std::string> members);
 /// Of a sync, heartbeat or leave: they begin alike.
 std::int16_t read_error(ByteView answer);
 
@@ -65,6 +65,8 @@ using Owned = std::vector<OwnedTopic>;
 
 /// What a member joins with: everything is said.
 Bytes consumer_join_frame(std::string_view group, std::string_view member, std::span<const std::string> topics);
+/// The epoch with which a member leaves.
+inline constexpr std::int32_t kLeaveEpoch = -1;
 /// `owned`: what it has, when it has to say so.
 Bytes consumer_beat_frame(std::string_view group, std::string_view member, std::int32_t epoch, const Owned* owned);
 struct Beaten {

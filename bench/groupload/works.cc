@@ -51,6 +51,26 @@ bool measure(const GroupOptions& o, const std::string& name, Runner& runner, Wor
   return work.errors == 0;
 }
 
+/// Members go when a work is done: sessions that end during the next one would be measured with it.
+void leave(Runner& runner, std::vector<Bytes> frames) {
+  const std::size_t n = frames.size();
+  Repeats leaving(runner, std::move(frames), read_error);  // who is gone already is gone
+  runner.run(leaving, {.count = n, .window = n});
+}
+
+void leave(Runner& runner, const std::vector<ClassicGroup>& groups) {
+  std::vector<Bytes> frames;
+  for (const ClassicGroup& group : groups) frames.push_back(leave_frame(group.name, group.members));
+  leave(runner, std::move(frames));
+}
+
+void leave(Runner& runner, const std::vector<Consumers>& groups) {
+  std::vector<Bytes> frames;
+  for (const Consumers& group : groups)
+    for (Bytes& frame : group.leave_frames()) frames.push_back(std::move(frame));
+  leave(runner, std::move(frames));
+}
+
 /// What works have in common: connections, a coordinator, one topic at least.
 struct Scene {
   explicit Scene(const GroupOptions& options) : o(options), runner(options) {
@@ -69,8 +89,11 @@ struct Scene {
 
 bool join(const GroupOptions& o) {
   Scene scene(o);
-  Rejoins work(scene.runner, scene.stable_groups("join", 1), scene.topics.front());
-  return measure(o, "join", scene.runner, work);
+  const auto groups = scene.stable_groups("join", 1);
+  Rejoins work(scene.runner, groups, scene.topics.front());
+  const bool good = measure(o, "join", scene.runner, work);
+  leave(scene.runner, groups);
+  return good;
 }
 
 bool new_groups(const GroupOptions& o) {
@@ -83,11 +106,14 @@ bool new_groups(const GroupOptions& o) {
 bool heartbeat(const GroupOptions& o) {
   Scene scene(o);
   std::vector<Bytes> frames;
-  for (const ClassicGroup& group : scene.stable_groups("heartbeat", o.members))
+  const auto groups = scene.stable_groups("heartbeat", o.members);
+  for (const ClassicGroup& group : groups)
     for (const std::string& member : group.members)
       frames.push_back(heartbeat_frame(group.name, group.generation, member));
   Repeats work(scene.runner, std::move(frames), read_error);
-  return measure(o, "heartbeat", scene.runner, work);
+  const bool good = measure(o, "heartbeat", scene.runner, work);
+  leave(scene.runner, groups);
+  return good;
 }
 
 bool unsettled(const std::vector<Consumers>& groups) {
@@ -115,14 +141,17 @@ bool heartbeat848(const GroupOptions& o) {
   for (const Consumers& group : groups)
     for (Bytes& frame : group.quiet_frames()) frames.push_back(std::move(frame));
   Repeats work(scene.runner, std::move(frames), read_error);
-  return measure(o, "heartbeat848", scene.runner, work);
+  const bool good = measure(o, "heartbeat848", scene.runner, work);
+  leave(scene.runner, groups);
+  return good;
 }
 
 bool commit(const GroupOptions& o) {
   Scene scene(o);
   std::vector<Bytes> frames;
   std::int64_t offset = 0;
-  for (const ClassicGroup& group : scene.stable_groups("commit", 1))
+  const auto groups = scene.stable_groups("commit", 1);
+  for (const ClassicGroup& group : groups)
     frames.push_back(commit_frame({.group = group.name,
                                    .member = group.members.front(),
                                    .topic = scene.topics[frames.size() % scene.topics.size()],
@@ -130,14 +159,18 @@ bool commit(const GroupOptions& o) {
                                    .count = o.commit_partitions,
                                    .offset = ++offset}));
   Repeats work(scene.runner, std::move(frames), read_commit);
-  return measure(o, "commit", scene.runner, work);
+  const bool good = measure(o, "commit", scene.runner, work);
+  leave(scene.runner, groups);
+  return good;
 }
 
 bool rebalance(const GroupOptions& o) {
   Scene scene(o);
   auto groups = scene.stable_groups("rebalance", o.members);
   Rounds work(scene.runner, groups, {.topic = scene.topics.front()});
-  return measure(o, "rebalance", scene.runner, work);
+  const bool good = measure(o, "rebalance", scene.runner, work);
+  leave(scene.runner, groups);
+  return good;
 }
 
 /// Each group commits its part of options.offsets; a commit holds at most one topic's partitions.
@@ -228,6 +261,7 @@ bool added(const GroupOptions& o) {
       o.added_members, partitions, group.errors, settled, took, moved.stayed_gap * 1e3, moved.partitions,
       group.partitions_of(o.added_members), moved.moved_gap * 1e3, group.twice, group.longest_heartbeat * 1e3);
   std::fflush(stdout);
+  leave(scene.runner, one);
   return settled && group.errors + group.twice == 0;
 }
 
