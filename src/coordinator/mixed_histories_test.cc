@@ -92,7 +92,8 @@ struct MixedWorld : ConsumerWorld {
         classic.assigned_for = partitions();
       }
       host.send(*reader.waits, std::move(sync));
-    } else if (random.below(3) != 0) {
+    } else if (random.below(3) != 0 || host.now.mono >= reader.heard_at + kSession / 2) {
+      // A commit does not prolong a session of a mixed group, so a client that is alive says so in time.
       host.send(*reader.waits, HeartbeatRequest{"g", generation, reader.id, instance});
     } else {
       CommitRequest commit{.group = "g", .generation = generation, .member = reader.id, .instance = instance};
