@@ -95,7 +95,14 @@ Task<Result<void>> Connection::enqueue(std::vector<std::byte> request, TimePoint
     MR_CO_TRY_VOID(co_await room_changed_.wait(deadline));
   if (broken_) co_return *broken_;
   outgoing_.push_back(std::move(request));
+  ++queued_;
   outgoing_changed_.notify_all();
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Connection::written(std::uint64_t requests, TimePoint deadline) {
+  while (!broken_ && written_ < requests) MR_CO_TRY_VOID(co_await room_changed_.wait(deadline));
+  if (written_ < requests) co_return *broken_;
   co_return Result<void>{};
 }
 
@@ -134,6 +141,8 @@ Task<void> Connection::write_requests() {
       fail(written.error());
       co_return;
     }
+    written_ += batch.size();
+    room_changed_.notify_all();
   }
 }
 

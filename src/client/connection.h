@@ -52,12 +52,14 @@ class Connection {
     co_return reply;
   }
 
-  /// For a request that has no answer (produce with acks=0): returns once it is queued behind the others.
+  /// For a request that has no answer (produce with acks=0): returns once the kernel has all of it, so that close()
+  /// takes nothing back. Errors: as call().
   template <class Request>
   Task<Result<void>> send(const Request& request, TimePoint deadline) {
     MR_CO_TRY(wire::Version chosen, choose(Request::kApi, std::nullopt));
     MR_CO_TRY(std::vector<std::byte> bytes, encode(request, chosen, next_id_++));
-    co_return co_await enqueue(std::move(bytes), deadline);
+    MR_CO_TRY_VOID(co_await enqueue(std::move(bytes), deadline));
+    co_return co_await written(queued_, deadline);
   }
 
   /// The newest version of `api` that both sides speak. Errors: unsupported_version.
@@ -89,6 +91,7 @@ class Connection {
   Task<Result<void>> negotiate(TimePoint deadline);
   Task<Result<Frame>> exchange(std::vector<std::byte> request, std::int32_t id, TimePoint deadline);
   Task<Result<void>> enqueue(std::vector<std::byte> request, TimePoint deadline);
+  Task<Result<void>> written(std::uint64_t requests, TimePoint deadline);
   Task<void> write_requests();
   Task<void> read_answers();
   Task<Result<Frame>> read_frame();
@@ -114,6 +117,8 @@ class Connection {
   std::int32_t next_id_ = 0;
   std::deque<InFlight> in_flight_;
   std::deque<std::vector<std::byte>> outgoing_;
+  std::uint64_t queued_ = 0;   ///< requests that have been in outgoing_
+  std::uint64_t written_ = 0;  ///< of these, those that the kernel has
   Event outgoing_changed_;
   Event room_changed_;
   std::optional<Error> broken_;

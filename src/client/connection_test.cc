@@ -68,6 +68,30 @@ Task<void> keep(Task<Result<std::string>> task, std::optional<Result<std::string
   into->emplace(co_await std::move(task));
 }
 
+Task<Result<void>> send_and_close(Connection& connection, const wire::metadata::Request& request, int times,
+                                  TimePoint deadline) {
+  for (int i = 0; i < times; ++i) MR_CO_TRY_VOID(co_await connection.send(request, deadline));
+  co_await connection.close();
+  co_return Result<void>{};
+}
+
+// Who sends without waiting for answers (acks=0) and ends has sent everything.
+TEST_P(ConnectionTest, CloseTakesBackNothingThatWasSent) {
+  broker.answer = [](const wire::RequestFrame& head, wire::Writer& out) {
+    if (head.api->key == wire::ApiKey::api_versions) answer_usual(head, out);
+  };
+  auto connection = open();
+  ASSERT_TRUE(connection.ok()) << connection.error().message();
+  wire::Arena arena;
+  wire::metadata::Request request;
+  const std::string name(30'000, 'x');
+  request.topics = arena.list<wire::metadata::MetadataRequestTopic>({{.name = name}, {.name = name}, {.name = name}});
+  auto sent = run(send_and_close(**connection, request, 20, world.now() + seconds(5)));
+  ASSERT_TRUE(sent.ok()) << sent.error().message();
+  world.run_for(seconds(5));
+  EXPECT_EQ(broker.seen.size(), 21u);
+}
+
 TEST_P(ConnectionTest, SpeaksTheNewestVersionOfBoth) {
   auto connection = open();
   ASSERT_TRUE(connection.ok()) << connection.error().message();
