@@ -413,8 +413,9 @@ def flush_settings(ctx):
             assert c.produce(topic, rk.batch([b"first"]))["ErrorCode"] == 0
         spent = {topic: cost(topic) for topic in ("each", "ten", "late")}
         print(f"     syncs of 100 appends: {spent}", flush=True)
-        # Appends do not wait for the sync of ten: a slow one covers what came meanwhile.
-        assert spent["each"] >= 100 and 2 <= spent["ten"] <= 40 and spent["late"] <= 3, spent
+        # Appends do not wait for the sync of ten: a slow one covers what came meanwhile, and the last may count for the next
+        # topic. Files beside the logs are synced by the clock, so a slow machine sees some of these.
+        assert spent["each"] >= 100 and 2 <= spent["ten"] <= 40 and spent["late"] <= 10, spent
         before = syncs()
         assert c.produce("timed", rk.batch([b"x"]))["ErrorCode"] == 0
         wait_until(lambda: syncs() > before, 10, "a sync by the clock")
