@@ -7,6 +7,7 @@ were set; lower them when the code gets better. --self-test holds the measured c
 and wants every gate to fail.
 """
 import argparse
+import functools
 import json
 import os
 import re
@@ -40,7 +41,8 @@ def wait_for(what, seconds=30):
 
 class SystemCalls:
     """The release binary on one core, one connection. One request at a time: nothing coalesces, so the count is steady. With
-    sixteen, what one group commit made durable is answered together: one sendmsg for several, how many is the disk's mood."""
+    sixteen, what was read together or what one group commit made durable is answered together: one sendmsg for several, how
+    many is the disk's mood."""
 
     def __init__(self, build, work):
         self.build, self.data = build, os.path.join(work, "data")
@@ -49,9 +51,14 @@ class SystemCalls:
     def kload(self, *args):
         return run([os.path.join(self.build, "bench/kload"), *args[:1], "--bootstrap", self.address, *args[1:]])
 
-    def count(self, *load):
+    def heartbeats(self, *args):
+        """Sixteen groups of one; that they are made and left counts too."""
+        return run([os.path.join(self.build, "bench/groupload"), "heartbeat", "--bootstrap", self.address, "--groups", "16",
+                    "--members", "1", "--topics", "1", "--partitions", "1", "--connections", "1", "--warmup", "0", *args])
+
+    def count(self, load, requests=REQUESTS):
         """Calls per request while `load` runs with strace attached."""
-        self.kload(*load, "--count", str(REQUESTS))  # warm
+        load("--count", str(requests))  # warm
         tracer = subprocess.Popen(["strace", "-c", "-f", "-o", self.table, "-p", str(self.broker.pid)],
                                   stderr=subprocess.PIPE, text=True)
         try:
@@ -61,7 +68,7 @@ class SystemCalls:
             wait_for(lambda: tracer.poll() is not None or attached())
             if tracer.poll() is not None:
                 raise RuntimeError(f"strace cannot attach: {tracer.stderr.read()}")
-            self.kload(*load, "--count", str(REQUESTS))
+            load("--count", str(requests))
         finally:
             if tracer.poll() is None:
                 tracer.send_signal(signal.SIGINT)
@@ -74,9 +81,9 @@ class SystemCalls:
                 calls[found.group(2)] = int(found.group(1))
         if not calls:
             raise RuntimeError(f"strace counted nothing: {open(self.table).read()}")
-        self.detail = ", ".join(f"{name} {n / REQUESTS:.2f}" for name, n in sorted(calls.items(), key=lambda c: -c[1])
-                                if n >= REQUESTS / 20)
-        return sum(calls.values()) / REQUESTS
+        self.detail = ", ".join(f"{name} {n / requests:.2f}" for name, n in sorted(calls.items(), key=lambda c: -c[1])
+                                if n >= requests / 20)
+        return sum(calls.values()) / requests
 
     def measure(self):
         log = open(self.data + ".log", "w")
@@ -94,8 +101,10 @@ class SystemCalls:
                                ("produce unsynced, one at a time", ["produce", "--topic", "cached", *produce, "1"]),
                                ("fetch 64 KiB, one at a time",
                                 ["fetch", "--topic", "synced", "--in-flight", "1", "--fetch-bytes", "65536"])):
-                value = self.count(*load)
+                value = self.count(functools.partial(self.kload, *load))
                 yield name, value, self.detail
+            value = self.count(functools.partial(self.heartbeats, "--in-flight", "16"), 5 * REQUESTS)
+            yield "heartbeat, 16 in flight", value, self.detail
         finally:
             self.broker.terminate()
             self.broker.wait()

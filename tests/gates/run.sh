@@ -9,7 +9,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 cmake --preset release >/dev/null
-cmake --build build/release -j"$(nproc)" --target millrace kload gate_allocations gate_instructions >/dev/null
+cmake --build build/release -j"$(nproc)" --target millrace kload groupload gate_allocations gate_instructions >/dev/null
 status=0
 if self_test=$(python3 tests/gates/gates.py --self-test); then
   echo "ok   self-test: every gate can fail"

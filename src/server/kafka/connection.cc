@@ -106,8 +106,9 @@ Task<Result<void>> Connection::handle_frame(MutableBytes frame) {
     co_return handled;
   }
   bool close_after = exchange->close_after;
-  if (pending_.empty() && !writing_ && !exchange->second_stage) {
-    // Nobody is in front of it and nothing is to be waited for: answer without waking the writer.
+  if (pending_.empty() && !writing_ && !exchange->second_stage && !reader_.ready()) {
+    // Nobody is in front of it or behind it, and nothing is to be waited for: answer without waking the writer. The
+    // answers to requests that came together leave together.
     writing_ = true;
     Result<void> sent = co_await gather(*exchange);
     if (sent.ok()) sent = co_await flush();

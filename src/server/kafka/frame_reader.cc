@@ -6,13 +6,18 @@
 
 namespace mr::server::kafka {
 
-Result<std::optional<std::size_t>> FrameReader::frame_bytes() {
+Result<std::optional<std::size_t>> FrameReader::frame_bytes() const {
   if (have() < kSizeBytes) return std::optional<std::size_t>();
   const auto size = load_be<std::int32_t>(memory() + from_);
   if (size < 0) return Error(Errc::malformed, fmt::format("frame size {} is negative", size));
   if (static_cast<std::uint32_t>(size) > frame_bytes_max_)
     return Error(Errc::too_large, fmt::format("frame of {} bytes is over the limit of {}", size, frame_bytes_max_));
   return std::optional(static_cast<std::size_t>(size));
+}
+
+bool FrameReader::ready() const {
+  const auto frame = frame_bytes();
+  return !frame.ok() || (*frame && have() >= kSizeBytes + **frame);
 }
 
 /// To the front of `place`, which may be where it is.

@@ -22,6 +22,9 @@ class FrameReader {
   /// memory budget for the whole of `idle`, or slower than kSlowBytes a second while others wait for memory).
   Task<Result<std::optional<MutableBytes>>> next(Duration idle);
 
+  /// Whether next() would bring a frame, or its error, without asking the peer.
+  bool ready() const;
+
   std::uint64_t bytes_received() const { return bytes_received_; }
 
  private:
@@ -38,10 +41,11 @@ class FrameReader {
   static constexpr Duration kSlowLook = std::chrono::seconds(1);
 
   std::byte* memory() { return buffer_ ? buffer_.data() : head_.data(); }
+  const std::byte* memory() const { return buffer_ ? buffer_.data() : head_.data(); }
   std::size_t memory_bytes() const { return buffer_ ? buffer_.size() : kHeadBytes; }
   std::size_t have() const { return to_ - from_; }
   /// The size in front of what is there, checked; empty when that is not there yet.
-  Result<std::optional<std::size_t>> frame_bytes();
+  Result<std::optional<std::size_t>> frame_bytes() const;
   void put_away_lent();
   void move_to(std::byte* place);
   void leave_buffer();

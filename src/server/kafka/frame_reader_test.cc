@@ -210,6 +210,22 @@ class PacedStream final : public SendingPeer {
   TimePoint next_;
 };
 
+// Whoever answers knows whether more came along.
+TEST(FrameReader, IsReadyWhileWholeFramesAreThere) {
+  Fixture f;
+  StallingStream stream(framed("one") + framed("two") + framed("three").substr(0, 6), f.pool, 0);
+  FrameReader reader(stream, f.pool, f.env(), 1 << 20);
+  EXPECT_FALSE(reader.ready());
+  ASSERT_TRUE(f.next(reader).ok());
+  EXPECT_TRUE(reader.ready());
+  ASSERT_TRUE(f.next(reader).ok());
+  EXPECT_FALSE(reader.ready()) << "the third is not whole";
+  StallingStream bad(framed("one") + "\xff\xff\xff\xff", f.pool, 0);
+  FrameReader refusing(bad, f.pool, f.env(), 1 << 20);
+  ASSERT_TRUE(f.next(refusing).ok());
+  EXPECT_TRUE(refusing.ready()) << "to say that it is no frame";
+}
+
 // One call for many frames, small ones or of several kilobytes; for large ones no more than their own.
 TEST(FrameReader, ABusyPeerIsReadIntoAWindow) {
   struct Case {
