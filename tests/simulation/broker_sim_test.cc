@@ -74,8 +74,6 @@ const std::set<std::string> kTestedElsewhere = {
     "looked_into_off_the_shard",
     "recompressed_a_large_batch",
     "inflating_budget_full",
-    // frame_reader_test: a slow request that holds what others wait for is rarer than one seed in a hundred
-    "slow_sender_dropped",
     // cleaner_test: no topic of the simulation is compacted, since its checker wants every record to stay
     "compaction_healed",
     "compaction_met_damage",

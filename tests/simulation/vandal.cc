@@ -31,7 +31,7 @@ std::vector<std::byte> long_poll(std::int32_t max_wait_ms) {
 std::vector<std::byte> Vandal::something_bad() {
   Rng& rng = seat_.env.rng;
   std::vector<std::byte> bytes;
-  switch (rng.below(7)) {
+  switch (rng.below(8)) {
     case 0:
       bytes.resize(1 + rng.below(2'000));
       for (std::byte& b : bytes) b = std::byte(rng.below(256));
@@ -56,6 +56,10 @@ std::vector<std::byte> Vandal::something_bad() {
       bytes = long_poll(100);
       bytes.resize(1 + rng.below(bytes.size() - 1));
       return bytes;
+    case 6:  // a size that takes much memory, and little of what was announced
+      bytes.resize(4 + 14 + rng.below(2'000));
+      store_be<std::int32_t>(bytes.data(), static_cast<std::int32_t>(10'000 + rng.below(100'000)));
+      return bytes;
     default:
       return long_poll(static_cast<std::int32_t>(rng.below(60'000)));
   }
@@ -64,7 +68,7 @@ std::vector<std::byte> Vandal::something_bad() {
 Task<void> Vandal::knock(Stream& stream) {
   std::vector<std::byte> bytes = something_bad();
   ByteView piece = bytes;
-  TimePoint deadline = seat_.env.now() + Millis(500);
+  TimePoint deadline = seat_.env.now() + Millis(seat_.env.rng.below(4) == 0 ? 5'000 : 500);
   (void)co_await stream.write(std::span(&piece, 1), deadline);
   if (seat_.env.rng.below(3) == 0) finish_sending(stream);
   std::array<std::byte, 4096> into;
