@@ -31,14 +31,9 @@ constexpr Version kTopicIds = 10;
 
 /// A subscription to one topic; the edition is data of the assignor's own, which `range` does not look at.
 std::vector<std::byte> subscription(std::string_view topic, std::uint32_t edition) {
-  wire::Writer data, out;
+  wire::Writer data;
   data.i32(static_cast<std::int32_t>(edition));
-  out.i16(0);
-  out.count(1, false);
-  out.string(topic, false);
-  out.nullable_bytes(data.flat(), false);
-  const ByteView bytes = out.flat();
-  return {bytes.begin(), bytes.end()};
+  return wire::write_subscription({.topics = {std::string(topic)}}, data.flat());
 }
 
 wire::List<PartitionIndex> in_arena(wire::Arena& arena, const std::vector<PartitionIndex>& partitions) {

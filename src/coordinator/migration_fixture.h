@@ -15,19 +15,11 @@ struct Subscribed {
 
 /// A subscription with what a cooperative member still has (version 2).
 inline Blob subscribes(const Subscribed& says) {
-  wire::Writer out;
-  out.i16(2);
-  out.count(says.topics.size(), false);
-  for (const std::string& topic : says.topics) out.string(topic, false);
-  out.nullable_bytes(std::nullopt, false);
-  out.count(2, false);
-  for (const auto& [topic, owned] : {std::pair("t", &says.owned), std::pair("u", &says.owned_u)}) {
-    out.string(topic, false);
-    out.count(owned->size(), false);
-    for (int partition : *owned) out.i32(partition);
-  }
-  out.i32(says.generation);
-  return Blob(out.flat());
+  std::vector<TopicPartition> owned;
+  for (int partition : says.owned) owned.push_back({"t", PartitionIndex{partition}});
+  for (int partition : says.owned_u) owned.push_back({"u", PartitionIndex{partition}});
+  return Blob(wire::write_subscription(
+      {.version = 2, .topics = says.topics, .owned = std::move(owned), .generation = says.generation}));
 }
 
 /// As a leader hands it in.

@@ -33,6 +33,25 @@ Result<std::vector<TopicPartition>> by_name(const List<consumer_assignment::Assi
   return all;
 }
 
+/// `partitions` in order of topics.
+void write_topics(Writer& out, const std::vector<TopicPartition>& partitions) {
+  std::size_t topics = 0;
+  for (std::size_t p = 0; p < partitions.size(); ++p)
+    if (p == 0 || partitions[p].topic != partitions[p - 1].topic) ++topics;
+  out.count(topics, false);
+  for (std::size_t begin = 0, end = 0; begin < partitions.size(); begin = end) {
+    while (end < partitions.size() && partitions[end].topic == partitions[begin].topic) ++end;
+    out.string(partitions[begin].topic, false);
+    out.count(end - begin, false);
+    for (std::size_t p = begin; p < end; ++p) out.i32(partitions[p].partition.v);
+  }
+}
+
+std::vector<std::byte> copied(Writer& out) {
+  const ByteView bytes = out.flat();
+  return {bytes.begin(), bytes.end()};
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> subscribed_topics(ByteView metadata) {
@@ -80,22 +99,24 @@ bool has_user_data(ByteView assignment) {
   return data && !data->empty();
 }
 
+std::vector<std::byte> write_subscription(const ConsumerSubscription& says, std::optional<ByteView> user_data) {
+  Writer out;
+  out.i16(says.version);
+  out.count(says.topics.size(), false);
+  for (const std::string& topic : says.topics) out.string(topic, false);
+  out.nullable_bytes(user_data, false);
+  if (says.version >= 1) write_topics(out, says.owned);
+  if (says.version >= 2) out.i32(says.generation);
+  if (says.version >= 3) out.nullable_string(says.rack, false);
+  return copied(out);
+}
+
 std::vector<std::byte> write_assignment(std::int16_t version, const std::vector<TopicPartition>& partitions) {
   Writer out;
   out.i16(version);
-  std::size_t topics = 0;
-  for (std::size_t p = 0; p < partitions.size(); ++p)
-    if (p == 0 || partitions[p].topic != partitions[p - 1].topic) ++topics;
-  out.count(topics, false);
-  for (std::size_t begin = 0, end = 0; begin < partitions.size(); begin = end) {
-    while (end < partitions.size() && partitions[end].topic == partitions[begin].topic) ++end;
-    out.string(partitions[begin].topic, false);
-    out.count(end - begin, false);
-    for (std::size_t p = begin; p < end; ++p) out.i32(partitions[p].partition.v);
-  }
+  write_topics(out, partitions);
   out.nullable_bytes(std::nullopt, false);
-  const ByteView bytes = out.flat();
-  return {bytes.begin(), bytes.end()};
+  return copied(out);
 }
 
 }  // namespace mr::wire

@@ -35,6 +35,11 @@ Result<ConsumerSubscription> read_subscription(ByteView metadata);
 /// read.
 bool has_user_data(ByteView assignment);
 
+/// As a client of that version would write it: what only later versions have is left out. `owned` in order of topics.
+/// `user_data` is the assignor's own.
+std::vector<std::byte> write_subscription(const ConsumerSubscription& says,
+                                          std::optional<ByteView> user_data = std::nullopt);
+
 /// As a leader would write it, without user data. `partitions` in order of topics.
 std::vector<std::byte> write_assignment(std::int16_t version, const std::vector<TopicPartition>& partitions);
 

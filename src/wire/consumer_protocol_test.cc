@@ -107,6 +107,25 @@ TEST(ConsumerProtocol, WritesWhatItReads) {
   EXPECT_EQ(write_assignment(0, {}).size(), 10u) << "version, no topics, no user data";
 }
 
+TEST(ConsumerProtocol, WritesSubscriptionsOfEachVersion) {
+  const ConsumerSubscription all{.version = 3,
+                                 .topics = {"audit", "orders"},
+                                 .owned = {{"audit", PartitionIndex{0}}, {"orders", PartitionIndex{1}}},
+                                 .generation = 7,
+                                 .rack = "b"};
+  for (std::int16_t version = 0; version <= 3; ++version) {
+    ConsumerSubscription says = all;
+    says.version = version;
+    auto read = read_subscription(write_subscription(says, as_bytes("mine")));
+    ASSERT_TRUE(read.ok()) << version;
+    EXPECT_EQ(read->version, version);
+    EXPECT_EQ(read->topics, all.topics);
+    EXPECT_EQ(read->owned.size(), version >= 1 ? 2u : 0u);
+    EXPECT_EQ(read->generation, version >= 2 ? 7 : -1);
+    EXPECT_EQ(read->rack.has_value(), version >= 3);
+  }
+}
+
 TEST(ConsumerProtocol, TellsUserData) {
   EXPECT_FALSE(has_user_data({}));
   EXPECT_FALSE(has_user_data(assignment(0))) << "empty is none";
