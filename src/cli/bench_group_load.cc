@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "client/groups.h"
 
@@ -419,7 +418,7 @@ Meter::Summary GroupLoad::summary() const {
                           plural(command_.connections, "connection"), at_once, pace),
       .shape = std::move(shape),
       .interrupted = interrupted_,
-      .owed = pacer_ ? pacer_->owed(session_.env.now()) : 0};
+      .owed = owed_};
 }
 
 }  // namespace mr::cli

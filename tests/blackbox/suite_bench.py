@@ -305,6 +305,12 @@ def groups_interrupted(ctx):
             found, err = interrupt(run)
             assert run.returncode == OK and found["errors"] == 0 and "figures so far" in err, (work, protocol, found, err)
         assert not groups_left(ctx), (work, protocol)
+    # What comes due while a thousand groups are removed was not to be sent.
+    with group_load(ctx, "-t", name, "-g", "1000", "-m", "1", "-d", "600", "-r", "50", "--warm-up", "0") as run:
+        wait_for_line(run, LOAD_GOES_ON)
+        found, err = interrupt(run, 60)
+        assert found["not_sent"] <= 5, (found, err)
+    assert not groups_left(ctx)
     # While groups are made.
     for protocol in ("classic", "consumer"):
         with group_load(ctx, "--protocol", protocol, "-t", name, "-g", "5000", "-m", "4", "-d", "600") as run:
