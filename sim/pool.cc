@@ -17,7 +17,7 @@ Duration SimPool::some_delay() {
   return world_.random_delay(world_.options().offload_delay_max);
 }
 
-void SimPool::run(Callback work, Executor& back, Callback done) {
+void SimPool::run(Callback work, Executor& back, Callback done, Urgency) {
   MR_CHECK(jobs_.size() < kQueueMax);
   jobs_.push_back({.work = std::move(work), .back = &back, .done = std::move(done)});
   world_.after(world_.random_delay(std::chrono::microseconds(20)), [this] { start_some(); });

@@ -7,12 +7,13 @@
 namespace mr::sim {
 
 /// The offload pool of one process: a few workers take waiting calls in any order, and each call takes effect at one
-/// moment between its start and its end. A call that hangs holds its worker until the disk is healed.
+/// moment between its start and its end. That order allows for urgency, which only makes calls wait less. A call that
+/// hangs holds its worker until the disk is healed.
 class SimPool final : public OffloadPool {
  public:
   explicit SimPool(Host& host);
   ~SimPool() override;
-  void run(Callback work, Executor& back, Callback done) override;
+  void run(Callback work, Executor& back, Callback done, Urgency urgency) override;
   std::size_t waiting() const { return jobs_.size(); }
   std::size_t running() const { return kWorkers - idle_.size(); }
   std::size_t hung() const { return hung_.size(); }

@@ -104,7 +104,7 @@ TEST(SimWorld, PoolRunsCallsInAnyOrder) {
     std::string order;
     int done = 0;
     for (char c : {'a', 'b', 'c', 'd', 'e', 'f'}) {
-      env.pool.run([&order, c] { order += c; }, env.executor, [&done] { ++done; });
+      env.pool.run([&order, c] { order += c; }, env.executor, [&done] { ++done; }, Urgency::now);
     }
     ASSERT_EQ(world.run_until([&] { return done == 6; }, seconds(1)), RunEnd::done);
     orders.insert(order);

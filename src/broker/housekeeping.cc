@@ -76,15 +76,16 @@ Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::ve
     if (!waited.ok() && waited.code() != Errc::timed_out) co_return;
   }
   // Their new names first, or a crash could bring some of them back and others not.
-  auto synced =
-      co_await offload(env, [&] { return files.sync_directory(paths.front().substr(0, paths.front().rfind('/'))); });
+  auto synced = co_await offload(
+      env, [&] { return files.sync_directory(paths.front().substr(0, paths.front().rfind('/'))); }, Urgency::later);
   if (!synced.ok()) {
     if (synced.code() != Errc::not_found)  // deleted with its topic
       log_warn("broker", "old segment files stay until the next start", {{"error", synced.error().message()}});
     co_return;
   }
   for (std::string& path : paths) {
-    auto removed = co_await offload(env, [&] { return files.remove(path); });
+    // The kernel frees a large file's pages before it returns: 40 ms of CPU for 128 MiB.
+    auto removed = co_await offload(env, [&] { return files.remove(path); }, Urgency::later);
     if (!removed.ok() && removed.code() != Errc::not_found)
       log_warn("broker", "an old segment file could not be removed",
                {{"path", path}, {"error", removed.error().message()}});
@@ -138,7 +139,8 @@ Task<void> Broker::write_checkpoints() {
   Env& env = per_shard_[0]->env;
   for (std::size_t d = 0; d < directories_.size(); ++d) {
     if (!directories_[d].online()) continue;
-    auto written = co_await offload(env, [&] { return directories_[d].data->write_checkpoints(per_directory[d]); });
+    auto written = co_await offload(
+        env, [&] { return directories_[d].data->write_checkpoints(per_directory[d]); }, Urgency::later);
     if (!written.ok())
       log_warn("broker", "checkpoints could not be written",
                {{"log_dir", directories_[d].path}, {"error", written.error().message()}});

@@ -56,12 +56,13 @@ Task<Result<storage::SegmentVerdict>> Broker::scrub_segment(const ScrubTarget& t
   Env& env = per_shard_[0]->env;
   const auto rate = static_cast<std::uint64_t>(config().log_scrub_bytes_per_second);
   FileSystem& files = directories_[directory].data->files();
-  MR_CO_TRY(auto verifier, co_await offload(env, [&] {
-              return storage::SegmentVerifier::open(files, target.directory, target.segment);
-            }));
+  MR_CO_TRY(auto verifier,
+            co_await offload(
+                env, [&] { return storage::SegmentVerifier::open(files, target.directory, target.segment); },
+                Urgency::later));
   for (bool done = false; !done;) {
     const std::uint64_t before = verifier->position();
-    MR_CO_TRY(done, co_await offload(env, [&] { return verifier->step(std::min(kStepBytes, rate)); }));
+    MR_CO_TRY(done, co_await offload(env, [&] { return verifier->step(std::min(kStepBytes, rate)); }, Urgency::later));
     const std::uint64_t bytes = verifier->position() - before;
     scrubbed_.bytes += bytes;
     MR_CO_TRY_VOID(co_await sleep_until(env.now() + std::chrono::microseconds(bytes * 1'000'000 / rate)));

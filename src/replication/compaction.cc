@@ -22,15 +22,18 @@ bool harmless(const Error& error) { return error == Errc::disk_full || error == 
 /// most memory of a pass is taken here, and none left is a reason to try again later, as a full disk is.
 template <class F>
 auto attempt(Env& env, F step) -> Task<std::invoke_result_t<F&>> {
-  co_return co_await offload(env, [&]() -> std::invoke_result_t<F&> {
-    try {
-      return step();
-    } catch (const std::bad_alloc&) {
-      return Error(Errc::resource_exhausted, "no memory left");
-    } catch (const std::exception& thrown) {
-      return Error(Errc::internal, thrown.what());
-    }
-  });
+  co_return co_await offload(
+      env,
+      [&]() -> std::invoke_result_t<F&> {
+        try {
+          return step();
+        } catch (const std::bad_alloc&) {
+          return Error(Errc::resource_exhausted, "no memory left");
+        } catch (const std::exception& thrown) {
+          return Error(Errc::internal, thrown.what());
+        }
+      },
+      Urgency::later);
 }
 
 /// What begin_background() has begun.

@@ -170,12 +170,18 @@ class Network {
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, TimePoint deadline) = 0;
 };
 
+/// Who waits for a blocking call.
+enum class Urgency : std::uint8_t {
+  now,    ///< a client, or somebody it waits for
+  later,  ///< nobody: housekeeping. It has threads of its own, which give way on a busy core.
+};
+
 /// A few threads for calls that block. Bounded queue; work runs in any order.
 class OffloadPool {
  public:
   virtual ~OffloadPool() = default;
   /// Runs `work` on the pool, then `done` on `back`. Any thread.
-  virtual void run(Callback work, Executor& back, Callback done) = 0;
+  virtual void run(Callback work, Executor& back, Callback done, Urgency urgency) = 0;
 };
 
 /// One shard's view of the world. Lives as long as the shard.

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <future>
+#include <latch>
 #include <thread>
 
 #include "base/log.h"
@@ -166,9 +168,29 @@ TEST(RealPool, DestructorRunsWhatIsQueued) {
   std::atomic<int> ran{0};
   {
     std::unique_ptr<OffloadPool> pool = make_offload_pool("one", 1);
-    for (int i = 0; i < 100; ++i) pool->run([&ran] { ++ran; }, loop, [] {});
+    for (int i = 0; i < 100; ++i) pool->run([&ran] { ++ran; }, loop, [] {}, i % 2 == 0 ? Urgency::now : Urgency::later);
   }
   EXPECT_EQ(ran.load(), 100);
+}
+
+// Four deletions once held all threads for 200 ms, and every commit waited.
+TEST(RealPool, LaterJobsLeaveThreadsToOthers) {
+  EventLoop loop(ShardId{0}, "none", 25ms);
+  std::promise<void> done;
+  std::latch release(1);
+  std::atomic<int> ran{0};
+  {
+    std::unique_ptr<OffloadPool> pool = make_offload_pool("four", 4);
+    auto later = [&] {
+      release.wait();
+      ++ran;
+    };
+    for (int i = 0; i < 8; ++i) pool->run(later, loop, [] {}, Urgency::later);
+    pool->run([&] { done.set_value(); }, loop, [] {}, Urgency::now);
+    EXPECT_EQ(done.get_future().wait_for(30s), std::future_status::ready);
+    release.count_down();
+  }
+  EXPECT_EQ(ran.load(), 8);
 }
 
 TEST(RealRng, DiffersAndSpreads) {

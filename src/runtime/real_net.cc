@@ -221,7 +221,7 @@ Task<Result<std::vector<SocketAddress>>> look_up(EventLoop& loop, OffloadPool& p
   if (std::optional<SocketAddress> numeric = numeric_address(host, port)) co_return std::vector{*numeric};
   auto lookup = std::make_shared<Lookup>();
   pool.run([lookup, host, port] { lookup->addresses = resolve(host, port); }, loop,
-           [lookup] { lookup->done.set(true); });
+           [lookup] { lookup->done.set(true); }, Urgency::now);
   MR_CO_TRY(bool done, co_await lookup->done.wait(deadline));
   (void)done;
   co_return std::move(lookup->addresses);

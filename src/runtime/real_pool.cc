@@ -1,7 +1,12 @@
 #include "runtime/real_pool.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "base/log.h"
 
@@ -36,11 +41,20 @@ void pin_thread(int core) {
   }
 }
 
+void give_way() {
+  constexpr int kSteps = 5;  // of the kernel's nice values: 335 of 1,024 parts; the last is 19
+  const auto thread = static_cast<id_t>(::gettid());
+  errno = 0;
+  const int now = ::getpriority(PRIO_PROCESS, thread);
+  if (errno == 0) (void)::setpriority(PRIO_PROCESS, thread, std::min(now + kSteps, 19));
+}
+
 RealPool::RealPool(std::string name, std::uint32_t threads) : name_(std::move(name)) {
   (void)process_cpus();
-  for (std::uint32_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, i] { work_loop(i); });
-  }
+  for (std::uint32_t i = 0; i < threads; ++i)
+    threads_.emplace_back([this, i] { work_loop(name_ + "-" + std::to_string(i), Urgency::now); });
+  for (std::uint32_t i = 0; i < (threads + 3) / 4; ++i)
+    threads_.emplace_back([this] { work_loop(name_ + "-l", Urgency::later); });
 }
 
 RealPool::~RealPool() {
@@ -48,33 +62,36 @@ RealPool::~RealPool() {
     std::lock_guard lock(mutex_);
     finishing_ = true;
   }
-  queued_.notify_all();
+  now_.queued.notify_all();
+  later_.queued.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void RealPool::run(Callback work, Executor& back, Callback done) {
+void RealPool::run(Callback work, Executor& back, Callback done, Urgency urgency) {
   std::size_t waiting;
   bool say = false;
   {
     std::lock_guard lock(mutex_);
-    jobs_.push(Job{.work = std::move(work), .back = &back, .done = std::move(done)});
-    waiting = jobs_.size();
+    lane(urgency).jobs.push(Job{.work = std::move(work), .back = &back, .done = std::move(done)});
+    waiting = now_.jobs.size() + later_.jobs.size();
     if (waiting >= kManyQueued && !said_many_) say = said_many_ = true;
     if (waiting < kManyQueued / 2) said_many_ = false;
   }
-  queued_.notify_one();
+  lane(urgency).queued.notify_one();
   if (say)
     log_warn("runtime", "blocking calls come faster than the disk does them", {{"pool", name_}, {"waiting", waiting}});
 }
 
-void RealPool::work_loop(std::uint32_t index) {
-  name_thread(name_ + "-" + std::to_string(index));
+void RealPool::work_loop(std::string thread_name, Urgency urgency) {
+  name_thread(thread_name);
   unpin_thread();
+  if (urgency == Urgency::later) give_way();
+  Lane& own = lane(urgency);
   std::unique_lock lock(mutex_);
   for (;;) {
-    queued_.wait(lock, [&] { return finishing_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;
-    Job job = jobs_.pop();
+    own.queued.wait(lock, [&] { return finishing_ || !own.jobs.empty(); });
+    if (own.jobs.empty()) return;
+    Job job = own.jobs.pop();
     lock.unlock();
     job.work();
     job.work = nullptr;  // what it holds goes before the waiting coroutine goes on

@@ -13,9 +13,10 @@ namespace mr {
 /// brings those (connections, requests in flight, partitions) is bounded. Past kManyQueued the backlog is logged.
 class RealPool final : public OffloadPool {
  public:
+  /// One more thread for four that are asked for does what is for later.
   RealPool(std::string name, std::uint32_t threads);
   ~RealPool() override;
-  void run(Callback work, Executor& back, Callback done) override;
+  void run(Callback work, Executor& back, Callback done, Urgency urgency) override;
 
  private:
   static constexpr std::size_t kManyQueued = 16384;
@@ -24,12 +25,16 @@ class RealPool final : public OffloadPool {
     Executor* back = nullptr;
     Callback done;
   };
-  void work_loop(std::uint32_t index);
+  struct Lane {
+    std::condition_variable queued;
+    Ring<Job> jobs;
+  };
+  void work_loop(std::string thread_name, Urgency urgency);
+  Lane& lane(Urgency urgency) { return urgency == Urgency::now ? now_ : later_; }
 
   const std::string name_;
   std::mutex mutex_;
-  std::condition_variable queued_;
-  Ring<Job> jobs_;
+  Lane now_, later_;
   bool finishing_ = false;
   bool said_many_ = false;
   std::vector<std::thread> threads_;
@@ -40,5 +45,8 @@ void name_thread(const std::string& name);
 /// Any CPU this process may use, even when the calling thread's parent was pinned.
 void unpin_thread();
 void pin_thread(int core);
+/// A third of what another busy thread of the process gets: little enough not to hold it up, enough for deletions to
+/// keep up with the writing that makes them needed.
+void give_way();
 
 }  // namespace mr

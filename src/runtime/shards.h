@@ -146,10 +146,10 @@ class Shards {
 /// the caller's frame.
 ///   auto synced = co_await offload(env, [&] { return file.sync(); });
 template <class F>
-auto offload(Env& env, F fn) -> Task<std::invoke_result_t<F&>> {
+auto offload(Env& env, F fn, Urgency urgency = Urgency::now) -> Task<std::invoke_result_t<F&>> {
   detail::Outcome<std::invoke_result_t<F&>> outcome;
   detail::Rendezvous rendezvous;
-  env.pool.run([&] { outcome.run(fn); }, env.executor, [&] { rendezvous.finish({}); });
+  env.pool.run([&] { outcome.run(fn); }, env.executor, [&] { rendezvous.finish({}); }, urgency);
   (void)co_await rendezvous;
   co_return outcome.take();
 }

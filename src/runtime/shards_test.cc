@@ -16,7 +16,7 @@ struct NoClock : Clock {
   WallMillis wall() const override { return 0; }
 };
 struct InlinePool : OffloadPool {
-  void run(Callback work, Executor& back, Callback done) override {
+  void run(Callback work, Executor& back, Callback done, Urgency) override {
     work();
     back.post(std::move(done));
   }
