@@ -21,10 +21,10 @@ constexpr std::size_t kCarryMax = 2000;
 const TopicId kTopic{Uuid{1, 2}};
 
 struct Fixture {
-  explicit Fixture(int partitions = 2, std::uint64_t seed = 3)
+  explicit Fixture(int partitions = 2, std::uint64_t seed = 3, std::uint64_t half_bytes = 8 * kBlock)
       : world({.seed = seed}), machine(world.add_host("b")), process(machine.start(1)) {
     storage::CommitJournal::Options journal{
-        .directory = "/data", .session = Uuid{7, 7}, .half_bytes = 8 * kBlock, .block_bytes_max = kBlock};
+        .directory = "/data", .session = Uuid{7, 7}, .half_bytes = half_bytes, .block_bytes_max = kBlock};
     MR_CHECK(env().files.make_directories("/data").ok() && env().files.sync_directory("/").ok());
     group = std::make_shared<GroupCommit>(env(), std::make_unique<storage::CommitJournal>(env().files, journal),
                                           GroupCommit::Options{.carry_bytes_max = kCarryMax});
@@ -214,6 +214,17 @@ TEST(GroupCommit, HalvesAreUsedAgainOnceTheirBytesAreInTheirFiles) {
   EXPECT_GE(f.group->stats().destages, 4u);
   EXPECT_GT(f.group->stats().carried_batches, 200u);
   for (auto& partition : f.all) EXPECT_GT(partition->log().synced_end(), Offset{0});
+}
+
+// What waits for the half to be full would be written in one burst, and commits behind it.
+TEST(GroupCommit, OwnFilesAreSyncedInStepsOfWhatTheJournalCarries) {
+  Fixture f(2, 3, 8u << 20);
+  for (int i = 0; i < 1'900; ++i) ASSERT_TRUE(f.put(0, 1900).ok());
+  ASSERT_TRUE(f.put(1).ok());
+  f.world.run_for(1s);
+  EXPECT_EQ(f.group->stats().destages, 0u);
+  EXPECT_EQ(f.all[0]->stats().syncs, 3u) << "3.6 MiB, one for each";
+  EXPECT_EQ(f.all[1]->stats().syncs, 0u) << "too little";
 }
 
 // A file that does not sync keeps its half; appends go on through the own files of the others.

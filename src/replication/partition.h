@@ -227,6 +227,7 @@ class Partition final : public CommitMember {
   bool flush_wanted_ = false;
   std::uint32_t background_ = 0;  ///< between begin_background() and end_background()
   std::int64_t unsynced_messages_ = 0;
+  std::uint64_t carried_bytes_ = 0;  ///< by the journal, since the last round of the own files began
   TimerId flush_timer_{};
   Offset end_at_last_rest_{-1};
   std::optional<Error> put_off_;  ///< why the last round did not end
