@@ -93,12 +93,15 @@ class Broker:
 
 
 class Millrace(Broker):
+    settings = ("log.segment.delete.delay.ms=200",)
+
     def start(self):
         os.makedirs(self.directory, exist_ok=True)
         self.forget_ready()
         started = time.monotonic()
+        settings = [f for setting in self.settings for f in ("--set", setting)]
         self.process = self.launch([self.programs.millrace, "serve", "--data-dir", self.directory, "--kafka", "127.0.0.1:0",
-                                    "--http", "127.0.0.1:0", "--set", "log.segment.delete.delay.ms=200"])
+                                    "--http", "127.0.0.1:0", *settings])
         self.ready_ms = (self.wait_ready(self.process, started, 120) - started) * 1e3
         self.pid = self.process.pid
         return self

@@ -68,10 +68,11 @@ def priority_refused():
 
 
 def set_ahead(pid, on):
-    """All threads of a process run ahead of everything else, or as others do. (Linux: each thread has a nice value.)"""
-    for thread in os.listdir(f"/proc/{pid}/task"):
+    """All threads of a process run ahead of everything else, or as others do; those that give way to the others of their
+    process go on doing so. (Linux: each thread has a nice value.)"""
+    for thread in map(int, os.listdir(f"/proc/{pid}/task")):
         try:
-            os.setpriority(os.PRIO_PROCESS, int(thread), NICEST if on else 0)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + (NICEST if on else -NICEST))
         except ProcessLookupError:
             pass  # ended meanwhile
 
