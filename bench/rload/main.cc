@@ -27,17 +27,17 @@ constexpr std::size_t kReadBytes = 64 << 10;
 struct Settings {
   std::string rival, host = "127.0.0.1", stream = "rload";
   std::uint16_t port = 0;
-  std::size_t bytes = 1024, connections = 4, in_flight = 250;
+  std::size_t bytes = 1024, connections = 4, in_flight = 250, batch = 1;
   double seconds = 1, warmup = 0;
   int server_pid = 0;
 };
 
 [[noreturn]] void refuse(std::string_view why) {
-  fmt::print(
-      stderr,
-      "rload: {}\nrload redis|nats --port PORT [--stream NAME] [--size BYTES] [--connections N] [--in-flight N]\n"
-      "      [--seconds S] [--warmup S] [--server-pid PID]\n",
-      why);
+  fmt::print(stderr,
+             "rload: {}\nrload redis|nats|rabbitmq --port PORT [--stream NAME] [--size BYTES] [--connections N] "
+             "[--in-flight N]\n"
+             "      [--batch N] [--seconds S] [--warmup S] [--server-pid PID]\n",
+             why);
   std::exit(2);
 }
 
@@ -59,6 +59,8 @@ Settings parse(int argc, char** argv) {
       s.connections = whole();
     } else if (name == "--in-flight") {
       s.in_flight = whole();
+    } else if (name == "--batch") {
+      s.batch = whole();
     } else if (name == "--seconds") {
       s.seconds = std::strtod(value, nullptr);
     } else if (name == "--warmup") {
@@ -70,18 +72,19 @@ Settings parse(int argc, char** argv) {
     }
   }
   if (s.port == 0 || s.connections == 0 || s.in_flight == 0) refuse("port, connections, in-flight must be above 0");
+  if (s.batch == 0 || s.batch > s.in_flight) refuse("a batch is of 1 to in-flight messages");
   return s;
 }
 
 struct Connection {
   std::unique_ptr<Socket> socket;
-  std::string message;  ///< as it goes out
+  std::string publish;  ///< as it goes out
   std::string out;      ///< not yet taken by the socket
   std::size_t out_sent = 0;
   std::string in;
   std::size_t in_bytes = 0;
   std::deque<double> sent;  ///< of messages without an answer
-  std::size_t setup = 0;    ///< answers still due to hello
+  bool greeting = false;    ///< a step of hello is without its answer
 };
 
 class Publisher {
@@ -91,10 +94,12 @@ class Publisher {
       Connection& c = connections_[i];
       c.socket = std::make_unique<Socket>(s.host, s.port);
       c.socket->set_nonblocking();
-      c.message = peer.publish(i);
-      c.out = peer.hello(i);
-      c.setup = peer.setup_answers();
-      while (c.setup != 0) set_up(c);
+      c.publish = peer.publish(i);
+      for (std::string& step : peer.hello(i)) {
+        c.out = std::move(step);
+        c.greeting = true;
+        while (c.greeting) greet(c);
+      }
     }
   }
 
@@ -139,7 +144,10 @@ class Publisher {
  private:
   void fill(Connection& c) {
     double now = now_seconds();
-    for (; c.sent.size() < settings_.in_flight; c.sent.push_back(now)) c.out += c.message;
+    for (std::size_t each = peer_.messages_each(); c.sent.size() + each <= settings_.in_flight;) {
+      c.sent.insert(c.sent.end(), each, now);
+      c.out += c.publish;
+    }
   }
 
   static void push(Connection& c) {
@@ -160,28 +168,32 @@ class Publisher {
     while (!left.empty()) {
       Peer::Taken taken = peer_.take(left);
       if (taken.bytes == 0) break;
-      if (taken.answer) answered(c, taken.refusal, now);
+      if (!taken.refusal.empty()) fail(taken.refusal);
+      if (taken.answered != 0) answered(c, taken.answered, now);
       left.remove_prefix(taken.bytes);
     }
     c.in.erase(0, c.in_bytes - left.size());
     c.in_bytes = left.size();
   }
 
-  void answered(Connection& c, std::string_view refusal, double now) {
-    if (!refusal.empty()) {
-      fmt::print(stderr, "rload: {} says: {}\n", settings_.rival, refusal);
-      std::exit(1);
-    }
-    if (c.setup != 0) {
-      --c.setup;
-      return;
-    }
-    ++messages_;
-    latencies_.push_back(now - c.sent.front());
-    c.sent.pop_front();
+  [[noreturn]] void fail(std::string_view why) const {
+    fmt::print(stderr, "rload: {} says: {}\n", settings_.rival, why);
+    std::exit(1);
   }
 
-  void set_up(Connection& c) {
+  void answered(Connection& c, std::size_t messages, double now) {
+    if (c.greeting) {
+      c.greeting = false;
+      return;
+    }
+    if (messages > c.sent.size()) fail(fmt::format("{} answers to {} messages", messages, c.sent.size()));
+    messages_ += messages;
+    auto end = c.sent.begin() + static_cast<std::ptrdiff_t>(messages);
+    for (auto sent = c.sent.begin(); sent != end; ++sent) latencies_.push_back(now - *sent);
+    c.sent.erase(c.sent.begin(), end);
+  }
+
+  void greet(Connection& c) {
     push(c);
     pollfd wanted{.fd = c.socket->fd(), .events = POLLIN, .revents = 0};
     ::poll(&wanted, 1, 50);
@@ -204,7 +216,9 @@ int main(int argc, char** argv) {
   std::unique_ptr<Peer> peer;
   if (settings.rival == "redis") peer = redis_peer(settings.stream, settings.bytes);
   if (settings.rival == "nats") peer = nats_peer(settings.stream, settings.bytes);
+  if (settings.rival == "rabbitmq") peer = rabbit_peer(settings.stream, settings.bytes, settings.batch);
   if (!peer) refuse("unknown rival");
+  if (settings.batch != peer->messages_each()) refuse("this rival takes messages one by one");
   Publisher publisher(settings, *peer);
   if (settings.warmup > 0) publisher.run(settings.warmup);
   publisher.run(settings.seconds);

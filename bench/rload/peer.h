@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mr::bench {
 
@@ -10,16 +11,16 @@ namespace mr::bench {
 class Peer {
  public:
   virtual ~Peer() = default;
-  /// What a connection sends before anything else; its answers count as `setup_answers()`.
-  virtual std::string hello(std::size_t connection) const = 0;
-  virtual std::size_t setup_answers() const = 0;
-  /// One message, to be sent again and again.
+  /// What a connection sends before anything else, in steps: each goes when the one before it has its one answer.
+  virtual std::vector<std::string> hello(std::size_t connection) const = 0;
+  /// `messages_each()` messages, to be sent again and again.
   virtual std::string publish(std::size_t connection) const = 0;
+  virtual std::size_t messages_each() const { return 1; }
 
   struct Taken {
     std::size_t bytes = 0;     ///< 0: the next answer is not whole
-    bool answer = false;       ///< to a message, and not something said in between
-    std::string_view refusal;  ///< what went wrong, in the rival's words
+    std::size_t answered = 0;  ///< messages, or one step of hello; 0: something said in between
+    std::string_view refusal;  ///< what went wrong, lives as long as `received` or forever
   };
   /// Cuts the first answer off `received`.
   virtual Taken take(std::string_view received) const = 0;
@@ -29,5 +30,7 @@ class Peer {
 std::unique_ptr<Peer> redis_peer(const std::string& stream, std::size_t message_bytes);
 /// JetStream: a file stream of at most 1 GiB on the subject of the same name; one acknowledgement per message.
 std::unique_ptr<Peer> nats_peer(const std::string& stream, std::size_t message_bytes);
+/// A stream of at most 1 GiB over its own protocol; a frame carries `batch` messages, confirmations come as they like.
+std::unique_ptr<Peer> rabbit_peer(const std::string& stream, std::size_t message_bytes, std::size_t batch);
 
 }  // namespace mr::bench

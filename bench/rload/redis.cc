@@ -11,8 +11,7 @@ class Redis : public Peer {
  public:
   Redis(std::string stream, std::size_t bytes) : stream_(std::move(stream)), message_(bytes, 'x') {}
 
-  std::string hello(std::size_t /*connection*/) const override { return "PING\r\n"; }
-  std::size_t setup_answers() const override { return 1; }
+  std::vector<std::string> hello(std::size_t /*connection*/) const override { return {"PING\r\n"}; }
 
   std::string publish(std::size_t /*connection*/) const override {
     std::string out = "*8\r\n";
@@ -27,12 +26,12 @@ class Redis : public Peer {
   Taken take(std::string_view received) const override {
     auto line = received.find("\r\n");
     if (line == std::string_view::npos) return {};
-    if (received[0] == '-') return {.bytes = line + 2, .answer = true, .refusal = received.substr(1, line - 1)};
-    if (received[0] != '$') return {.bytes = line + 2, .answer = true, .refusal = {}};
+    if (received[0] == '-') return {.bytes = line + 2, .answered = 1, .refusal = received.substr(1, line - 1)};
+    if (received[0] != '$') return {.bytes = line + 2, .answered = 1, .refusal = {}};
     std::size_t length = 0;
     std::from_chars(received.data() + 1, received.data() + line, length);
     std::size_t whole = line + 2 + length + 2;
-    return received.size() < whole ? Taken{} : Taken{.bytes = whole, .answer = true, .refusal = {}};
+    return received.size() < whole ? Taken{} : Taken{.bytes = whole, .answered = 1, .refusal = {}};
   }
 
  private:
