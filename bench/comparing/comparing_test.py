@@ -1,13 +1,15 @@
 """The arithmetic and the pages of bench/compare: pairs whose result is known, a result with every kind of row."""
 import json
 import os
+import socket
+import subprocess
 import sys
 import tempfile
 import unittest
 from html.parser import HTMLParser
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from comparing import metrics, page, ratios, report, slices, works  # noqa: E402
+from comparing import metrics, page, ratios, report, rivals, slices, works  # noqa: E402
 
 FIGURES = {"server_cpu_s": 1.0, "bytes": 2e9, "messages": 4e6, "seconds": 0.5, "p50_ms": 1, "p90_ms": 2, "p99_ms": 3,
            "p999_ms": 4, "ready_ms": 10, "rss_mb": 20, "core_percent": 0.1, "mb_on_disk": 5}
@@ -86,6 +88,32 @@ class Works(unittest.TestCase):
         self.assertEqual(unsynced.side(works.BARE), unsynced.own_side())
         synced = works.BY_NAME["produce-1k-synced"]
         self.assertEqual(synced.side(works.KAFKA), ({"flush.messages": "1"}, works.SYNCED))
+
+
+    def test_who_speaks_no_kafka_gets_the_same_window(self):
+        for work in works.WORKS:
+            if "rival_load" not in work.more:
+                continue
+            ours, theirs = dict(zip(work.load[::2], work.load[1::2])), work.more["rival_load"]
+            self.assertEqual((ours["--connections"], ours["--records"] * ours["--in-flight"], ours["--size"]),
+                             (theirs["connections"], theirs["in_flight"], theirs["size"]), work.name)
+            self.assertEqual(ours["--records"], work.more["batch"], work.name)
+            for rival in work.rivals:
+                self.assertEqual(rivals.rival_for(rival, work.theirs).means, work.theirs, work.name)
+
+
+class Rivals(unittest.TestCase):
+    def test_ports_are_found_and_an_ended_process_has_none(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.assertNotIn(s.getsockname()[1], rivals.ports_of(os.getpid()))
+            s.listen()
+            self.assertIn(s.getsockname()[1], rivals.ports_of(os.getpid()))
+        ended = subprocess.Popen(["true"])
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # its number stays
+        self.assertEqual(rivals.ports_of(ended.pid), [])
+        ended.wait()
+        self.assertEqual(rivals.ports_of(ended.pid), [])
 
 
 class Report(unittest.TestCase):

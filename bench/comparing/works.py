@@ -5,7 +5,7 @@ NEVER = "9223372036854775807"
 SYNCED = "synced before ack"
 CACHED = "page cache"
 KAFKA, TWIN, BARE = "apache-kafka", "millrace (A/A)", "bare loop"
-REDIS, NATS = "redis streams", "nats jetstream"
+REDIS, NATS, RABBITMQ = "redis streams", "nats jetstream", "rabbitmq streams"
 
 # Settings of a topic that make an ack mean that, on our side (and the bare loop's) and on Kafka's.
 OURS = {SYNCED: {}, CACHED: {"flush.messages": NEVER}}
@@ -66,10 +66,10 @@ def client(name, what, ours=SYNCED, theirs=CACHED, **more):
     return Work(name, name, what, MOVED, ours=ours, theirs=theirs, **more)
 
 
-def publish(name, means, shape, millrace_load, rivals):
-    """Against rivals that do not speak Kafka: bench/rload publishes to them."""
-    return Work(name, "produce", shape, SMALL, millrace_load, ours=means, theirs=means, rivals=rivals, pairs=0.5,
-                more={"rival_load": RIVAL_LOAD})
+def publish(name, means, shape, batch, rivals):
+    """Against rivals that do not speak Kafka: bench/rload publishes to them, in batches to those that know any."""
+    return Work(name, "produce", shape, SMALL, load(batch, 1024, 4, RIVAL_LOAD["in_flight"] // batch), ours=means, theirs=means,
+                rivals=rivals, pairs=0.5, more={"rival_load": RIVAL_LOAD, "batch": batch})
 
 
 def codec(name):
@@ -79,8 +79,8 @@ def codec(name):
 
 MANY = "100 B, one a batch, one batch a request, 8 partitions, 128 connections, {} in flight each, acks=all"
 KEYED = "5 x 100 B with keys of 16 B per batch, {} of 1,000 partitions a request, 50 connections, 5 in flight each, acks=all"
-RIVAL_BATCHED = ("1 KiB messages, 1,000 unacknowledged over 4 connections; Millrace: 50 per batch and 5 batches in flight each, "
-                 "the rival: each message for itself, pipelined")
+RIVAL_BATCHED = ("1 KiB messages, 1,000 unacknowledged over 4 connections; Millrace and RabbitMQ: 50 per batch (RabbitMQ: frame) and "
+                 "5 of them in flight each; Redis and NATS: each message for itself, pipelined")
 RIVAL_EACH = "1 KiB messages, 1,000 unacknowledged over 4 connections, each a request of its own on both sides"
 RIVAL_LOAD = {"size": 1024, "connections": 4, "in_flight": 250}
 
@@ -133,10 +133,10 @@ WORKS = [
     client("java-consume", "Apache Kafka's ConsumerPerformance 4.3.1, its defaults, 500,000 x 1 KiB", "n/a", "n/a", pairs=0.34, headline=True),
     client("librdkafka-produce", "kcat (librdkafka 2.0.2), its defaults, 200,000 x 1 KiB", pairs=0.34, headline=True),
     client("librdkafka-consume", "kcat (librdkafka 2.0.2), its defaults, 200,000 x 1 KiB", "n/a", "n/a", pairs=0.34, headline=True),
-    publish("publish-1k-unsynced", CACHED, RIVAL_BATCHED, load(50, 1024), (REDIS, NATS)),
-    publish("publish-1k-synced", SYNCED, RIVAL_BATCHED, load(50, 1024), (REDIS,)),
-    publish("publish-1k-each-unsynced", CACHED, RIVAL_EACH, load(1, 1024, 4, 250), (REDIS, NATS)),
-    publish("publish-1k-each-synced", SYNCED, RIVAL_EACH, load(1, 1024, 4, 250), (REDIS,)),
+    publish("publish-1k-unsynced", CACHED, RIVAL_BATCHED, 50, (REDIS, NATS, RABBITMQ)),
+    publish("publish-1k-synced", SYNCED, RIVAL_BATCHED, 50, (REDIS,)),
+    publish("publish-1k-each-unsynced", CACHED, RIVAL_EACH, 1, (REDIS, NATS, RABBITMQ)),
+    publish("publish-1k-each-synced", SYNCED, RIVAL_EACH, 1, (REDIS,)),
     Work("start", "start", "empty directory", ("ready_ms",), quick=True, headline=True),
     Work("idle", "idle", "a few seconds after the start", ("rss_mb",), quick=True, headline=True),
     Work("open-4gb", "open", "4 GB in 4 partitions, after a clean stop", ("ready_ms", "rss_mb"),

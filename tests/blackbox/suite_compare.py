@@ -41,7 +41,7 @@ def listed(ctx):
     done = compare(ctx, "--only", "produce-1k", code=2)
     assert "no such work: produce-1k" in done.stderr, done.stderr
     text = compare(ctx, "--list").stdout
-    assert "e2e-1k-50pct" in text and "nats jetstream" in text, text
+    assert "e2e-1k-50pct" in text and "nats jetstream" in text and "rabbitmq streams" in text, text
 
 
 def kload(ctx, *arguments):
