@@ -4,7 +4,8 @@
 namespace mr::sim {
 
 /// Knocks on the Kafka port with what no client sends: noise, impossible sizes, HTTP, a TLS hello, half a request, a
-/// large one that does not come, a whole request whose answer it does not wait for. The broker may hang up; nobody else may notice.
+/// large one that does not come, a whole request whose answer it does not wait for. The broker may hang up; nobody else
+/// may notice.
 class Vandal {
  public:
   explicit Vandal(ClientSeat seat) : seat_(std::move(seat)) {}
