@@ -120,11 +120,13 @@ class SimFile final : public File {
     return {};
   }
 
-  void drop_cache() override {
+  void drop_cache(std::uint64_t position, std::uint64_t bytes) override {
     // Clean pages are read from the medium again: after a failed sync they may differ from what the cache had.
     std::lock_guard guard(core_->mutex);
-    std::uint64_t pages = (inode_->cached.size() + Pages::kPage - 1) / Pages::kPage;
-    for (std::uint64_t page = 0; page < pages; ++page) {
+    std::uint64_t size = inode_->cached.size();
+    // Up to the end takes the last page along.
+    std::uint64_t end = bytes < size - std::min(position, size) ? position + bytes : size + Pages::kPage - 1;
+    for (std::uint64_t page = (position + Pages::kPage - 1) / Pages::kPage; page < end / Pages::kPage; ++page) {
       if (!inode_->dirty.contains(page)) inode_->cached.share_page(inode_->durable, page);
     }
   }

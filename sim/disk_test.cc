@@ -309,6 +309,36 @@ TEST(SimDisk, FailedSyncLosesDataSilentlyForALaterOne) {
   EXPECT_TRUE(differs) << "a read past the cache must see the medium";
 }
 
+// As posix_fadvise: the pages wholly within the range, and a cut one at the end of the file.
+TEST(SimDisk, ARangeOfTheCacheIsDroppedByWholePages) {
+  constexpr std::uint64_t kPage = 4096, kSize = 2 * kPage + 100;
+  struct Case {
+    std::uint64_t position, bytes, first, end;  // and the pages that go
+  };
+  bool differs = false;
+  for (const Case& c :
+       {Case{0, kSize, 0, 3}, Case{0, INT64_MAX, 0, 3}, Case{1, kSize - 1, 1, 3}, Case{0, 2 * kPage, 0, 2},
+        Case{kPage, 2 * kPage - 1, 1, 3}, Case{kPage - 1, kPage, 0, 0}, Case{3 * kPage, kPage, 0, 0}}) {
+    for (std::uint64_t seed = 0; seed < 5; ++seed) {
+      Disk disk(seed);
+      auto file = make_durable(disk, "/f", std::string(kSize, '.'));
+      ASSERT_TRUE(file->write_at(as_bytes(std::string(kSize, 'x')), 0).ok());
+      disk.add_fault({.op = DiskOp::sync});
+      EXPECT_FALSE(file->sync().ok());  // now all is clean, and some of it not on the medium
+      auto medium = disk.durable_bytes("/f").value();
+      file->drop_cache(c.position, c.bytes);
+      std::string now = contents(disk, "/f");
+      ASSERT_EQ(now.size(), medium.size());
+      for (std::uint64_t i = 0; i < now.size(); ++i) {
+        bool dropped = i / kPage >= c.first && i / kPage < c.end;
+        ASSERT_EQ(now[i], dropped ? static_cast<char>(medium[i]) : 'x') << c.position << " " << c.bytes << " " << i;
+        differs |= dropped && now[i] != 'x';
+      }
+    }
+  }
+  EXPECT_TRUE(differs);
+}
+
 TEST(SimDisk, BitFlipsHitReadsOrTheMedium) {
   Disk disk(3);
   auto file = make_durable(disk, "/f", "aaaaaaaa");

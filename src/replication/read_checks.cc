@@ -40,7 +40,7 @@ class ReadOnce final : public File {
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(at), n, into.begin());
     return n;
   }
-  void drop_cache() override {
+  void drop_cache(std::uint64_t, std::uint64_t) override {
     file_.drop_cache();
     // A failure leaves fewer bytes, which the check takes for damage.
     if (!load(bytes_.size()).ok()) bytes_.clear();

@@ -60,8 +60,11 @@ class File {
   virtual Result<std::uint64_t> size() = 0;
   /// Reserves blocks for [0, size) without changing the size. Best effort.
   virtual Result<void> allocate(std::uint64_t size) = 0;
-  /// Asks the kernel to drop the range from the page cache, so that the next read comes from the device.
-  virtual void drop_cache() = 0;
+  /// Asks the kernel to drop what lies wholly within the range from the page cache, so that the next read of it comes
+  /// from the device. What is not on the device yet stays, and begins to be written: on the offload pool.
+  virtual void drop_cache(std::uint64_t position, std::uint64_t bytes) = 0;
+  /// All of it.
+  void drop_cache() { drop_cache(0, INT64_MAX); }
   /// For sendfile; -1 in simulation.
   virtual int native_handle() const = 0;
 };

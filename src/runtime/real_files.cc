@@ -130,7 +130,9 @@ class RealFile final : public File {
     }
     return {};
   }
-  void drop_cache() override { (void)::posix_fadvise(fd(), 0, 0, POSIX_FADV_DONTNEED); }
+  void drop_cache(std::uint64_t position, std::uint64_t bytes) override {
+    (void)::posix_fadvise(fd(), static_cast<off_t>(position), static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
+  }
   int native_handle() const override { return fd(); }
 
  private:

@@ -2,7 +2,12 @@
 // path. /dev/full and a read-only descriptor stand for disks that refuse.
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
 
+#include <algorithm>
+
+#include "base/units.h"
 #include "runtime/real_host.h"
 
 namespace mr {
@@ -51,6 +56,34 @@ TEST_F(RealFiles, WritesManyPiecesAndReadsToTheEnd) {
   file->drop_cache();
   EXPECT_EQ(text(*file, 5, 3), expected.substr(0, 3));
   ASSERT_TRUE(file->write_at(std::vector<ByteView>(100), 0).ok()) << "nothing but empty pieces";
+}
+
+/// Pages of [from, to) of `file` that are in the page cache.
+std::uint64_t resident_pages(File& file, std::uint64_t from, std::uint64_t to) {
+  void* mapped = ::mmap(nullptr, to - from, PROT_READ, MAP_SHARED, file.native_handle(), static_cast<off_t>(from));
+  MR_CHECK(mapped != MAP_FAILED);
+  std::vector<unsigned char> pages((to - from) / 4096);
+  MR_CHECK(::mincore(mapped, to - from, pages.data()) == 0);
+  MR_CHECK(::munmap(mapped, to - from) == 0);
+  return static_cast<std::uint64_t>(std::ranges::count_if(pages, [](unsigned char page) { return page & 1; }));
+}
+
+TEST_F(RealFiles, ARangeLeavesThePageCacheOnceItIsSynced) {
+  struct statfs kind;
+  ASSERT_EQ(::statfs(dir.c_str(), &kind), 0);
+  constexpr decltype(kind.f_type) kTmpfs = 0x01021994;
+  if (kind.f_type == kTmpfs) GTEST_SKIP() << "a tmpfs has nothing else";
+  constexpr std::uint64_t kWritten = 16_MiB, kDropped = 12_MiB;
+  constexpr std::uint64_t kBorder = 2_MiB;  // the kernel's pages may be so large
+  auto file = make("a");
+  const std::vector<std::byte> piece(100'000);
+  for (std::uint64_t at = 0; at < kWritten; at += piece.size()) ASSERT_TRUE(file->write_at(piece, at).ok());
+  ASSERT_TRUE(file->sync().ok());
+  file->drop_cache(0, kDropped);
+  EXPECT_EQ(resident_pages(*file, 0, kDropped - kBorder), 0u);
+  EXPECT_EQ(resident_pages(*file, kDropped + kBorder, kWritten), (kWritten - kDropped - kBorder) / 4096);
+  file->drop_cache();
+  EXPECT_EQ(resident_pages(*file, 0, kWritten), 0u);
 }
 
 TEST_F(RealFiles, TruncateAndAllocate) {

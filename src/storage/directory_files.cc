@@ -79,7 +79,7 @@ class DirectoryFiles::GuardedFile final : public File {
   Result<void> allocate(std::uint64_t size) override {
     return health_->change([&] { return below_->allocate(size); });
   }
-  void drop_cache() override { below_->drop_cache(); }
+  void drop_cache(std::uint64_t position, std::uint64_t bytes) override { below_->drop_cache(position, bytes); }
   int native_handle() const override { return below_->native_handle(); }
 
  private:

@@ -21,7 +21,7 @@ class RoundTask : public File {
   Result<void> truncate(std::uint64_t) final;
   Result<std::uint64_t> size() final;
   Result<void> allocate(std::uint64_t) final;
-  void drop_cache() final {}
+  void drop_cache(std::uint64_t, std::uint64_t) final {}
   int native_handle() const final { return -1; }
 };
 

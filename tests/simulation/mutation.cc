@@ -100,7 +100,7 @@ class MutatedFile final : public File {
   }
   Result<std::uint64_t> size() override { return inner_->size(); }
   Result<void> allocate(std::uint64_t size) override { return inner_->allocate(size); }
-  void drop_cache() override { inner_->drop_cache(); }
+  void drop_cache(std::uint64_t position, std::uint64_t bytes) override { inner_->drop_cache(position, bytes); }
   int native_handle() const override { return inner_->native_handle(); }
 
  private:
