@@ -34,6 +34,24 @@ TEST(ByteRanges, JoinsWhatTouches) {
   EXPECT_EQ(ranges.size(), 1u);
 }
 
+TEST(ByteRanges, TakesOutWhatIsInIt) {
+  ByteRanges ranges;
+  ranges.remove(0, 10);
+  EXPECT_TRUE(ranges.empty());
+  ranges.add(10, 20);
+  ranges.add(30, 60);
+  ranges.remove(15, 35);
+  EXPECT_EQ(ranges.covered_to(10), 15u);
+  EXPECT_EQ(ranges.covered_to(15), 15u);
+  EXPECT_EQ(ranges.covered_to(35), 60u);
+  ranges.remove(40, 50);
+  EXPECT_EQ(ranges.covered_to(35), 40u);
+  EXPECT_EQ(ranges.covered_to(50), 60u);
+  EXPECT_EQ(ranges.size(), 3u);
+  ranges.remove(0, 60);
+  EXPECT_TRUE(ranges.empty());
+}
+
 TEST(ByteRanges, ForgetsTheShortestWhenThereAreMany) {
   ByteRanges ranges;
   for (std::uint64_t i = 0; i < ByteRanges::kMax; ++i) ranges.add(i * 100, i * 100 + 50 - i);

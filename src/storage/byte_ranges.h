@@ -21,8 +21,18 @@ class ByteRanges {
       to = std::max(to, (last - 1)->to);
     }
     ranges_.insert(ranges_.erase(first, last), {from, to});
-    if (ranges_.size() > kMax)
-      ranges_.erase(std::ranges::min_element(ranges_, {}, [](const Range& r) { return r.to - r.from; }));
+    forget_shortest();
+  }
+  /// Takes [from, to) out.
+  void remove(std::uint64_t from, std::uint64_t to) {
+    if (from >= to) return;
+    std::vector<Range> left;
+    for (const Range& range : ranges_) {
+      if (range.from < from) left.push_back({range.from, std::min(range.to, from)});
+      if (range.to > to) left.push_back({std::max(range.from, to), range.to});
+    }
+    ranges_ = std::move(left);
+    forget_shortest();
   }
   /// End of the range that holds `position`; `position` itself when none does.
   std::uint64_t covered_to(std::uint64_t position) const {
@@ -44,6 +54,11 @@ class ByteRanges {
     std::uint64_t from = 0;
     std::uint64_t to = 0;
   };
+  void forget_shortest() {
+    if (ranges_.size() > kMax)
+      ranges_.erase(std::ranges::min_element(ranges_, {}, [](const Range& r) { return r.to - r.from; }));
+  }
+
   std::vector<Range> ranges_;  ///< by position; none touches another
 };
 

@@ -28,10 +28,12 @@ struct LogConfig {
   std::int64_t producer_expiration_ms = 86'400'000;    ///< producer.id.expiration.ms
   bool delete_old = true;                              ///< cleanup.policy has "delete"
   bool compacted = false;                              ///< cleanup.policy has "compact"
+  bool synced_late = false;  ///< flush.messages is above 1: what was appended may leave the page cache unsynced
   CompactionConfig compaction;
 };
 
 struct CleanedGroup;
+class PageCacheWindow;
 struct LogPlace;
 
 /// Keeps the bytes of one read alive; gives them back to the home shard when destroyed (any shard may destroy it).
@@ -139,8 +141,9 @@ class Log {
     Offset log_start{0};       ///< from the log-start checkpoint
     Offset cleaned_end{0};     ///< from the cleaner checkpoint
     WallMillis now = 0;
-    CommitEvidence evidence;           ///< empty after a clean stop
-    RecoveryCounts* counts = nullptr;  ///< what this opening finds is added here, when it succeeds
+    CommitEvidence evidence;            ///< empty after a clean stop
+    PageCacheWindow* window = nullptr;  ///< is told what was written; null: all of it is the kernel's
+    RecoveryCounts* counts = nullptr;   ///< what this opening finds is added here, when it succeeds
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
   /// and producer state, syncs the recovered tail. On return log end == durable end == synced end.

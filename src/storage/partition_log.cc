@@ -59,6 +59,9 @@ Result<void> PartitionLog::open_files(const OpenOptions& options) {
   snapshot_ = found.snapshot;
   for (const auto& segment : segments_) bytes_ += segment->size();
   cleaned_end_ = options.cleaned_end;
+  if (options.window)
+    written_ =
+        std::make_shared<WrittenTail>(*options.window, place_, WrittenTail::Position{active().base(), active().size()});
   return advance_log_start(std::max(found.log_start, log_start_));
 }
 
@@ -144,7 +147,16 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   if (epochs_.assign(epoch, log_end_)) ++epochs_version_;
   producers_.note(stored, now);
   log_end_ = result.next_offset;
+  if (written_ && config_.synced_late) note_written(active().base(), active().size(), false);
   return result;
+}
+
+void PartitionLog::note_written(Offset segment, std::uint64_t end, bool synced) {
+  std::size_t i = segments_.size() - 1;
+  while (i > 0 && segments_[i - 1]->base() >= written_->segment()) --i;
+  for (; segments_[i]->base() < segment; ++i)
+    written_->advance({segments_[i]->base(), segments_[i]->size()}, true, synced);
+  written_->advance({segment, end}, false, synced);
 }
 
 /// The batch as a run of its own; run_ grows by it.
@@ -226,6 +238,7 @@ void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcom
   if (sealed) recovery_point_ = sealed->next_base();
   if (sealed && sealed->newest_snapshot()) snapshot_ = *sealed->newest_snapshot();
   if (epochs && !epoch_task->put_off()) epochs_written_ = *epochs;
+  if (written_ && ticket.run) note_written(ticket.run->segment, ticket.run->end(), true);
 }
 
 Log::EpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
@@ -283,6 +296,7 @@ std::size_t PartitionLog::open_segments() const {
 
 std::size_t PartitionLog::memory_bytes() const {
   std::size_t bytes = sizeof *this + (recent_ ? sizeof *recent_ : 0) + place_.directory.capacity();
+  if (written_) bytes += sizeof *written_ + written_->place().directory.capacity();
   for (const auto& segment : segments_) bytes += segment->memory_bytes();
   return bytes + producers_.size() * 320 + epochs_.lines().capacity() * sizeof(EpochTable::Line);
 }

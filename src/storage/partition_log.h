@@ -7,6 +7,7 @@
 
 #include "storage/epoch_table.h"
 #include "storage/log.h"
+#include "storage/page_cache_window.h"
 #include "storage/producer_table.h"
 #include "storage/recovery.h"
 #include "storage/seal_task.h"
@@ -133,6 +134,10 @@ class PartitionLog : public Log {
                                         std::uint64_t limit);
   Result<TimestampHit> load_hit(Segment& segment, const BatchScanner::Item& item);
   Result<void> give_up_segment(Segment& segment);
+  /// Everything below `end` of `segment` may leave the page cache once it is old.
+  void note_written(Offset segment, std::uint64_t end, bool synced);
+  /// What has left the page cache is no longer known to be good, so that reads of it leave the shard.
+  void forget_dropped();
   /// Null when retention or compaction has taken it.
   Segment* find_segment(const SegmentRef& ref);
 
@@ -169,6 +174,7 @@ class PartitionLog : public Log {
   std::vector<Offset> uncompacted_;          ///< bases of segments that compaction could not read
   std::optional<SegmentRange> replacement_;  ///< being replaced: stays as it is
   Segment* unnamed_ = nullptr;               ///< replaced already, its files have no final names yet
+  std::shared_ptr<WrittenTail> written_;     ///< null: the page cache is the kernel's
 };
 
 }  // namespace mr::storage

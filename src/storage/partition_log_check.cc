@@ -57,6 +57,16 @@ std::size_t PartitionLog::note_damage(const SegmentRef& ref, Damage damage) {
   return found;
 }
 
+void PartitionLog::forget_dropped() {
+  auto [from, to] = written_->take_dropped();
+  if (from == to) return;
+  for (std::size_t i = segment_for(from.segment); i < segments_.size() && segments_[i]->base() <= to.segment; ++i) {
+    Segment& segment = *segments_[i];
+    segment.note_dropped(segment.base() == from.segment ? from.at : 0,
+                         segment.base() == to.segment ? to.at : segment.size());
+  }
+}
+
 void PartitionLog::forget_checks() {
   for (auto& segment : segments_) segment->forget_checks();
 }

@@ -135,6 +135,7 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
   end = std::min(end, log_end_);
   ReadResult result;
   if (from >= end) return result;
+  if (written_) forget_dropped();
   auto pin = std::make_unique<FilePin>();
   std::size_t index = segment_for(from);
   for (std::size_t touched = 0; touched < kSegmentsPerRead && index < segments_.size(); ++touched, ++index) {

@@ -335,6 +335,11 @@ std::uint64_t Segment::checked_to(std::uint64_t position) const {
   return position >= appended ? size_ : position;
 }
 
+void Segment::note_dropped(std::uint64_t from, std::uint64_t to) {
+  checked_.remove(from, to);
+  if (appended_from_) appended_from_ = std::max(*appended_from_, to);
+}
+
 void Segment::forget_checks() {
   if (read_since_) {
     checked_.add(appended_from_.value_or(old_size_), old_size_);

@@ -107,6 +107,8 @@ class Segment {
   /// Up to where this process has written or checked the bytes from `position` on; `position` when it has not.
   std::uint64_t checked_to(std::uint64_t position) const;
   void note_checked(std::uint64_t from, std::uint64_t to) { checked_.add(from, to); }
+  /// The bytes have left the page cache: they have to be checked when they come back.
+  void note_dropped(std::uint64_t from, std::uint64_t to);
   void note_read() { read_since_ = true; }
   /// Half-forgets: see Log::forget_checks.
   void forget_checks();
