@@ -17,7 +17,11 @@ Broker::Broker(BrokerDeps deps)
   auto started = std::make_shared<const config::BrokerSettings>(settings_);
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     per_shard_.push_back(std::make_unique<ShardState>(shards_.env(ShardId{s}), deps.read_sample_one_in));
-    per_shard_.back()->settings = started;
+    ShardState& shard = *per_shard_.back();
+    shard.settings = started;
+    if (const std::int64_t bytes = config().log_page_cache_bytes; bytes >= 0)
+      shard.window = std::make_unique<storage::PageCacheWindow>(static_cast<std::uint64_t>(bytes) / shards_.count(),
+                                                                [&shard] { shard.window_due.notify_all(); });
   }
   for (auto& data : deps.directories) {
     LogDirectory& directory = directories_.emplace_back();

@@ -307,6 +307,7 @@ class Broker {
   /// For loops that go by a timer: what `work` throws becomes a log line, and the loop goes on.
   static Task<void> outlive(std::string_view name, Task<void> work);
   Task<void> retention_loop(ShardId shard);
+  Task<void> page_cache_loop(ShardId shard);
   Task<void> cleaner_loop(ShardId shard);
   struct CleanerRound;
   Task<bool> compact_dirtiest(ShardId shard, CleanerRound& round);

@@ -92,6 +92,19 @@ Task<void> Broker::delete_files_later(ShardId id, std::size_t directory, std::ve
   }
 }
 
+/// What was written long ago leaves the page cache: log.page.cache.bytes.
+Task<void> Broker::page_cache_loop(ShardId id) {
+  ShardState& shard = *per_shard_[id.v];
+  while (!shard.scope.stopping()) {
+    auto due = shard.window->take_due();
+    if (due.empty()) {
+      (void)co_await shard.window_due.wait();
+    } else {
+      co_await offload(shard.env, [&] { storage::drop_from_page_cache(due); }, Urgency::later);
+    }
+  }
+}
+
 Task<void> Broker::checkpoint_loop() {
   Env& env = per_shard_[0]->env;
   while ((co_await sleep_until(env.now() + kCheckpointInterval)).ok())

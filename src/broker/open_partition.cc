@@ -44,6 +44,7 @@ storage::LogConfig log_settings(const config::TopicConfig& topic, const config::
           .producer_expiration_ms = broker.producer_id_expiration_ms,
           .delete_old = topic.deleted(),
           .compacted = topic.compacted(),
+          .synced_late = topic.flush_messages > 1,
           .compaction = {.min_lag_ms = topic.min_compaction_lag_ms,
                          .max_lag_ms = topic.max_compaction_lag_ms,
                          .min_dirty_ratio = topic.min_cleanable_dirty_ratio,
@@ -65,7 +66,8 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
                                     .recovery_point = job.recovery_point,
                                     .log_start = job.log_start,
                                     .cleaned_end = job.cleaned_end,
-                                    .now = env.clock.wall()};
+                                    .now = env.clock.wall(),
+                                    .window = per_shard_[job.home().v]->window.get()};
   storage::RecoveryCounts counts;
   auto open = [&]() -> Result<std::unique_ptr<storage::Log>> {
     MR_TRY(options.evidence, data.journals().evidence_of(options.topic_id, name.partition));

@@ -13,6 +13,7 @@
 #include "runtime/env.h"
 #include "runtime/scope.h"
 #include "runtime/wait.h"
+#include "storage/page_cache_window.h"
 
 namespace mr::broker {
 
@@ -46,6 +47,9 @@ struct ShardState {
   std::shared_ptr<const config::BrokerSettings> settings;  ///< as they hold now
   /// Of consumer groups that set something.
   std::shared_ptr<const config::GroupConfigs> group_configs = std::make_shared<const config::GroupConfigs>();
+  /// Of what its logs write; null: the page cache is the kernel's. Above the partitions, which go first.
+  std::unique_ptr<storage::PageCacheWindow> window;
+  Event window_due;
   /// By entry of log.dirs; null where that was offline at the start. Above the partitions, which go first.
   std::vector<std::shared_ptr<replication::GroupCommit>> commits;
   std::unordered_map<PartitionKey, PartitionRef> partitions;

@@ -24,6 +24,7 @@ Task<Result<void>> Broker::start() {
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     co_await shards_.call(ShardId{s}, [this, s] {
       per_shard_[s]->scope.spawn("retention", retention_loop(ShardId{s}));
+      if (per_shard_[s]->window) per_shard_[s]->scope.spawn("page cache", page_cache_loop(ShardId{s}));
       if (config().log_cleaner_enable) per_shard_[s]->scope.spawn("cleaner", cleaner_loop(ShardId{s}));
     });
   }

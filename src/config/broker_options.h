@@ -172,6 +172,8 @@ namespace mr::config {
     "Threads that serve, one event loop each; 0: one per core.")                                                       \
   NUMBER(memory, "memory", int64, 0, 0, kInt64Max, restart, "",                                                        \
     "A quarter is for requests under way, an eighth for inflating batches; nothing else is bound. 0: half of the machine's.")       \
+  NUMBER(log_page_cache_bytes, "log.page.cache.bytes", int64, -1, -1, kInt64Max, restart, "",                          \
+    "So much of what was written stays in the page cache, in equal shares of the shards; what is older is dropped, and consumers further behind read from the disk. At least 64 MiB; -1: the kernel decides. For virtual machines that give idle memory back to their host; see docs/operations.md.") \
   NUMBER(disk_reserve_bytes, "disk.reserve.bytes", int64, 256_MiB, 0, kInt64Max, restart, "",                          \
     "Appends stop while less than this is free in a log directory; the default is at most a twentieth of its disk.")   \
   NUMBER(log_scrub_interval_ms, "log.scrub.interval.ms", int64, 86400000, 0, kInt64Max, restart, "",                    \

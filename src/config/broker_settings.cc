@@ -133,6 +133,13 @@ Result<void> check_consumer_groups(const BrokerConfig& config) {
   return {};
 }
 
+Result<void> check_page_cache(const BrokerConfig& config) {
+  constexpr std::int64_t kLeast = 64_MiB;  // below it readers that keep up would miss what was just written
+  if (config.log_page_cache_bytes == -1 || config.log_page_cache_bytes >= kLeast) return {};
+  return Error(Errc::invalid_config, fmt::format("log.page.cache.bytes is {} and must be -1 or at least {}",
+                                                 config.log_page_cache_bytes, kLeast));
+}
+
 }  // namespace
 
 const std::vector<BrokerOption>& broker_options() {
@@ -254,6 +261,7 @@ Result<BrokerSettings> load_broker_settings(const std::vector<SettingInput>& inp
   MR_TRY_VOID(check_listeners(result.config));
   MR_TRY_VOID(check_connection_limits(result.config));
   MR_TRY_VOID(check_consumer_groups(result.config));
+  MR_TRY_VOID(check_page_cache(result.config));
   return result;
 }
 

@@ -88,6 +88,13 @@ TEST(BrokerSettings, ConsumerGroupTimesStayInTheirBounds) {
                   .ok());
 }
 
+TEST(BrokerSettings, ThePageCacheIsTheKernelsOrLargeEnough) {
+  auto bytes = [](std::string value) { return SettingInput{Origin::set, "--set", "log.page.cache.bytes", value}; };
+  for (const char* value : {"-1", "64MiB", "1GiB"}) EXPECT_TRUE(load_broker_settings({bytes(value)}).ok()) << value;
+  for (const char* value : {"0", "63MiB"}) EXPECT_THAT(refusal({bytes(value)}), HasSubstr("-1 or at least 67108864"));
+  EXPECT_THAT(refusal({bytes("-2")}), HasSubstr("must be -1 to "));
+}
+
 TEST(BrokerSettings, ReadsPropertiesFiles) {
   auto inputs =
       parse_properties("# comment\n\n node.id = 3\nlog.dirs:/a,\\\n  /b\n! other\nlisteners=PLAINTEXT://:1", "f");

@@ -2,19 +2,24 @@
 
   tests/blackbox/run.py limits --filter idle --rounds 10000       by hand: so many idle connections
 """
+import ctypes
+import glob
 import http.client
+import mmap
 import os
 import resource
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import bombs
 import rawkafka as rk
-from harness import Millrace, Suite, metric, wait_until
+from harness import Millrace, Skip, Suite, metric, wait_until
 
 SUITE = Suite("limits", "raw frames")
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def scenario(name):
@@ -463,6 +468,48 @@ def pages(ctx):
         assert [p["PartitionIndex"] for p in first["Topics"][0]["Partitions"]] == [0, 1, 2]
         second = c.call("DescribeTopicPartitions", 0, {**asked, "Cursor": first["NextCursor"]})
         assert [p["PartitionIndex"] for p in second["Topics"][0]["Partitions"]] == [3, 4] and second["NextCursor"] is None
+
+
+def resident(paths):
+    """Bytes of the files that are in the page cache."""
+    total = 0
+    for path in paths:
+        with open(path, "rb") as f:
+            if os.path.getsize(path) == 0:
+                continue
+            with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
+                here = ctypes.c_char.from_buffer(mapped)
+                pages = (ctypes.c_ubyte * (-(-len(mapped) // mmap.PAGESIZE)))()
+                failed = LIBC.mincore(ctypes.c_void_p(ctypes.addressof(here)), ctypes.c_size_t(len(mapped)), pages)
+                del here
+                assert failed == 0
+                total += sum(page & 1 for page in pages) * mmap.PAGESIZE
+    return total
+
+
+@scenario("page-cache")
+def page_cache(ctx):
+    """Three partitions are written to, one of them synced by a policy of its own: about as much as is allowed stays in memory, and what
+    was dropped is read all the same."""
+    batch, rounds = rk.batch([b"x" * 900_000]), 65
+    with Limited(ctx, "shards=1", "log.page.cache.bytes=64MiB", "log.segment.bytes=16MiB") as b, b.connect() as c:
+        if subprocess.check_output(["stat", "--file-system", "--format=%T", b.data]) == b"tmpfs\n":
+            raise Skip("on a tmpfs everything is in memory")
+        c.create_topic("t", 2)
+        c.create_topic("late", configs={"flush.messages": "20"})
+        for _ in range(rounds):
+            for topic, partition in (("t", 0), ("t", 1), ("late", 0)):
+                assert c.produce(topic, batch, partition=partition)["ErrorCode"] == 0
+        logs = glob.glob(os.path.join(b.data, "t-?", "*.log")) + glob.glob(os.path.join(b.data, "late-0", "*.log"))
+        written = sum(map(os.path.getsize, logs))
+        assert written > 160 << 20 and len(logs) > 9, (written, logs)
+        wait_until(lambda: resident(logs) < 80 << 20, 20, "what is older leaves the page cache")
+        print(f"     {written / 2**20:.0f} MiB written, {resident(logs) / 2**20:.0f} MiB of it in the page cache", flush=True)
+        assert resident(logs) > 48 << 20, "the newest stays"
+        cold = 'millrace_read_checks_total{shard="0",why="cold"}'
+        assert metric(b, cold) == 0
+        assert len(c.all_batches("t")) == rounds
+        assert metric(b, cold) > 0, "read away from the shard"
 
 
 @scenario("idle-connections")
