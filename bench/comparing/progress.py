@@ -7,7 +7,7 @@ from comparing.works import KAFKA
 # Seconds that a slice takes beside what is measured, by kind; of kinds without slices the whole work.
 BESIDE = {"produce": 0.5, "fetch": 0.2, "mixed": 0.7, "latency": 0.8, "java-produce": 6, "java-consume": 6,
           "librdkafka-produce": 1.5, "librdkafka-consume": 1.5}
-WHOLE = {"start": 0, "idle": 0, "binary": 0.5, "open": 45, "many": 60}
+WHOLE = {"start": 0, "idle": 0, "binary": 0.5, "open": 150, "many": 60}
 
 
 class Progress:

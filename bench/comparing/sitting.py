@@ -39,7 +39,10 @@ class Sitting:
     def make(self, name, means, directory):
         kinds = {"millrace": Millrace, TWIN: Millrace, BARE: Bare, KAFKA: Kafka}
         if name in kinds:
-            return kinds[name](name, directory, self.programs)
+            broker = kinds[name](name, directory, self.programs)
+            if isinstance(broker, Millrace):
+                broker.settings += tuple(self.args.set)
+            return broker
         return rivals.rival_for(name, means)(name, directory, self.programs, self.args.rivals_dir)
 
     def warm(self, broker):
