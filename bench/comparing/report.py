@@ -48,7 +48,9 @@ def merged(old, new):
     rows = [fresh.pop(key(r), r) for r in old["rows"]] + list(fresh.values())
     order = {name: i for i, name in enumerate(BY_NAME)}
     measured = {(r["work"], r["rival"]) for r in rows}
-    left_out = [x for x in [*old["left_out"], *new["left_out"]] if (x.get("work"), x["rival"]) not in measured]
+    today = {x["rival"] for x in new["left_out"]}  # what is said of a rival as a whole is said anew
+    before = [x for x in old["left_out"] if "work" in x or x["rival"] not in today]
+    left_out = [x for x in [*before, *new["left_out"]] if (x.get("work"), x["rival"]) not in measured]
     return {**new, "quick": old["quick"], "seconds": old["seconds"] + new["seconds"],
             "rows": sorted(rows, key=lambda r: order.get(r["work"], len(order))),
             "left_out": [x for i, x in enumerate(left_out) if x not in left_out[:i]]}
