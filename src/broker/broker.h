@@ -366,7 +366,8 @@ class Broker {
   ScrubStats scrubbed_;
   std::vector<WaitingForSpace> waiting_for_space_;  ///< offline only because the disk was full
   Semaphore topic_changes_{1};
-  Semaphore directory_calls_{1};         ///< a DataDir takes one call at a time
+  Semaphore directory_calls_{1};         ///< a DataDir takes one call at a time; DeleteRecords waits for it, so no
+                                         ///< holder is in the pool's Urgency::later
   std::unordered_set<TopicId> adopted_;  ///< at this start: their logs are looked through, whoever says they are clean
   std::int64_t next_producer_id_ = 0;
   std::int64_t producer_id_floor_ = 0;  ///< above every producer that the logs know of, whoever gave it its id

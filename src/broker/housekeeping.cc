@@ -152,8 +152,7 @@ Task<void> Broker::write_checkpoints() {
   Env& env = per_shard_[0]->env;
   for (std::size_t d = 0; d < directories_.size(); ++d) {
     if (!directories_[d].online()) continue;
-    auto written = co_await offload(
-        env, [&] { return directories_[d].data->write_checkpoints(per_directory[d]); }, Urgency::later);
+    auto written = co_await offload(env, [&] { return directories_[d].data->write_checkpoints(per_directory[d]); });
     if (!written.ok())
       log_warn("broker", "checkpoints could not be written",
                {{"log_dir", directories_[d].path}, {"error", written.error().message()}});

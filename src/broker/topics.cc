@@ -122,7 +122,7 @@ Task<void> Broker::remove_data(TopicRef topic) {
     auto free = co_await directory_calls_.acquire(1);
     if (!free.ok()) co_return;
     Semaphore::Held call(directory_calls_);
-    auto removed = co_await offload(env, [&] { return dir.remove_partition(name, topic->id, unique); }, Urgency::later);
+    auto removed = co_await offload(env, [&] { return dir.remove_partition(name, topic->id, unique); });
     if (!removed.ok()) {
       all_gone = false;  // the tombstone stays: who wants the name, or the next start, tries again
       deletions_left_ = true;
