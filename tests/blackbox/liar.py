@@ -2,7 +2,7 @@
 
 It stands on a port of its own; the broker behind it must advertise that port (advertised.listeners), so that clients come here.
 It looks for batches in the frames that pass instead of decoding the messages around them: a batch v2 is where magic, length
-and checksum agree. A batch is rewritten only when it is alone in its field, whose length stands right before it.
+and checksum agree, and a field is batches behind each other with their length right before them. One of them is rewritten.
 """
 import socket
 import struct
@@ -13,24 +13,39 @@ from rawkafka import Reader, crc32c, uvarint, varint
 PRODUCE, FETCH = 0, 1
 
 
-def find_batch(body):
-    """(start, end) of the first plain batch in `body` that has at least three records, or None."""
+def batch_end(body, start):
+    """Where the plain or compressed batch that starts there ends, or None when there is none."""
+    if start + 61 > len(body) or body[start + 16] != 2:
+        return None
+    size, = struct.unpack_from(">i", body, start + 8)
+    crc, = struct.unpack_from(">I", body, start + 17)
+    end = start + 12 + size
+    return end if size >= 49 and end <= len(body) and crc32c(body[start + 21:end]) == crc else None
+
+
+def find_batches(body):
+    """[(start, end)] of the first batches in `body` that follow each other: a field's content, as a client sent it in parts."""
     at = body.find(b"\x02", 16)
     while at >= 0:
-        start = at - 16
-        size, = struct.unpack_from(">i", body, start + 8)
-        end = start + 12 + size
-        if size >= 49 and end <= len(body):
-            crc, attributes = struct.unpack_from(">Ih", body, start + 17)
-            count, = struct.unpack_from(">i", body, start + 57)
-            if count >= 3 and attributes & 7 == 0 and crc32c(body[start + 21:end]) == crc:
-                return start, end
+        found, start = [], at - 16
+        while end := batch_end(body, start):
+            found.append((start, end))
+            start = end
+        if found:
+            return found
         at = body.find(b"\x02", at + 1)
-    return None
+    return []
+
+
+def may_be_changed(body, start):
+    """Plain, with a record on each side of its second."""
+    attributes, = struct.unpack_from(">h", body, start + 21)
+    count, = struct.unpack_from(">i", body, start + 57)
+    return count >= 3 and attributes & 7 == 0
 
 
 def field_head(body, start, end):
-    """Start of the length before the batch and how it is written, or None when the batch is not alone there."""
+    """Start of the field's length before its content and how it is written, or None when the content is not all of it."""
     total = end - start
     if body[start - 4:start] == struct.pack(">i", total):
         return start - 4, lambda n: struct.pack(">i", n)
@@ -154,15 +169,16 @@ class Liar:
         with self.lock:
             if self.kind is None or key != LIES[self.kind][0]:
                 return body
-            found = find_batch(body)
-            head = found and field_head(body, *found)
-            if not head:
+            batches = find_batches(body)
+            head = batches and field_head(body, batches[0][0], batches[-1][1])
+            chosen = next((b for b in batches if may_be_changed(body, b[0])), None)
+            if not head or not chosen:
                 return body
-            start, end = found
             at, length = head
-            batch = LIES[self.kind][1](body[start:end])
+            changed = LIES[self.kind][1](body[slice(*chosen)])
+            content = body[batches[0][0]:chosen[0]] + changed + body[chosen[1]:batches[-1][1]]
             self.kind, self.told = None, True
-            return body[:at] + length(len(batch)) + batch + body[end:]
+            return body[:at] + length(len(content)) + content + body[batches[-1][1]:]
 
     def close(self):
         self.door.close()

@@ -3,6 +3,8 @@
 The broker is a real one behind tests/blackbox/liar.py. Clients of different families, so that it is the check that sees it.
 What a broker does wrong to groups is told to the check as histories that must not be.
 """
+import re
+
 import harness
 from harness import Context, Suite
 from liar import Liar
@@ -11,7 +13,8 @@ from matrix_clients import CLIENTS
 
 WITH = ["confluent", "python"]
 SUITE = Suite("liar", "the matrix's check", prepare=lambda options: [CLIENTS[key].prepare(options) for key in WITH])
-SAYS = {"drop": "read offset 2 of partition 0, expected 1", "double": "was dropped, doubled or invented", "flip": "flipped: "}
+SAYS = {"drop": r"read offset \d+ of partition 0, expected \d+", "flip": "flipped: ",
+        "double": "was dropped, doubled or invented|records were acknowledged at"}
 
 
 def behind(liar, broker):
@@ -42,10 +45,12 @@ def judged(ctx, stage, liar, kind):
     """The same scenario once through an honest proxy and once through a lying one."""
     for lie in (None, kind):
         with Play(ctx, stage, 1) as play:
-            if lie:
-                liar.lie(lie)
             try:
-                play.send(n=30, idempotent=False)
+                # Two batches, which a reader gets in one answer: a slow client makes two of one call, too.
+                play.send(n=3, idempotent=False)
+                if lie:
+                    liar.lie(lie)
+                play.send(n=27, idempotent=False)
                 play.assign("reader", p0=0)
                 play.until_read()
                 play.leave("reader")
@@ -57,7 +62,7 @@ def judged(ctx, stage, liar, kind):
                 assert verdict is None, f"an honest proxy: {verdict}"
             else:
                 assert liar.told, f"{lie}: the proxy had nothing to lie about"
-                assert verdict and SAYS[lie] in verdict, f"{lie}: the check says {verdict}"
+                assert verdict and re.search(SAYS[lie], verdict), f"{lie}: the check says {verdict}"
 
 
 for key in WITH:
