@@ -86,8 +86,8 @@ Task<void> GroupLoad::all(GroupLoad& self) {
 Task<void> GroupLoad::tell(GroupLoad& self, std::string_view what) {
   const auto every = self.line_.every();
   if (!every) co_return;
-  while ((co_await sleep_until(self.session_.env.now() + *every)).ok())
-    self.line_.show(fmt::format("{} groups: {} of {}", what, self.groups_done_, self.groups_.size()));
+  do self.line_.show(fmt::format("{} groups: {} of {}", what, self.groups_done_, self.groups_.size()));
+  while ((co_await sleep_until(self.session_.env.now() + *every)).ok());
   self.line_.clear();
 }
 
