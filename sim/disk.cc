@@ -438,6 +438,11 @@ std::uint64_t Disk::used_bytes() const {
   return core_->volume->used;
 }
 
+std::size_t Disk::open_files() const {
+  std::lock_guard guard(core_->mutex);
+  return core_->open_files;
+}
+
 void Disk::flip_bit(const std::string& path, std::uint64_t position, unsigned bit) {
   std::lock_guard guard(core_->mutex);
   InodePtr inode = find(*core_->volume, split(path));

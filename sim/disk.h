@@ -134,6 +134,8 @@ class Disk final : public FileSystem {
   /// Writes, creations and new directories fail with disk_full beyond this much.
   void set_total_bytes(std::uint64_t total_bytes);
   std::uint64_t used_bytes() const;
+  /// Handles that are held, those of before a crash too.
+  std::size_t open_files() const;
   /// Damages the medium: what the cache holds changes too.
   void flip_bit(const std::string& path, std::uint64_t position, unsigned bit);
 

@@ -20,10 +20,12 @@ class SimFile final : public File {
         path_(std::move(path)),
         writable_(writable) {
     ++inode_->handles;
+    ++core_->open_files;
   }
   ~SimFile() override {
     std::lock_guard guard(core_->mutex);
     --inode_->handles;
+    --core_->open_files;
     settle_charge(*volume_, *inode_);
   }
 

@@ -112,6 +112,7 @@ struct Disk::Core {
   std::vector<ArmedFault> faults;
   std::uint64_t changes = 0;
   std::uint64_t faults_fired = 0;
+  std::size_t open_files = 0;
   std::uint64_t crash_at = 0;
   CrashMode crash_mode = CrashMode::lose_unsynced;
   std::uint64_t next_order = 1;

@@ -1,5 +1,7 @@
 #include "replication/partition.h"
 
+#include <algorithm>
+
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "model/validate_batch.h"
@@ -13,6 +15,9 @@ constexpr Duration kRetrySyncAgain = Millis(500);
 /// What the journal carries is synced in the own file in steps of this. All of it at once, when the journal's half is
 /// full, would be a burst that commits wait behind: 45 ms at 10 MB/s (docs/performance.md).
 constexpr std::uint64_t kOwnFileStepBytes = 1u << 20;
+// Segments that a topic which does not sync may leave unsealed, each with three open files: a sync at every roll costs
+// a third more CPU per byte where what is written is deleted, or would be written back later, anyway.
+constexpr std::uint32_t kSealedTogether = 16;
 /// How long flush() waits for a descriptor.
 constexpr Duration kFlushPatience = std::chrono::seconds(2);
 }  // namespace
@@ -113,16 +118,24 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
       failed_ = true;
       wake_all();
     }
+    if (stored.code() == Errc::resource_exhausted) start_sealing();  // rolled segments may be what holds descriptors
     return std::unexpected(AppendFailure{stored.error()});
   }
   ++stats_.appended_batches;
   stats_.appended_records += static_cast<std::uint64_t>(header.records_count);
   stats_.appended_bytes += batch.size();
   if (!carry(stored->run, batch)) {
+    const bool rolled = stored->run.position == 0;  // or the log's first batch, which does no harm
+    if (rolled) {
+      rolled_messages_ = unsynced_messages_;
+      rolled_bytes_ = stats_.unsynced_bytes;
+      ++rolled_segments_;
+    }
     own_file_end_ = stored->next_offset;
     stats_.unsynced_bytes += batch.size();
     unsynced_messages_ += header.last_offset_delta + 1;
     after_append();
+    if (rolled && rolled_segments_ >= kSealedTogether) start_sealing();
   }
   return Appended{.base_offset = stored->base_offset,
                   .end = stored->next_offset,
@@ -212,28 +225,32 @@ void Partition::arm_flush_timer(Duration delay) {
 }
 
 void Partition::start_sync() {
-  if (syncing_ || failed_) {
-    flush_wanted_ = true;
-    return;
-  }
+  flush_wanted_ = true;
+  start_sealing();
+}
+
+void Partition::start_sealing() {
+  if (syncing_ || failed_) return;
   syncing_ = true;
   scope_.spawn("group commit", sync_rounds());
 }
 
 Task<void> Partition::sync_rounds() {
-  // One round covers every append so far; what arrives while it runs goes into the next (group commit).
+  // One round covers every append so far; what arrives while it runs goes into the next (group commit). As long as
+  // nobody wants that, only what was rolled is synced: a policy that never syncs is obeyed for the active segment.
   for (;;) {
-    flush_wanted_ = false;
-    auto ticket = log_->begin_sync();
+    const bool all = std::exchange(flush_wanted_, false) || unsynced_messages_ >= config_.flush_messages;
+    auto ticket = all ? log_->begin_sync() : log_->begin_sealing();
     if (!ticket) {
       failed_ = failed_ || log_->failure().has_value();
       // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
-      if (!failed_ && log_->synced_end() < log_->log_end()) put_off(Errc::resource_exhausted);
+      if (!failed_ && all && log_->synced_end() < log_->log_end()) put_off(Errc::resource_exhausted);
       break;
     }
-    carried_bytes_ = 0;
-    std::int64_t covered = unsynced_messages_;
-    const std::uint64_t covered_bytes = stats_.unsynced_bytes;
+    rolled_segments_ = 0;
+    if (all) carried_bytes_ = 0;
+    const std::int64_t covered = all ? unsynced_messages_ : rolled_messages_;
+    const std::uint64_t covered_bytes = all ? stats_.unsynced_bytes : rolled_bytes_;
     Result<void> outcome = co_await offload(env_, [&]() -> Result<void> {
       for (auto& file : ticket->files) MR_TRY_VOID(file->sync());
       return {};
@@ -254,12 +271,15 @@ Task<void> Partition::sync_rounds() {
     put_off_.reset();
     unsynced_messages_ -= covered;
     stats_.unsynced_bytes -= covered_bytes;
+    rolled_messages_ -= std::min(rolled_messages_, covered);
+    rolled_bytes_ -= std::min(rolled_bytes_, covered_bytes);
     if (ticket->run && group_) {
       statement_ = ticket->run;
       group_->synced(*ticket->run);
     }
     advance_watermark();
-    if (!flush_wanted_ && unsynced_messages_ < config_.flush_messages) break;
+    sync_idle_.notify_all();  // rounds may follow each other for as long as somebody appends
+    if (!flush_wanted_ && unsynced_messages_ < config_.flush_messages && rolled_segments_ < kSealedTogether) break;
   }
   syncing_ = false;
   if (failed_) wake_all();
@@ -271,6 +291,7 @@ void Partition::put_off(Error why) {
   if (!put_off_)
     log_warn("replication", "group commit has to wait; trying again",
              {{"partition", name_.to_string()}, {"why", why.message()}});
+  env_.executor.cancel_timer(std::exchange(flush_timer_, TimerId{}));  // flush.ms may be an hour
   arm_flush_timer(put_off_ ? kRetrySyncAgain : kRetrySync);
   put_off_ = std::move(why);
 }

@@ -200,7 +200,10 @@ class Partition final : public CommitMember {
                                                         WallMillis max_timestamp, WallMillis now);
   bool carry(const storage::JournalRun& run, ByteView batch);
   void after_append();
+  /// A round that covers every append so far.
   void start_sync();
+  /// What was rolled is made durable, whatever the policy: until then its files stay open.
+  void start_sealing();
   Task<Result<void>> make_durable(Offset end);
   Task<void> sync_rounds();
   /// The round could not be finished for want of descriptors: once more, soon.
@@ -226,8 +229,11 @@ class Partition final : public CommitMember {
   bool syncing_ = false;
   bool flush_wanted_ = false;
   std::uint32_t background_ = 0;  ///< between begin_background() and end_background()
-  std::int64_t unsynced_messages_ = 0;
-  std::uint64_t carried_bytes_ = 0;  ///< by the journal, since the last round of the own files began
+  /// What waits for a sync of its own file, and the part of it that lies below the active segment.
+  std::int64_t unsynced_messages_ = 0, rolled_messages_ = 0;
+  std::uint64_t rolled_bytes_ = 0;
+  std::uint32_t rolled_segments_ = 0;  ///< since the last round began
+  std::uint64_t carried_bytes_ = 0;    ///< by the journal, since the last round of the own files began
   TimerId flush_timer_{};
   Offset end_at_last_rest_{-1};
   std::optional<Error> put_off_;  ///< why the last round did not end

@@ -17,13 +17,16 @@ using namespace std::chrono_literals;
 
 struct Fixture {
   Fixture() : world({.seed = 11}), machine(world.add_host("b")), process(machine.start(1)) {
-    storage::Log::OpenOptions options{
-        .directory = "/data/t-0", .partition = {"t", PartitionIndex{0}}, .topic_id = TopicId{Uuid{1, 2}}};
     auto log = run(offload(env(), [&] { return storage::Log::open(env().files, options); }));
     MR_CHECK(log.ok());
     MR_CHECK((*log)->start_epoch(LeaderEpoch{0}).ok());
     partition = std::make_unique<Partition>(env(), options.partition, options.topic_id, std::move(*log), LeaderEpoch{0},
                                             PartitionConfig{});
+  }
+  /// Nothing of its own makes it sync; a segment takes two or three batches.
+  void never_sync() {
+    partition->set_config({.flush_messages = INT64_MAX});
+    partition->log().set_config({.segment_bytes = 200});
   }
   ~Fixture() {
     machine.disk().heal();
@@ -56,6 +59,8 @@ struct Fixture {
                               .error = Errc::resource_exhausted});
   }
 
+  const storage::Log::OpenOptions options{
+      .directory = "/data/t-0", .partition = {"t", PartitionIndex{0}}, .topic_id = TopicId{Uuid{1, 2}}};
   sim::World world;
   sim::Host& machine;
   sim::Process& process;
@@ -154,6 +159,121 @@ TEST(Partition, AnIdleOneSyncsBeforeItCloses) {
   EXPECT_EQ(log.synced_end(), Offset{1});
   f.run(idle(*f.partition));
   EXPECT_EQ(log.open_segments(), 0u);
+}
+
+// Its descriptors would run out: three for each segment, until somebody looks at retention.
+TEST(Partition, WhatIsRolledIsSealedThoughNothingElseSyncs) {
+  Fixture f;
+  f.never_sync();
+  const std::size_t one = Fixture::batch().size();
+  std::size_t most = 0;
+  for (int i = 0; i < 1000; ++i) {
+    auto appended = f.append();
+    ASSERT_TRUE(appended);
+    ASSERT_EQ(f.partition->high_watermark(), appended->end) << "an answer waits for no sync";
+    f.world.run_for(1ms);
+    most = std::max(most, f.machine.disk().open_files());
+  }
+  f.world.run_for(1s);
+  storage::Log& log = f.partition->log();
+  ASSERT_GT(log.segments(), 300u);
+  EXPECT_LE(most, 120u) << "those of sixteen segments, and of as many on their way to the disk";
+  EXPECT_LE(f.machine.disk().open_files(), 63u)
+      << "those of sixteen segments, the active one and four that may be read";
+  EXPECT_EQ(log.synced_end(), log.recovery_point());
+  EXPECT_LT(log.log_end().v - log.synced_end().v, 60) << "what sixteen segments and the active one hold";
+  EXPECT_LT(log.synced_end(), log.log_end());
+  EXPECT_EQ(f.partition->stats().unsynced_bytes, one * static_cast<std::size_t>(log.log_end().v - log.synced_end().v));
+
+  ASSERT_TRUE(f.machine.disk().sync_directory("/").ok());
+  auto after_a_power_cut = f.machine.disk().fork(1);
+  after_a_power_cut->crash(sim::CrashMode::lose_unsynced);
+  auto found = storage::Log::open(*after_a_power_cut, f.options);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ((*found)->log_end(), log.synced_end());
+
+  ASSERT_TRUE(f.run(f.partition->flush()).ok());
+  EXPECT_EQ(log.synced_end(), log.log_end());
+  EXPECT_EQ(f.partition->stats().unsynced_bytes, 0u);
+}
+
+// One job at a time, however slow the disk is; what needs more than it waits for a round of its own behind it.
+TEST(Partition, NobodyWaitsForSealingWhoDoesNotHaveTo) {
+  Fixture f;
+  f.never_sync();
+  std::uint64_t syncs = f.partition->stats().syncs;
+  f.machine.disk().add_fault({.kind = sim::Fault::Kind::hang, .op = sim::DiskOp::sync, .path_contains = ".log"});
+  for (int i = 0; i < 100; ++i) {
+    auto appended = f.append();
+    ASSERT_TRUE(appended);
+    ASSERT_EQ(f.partition->high_watermark(), appended->end);
+    f.world.run_for(1ms);
+  }
+  storage::Log& log = f.partition->log();
+  EXPECT_EQ(f.partition->stats().syncs, syncs);
+  EXPECT_EQ(log.synced_end(), Offset{0});
+  std::optional<Result<Offset>> deleted;
+  auto purge = [](Partition& partition, std::optional<Result<Offset>>& into) -> Task<void> {
+    into.emplace(co_await partition.delete_records(Offset{99}));
+  };
+  f.process.spawn(ShardId{0}, "purge", purge(*f.partition, deleted));
+  f.world.run_for(1s);
+  EXPECT_FALSE(deleted);
+  f.machine.disk().heal();
+  f.world.run_for(1s);
+  ASSERT_TRUE(deleted);
+  ASSERT_TRUE(deleted->ok());
+  EXPECT_EQ(log.synced_end(), Offset{100});
+  EXPECT_EQ(log.segments(), 1u) << "all but the active one";
+  EXPECT_EQ(f.partition->stats().syncs, syncs + 2);
+  EXPECT_LE(f.machine.disk().open_files(), 3u);
+}
+
+// Where producers are faster than the disk a round follows the other without a break.
+TEST(Partition, DeletingRecordsEndsThoughRoundsGoOn) {
+  Fixture f;
+  f.never_sync();
+  f.machine.disk().add_fault({.kind = sim::Fault::Kind::delay,
+                              .op = sim::DiskOp::sync,
+                              .path_contains = ".log",
+                              .times = sim::Fault::kAlways,
+                              .delay = 10ms});
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(f.append());
+  std::optional<Result<Offset>> deleted;
+  auto purge = [](Partition& partition, std::optional<Result<Offset>>& into) -> Task<void> {
+    into.emplace(co_await partition.delete_records(Offset{150}));
+  };
+  f.process.spawn(ShardId{0}, "purge", purge(*f.partition, deleted));
+  for (int i = 0; i < 10'000 && !deleted; ++i) {
+    ASSERT_TRUE(f.append());
+    f.world.run_for(1ms);
+  }
+  ASSERT_TRUE(deleted) << "within ten seconds";
+  EXPECT_TRUE(deleted->ok());
+}
+
+TEST(Partition, WhatCouldNotBeSealedWaitsForNoFlushTimer) {
+  Fixture f;
+  f.never_sync();
+  f.partition->set_config({.flush_messages = INT64_MAX, .flush_ms = 3'600'000});
+  f.no_descriptors();
+  while (f.partition->log().segments() < 20) ASSERT_TRUE(f.append());
+  f.world.run_for(1s);
+  EXPECT_EQ(f.partition->log().synced_end(), Offset{0});
+  f.machine.disk().heal();
+  f.world.run_for(1s);
+  EXPECT_EQ(f.partition->log().synced_end(), f.partition->log().log_end());
+}
+
+TEST(Partition, AFailureToSealIsFinal) {
+  Fixture f;
+  f.never_sync();
+  f.machine.disk().add_fault({.op = sim::DiskOp::sync, .path_contains = ".log"});
+  while (f.partition->log().segments() < 20) ASSERT_TRUE(f.append());
+  f.world.run_for(1s);
+  auto refused = f.append();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error, Errc::disk_failed);
 }
 
 TEST(Partition, TheLargestTimestampIsThatOfTheRecords) {

@@ -107,7 +107,7 @@ struct SyncTicket {
   Offset end;                                ///< everything below is in its own file when all files have synced
   std::vector<std::shared_ptr<File>> files;  ///< normally the active segment; more right after a roll
   /// What the round makes true of the active segment, for the commit journal: everything this Log has appended to it,
-  /// up to `end`. Earlier statements about the segment say less.
+  /// up to `end`. Earlier statements about the segment say less. Empty when the round has nothing of it.
   std::optional<JournalRun> run;
 };
 
@@ -181,6 +181,9 @@ class Log {
   /// Empty when everything appended is synced already, when the log has failed (failure()), or when a file could not
   /// be opened for want of descriptors (try again later).
   virtual std::optional<SyncTicket> begin_sync() = 0;
+  /// A round for what rolling has left alone: everything but the active segment, so that the files of the sealed ones
+  /// can be closed. Empty when that is nothing, or when the log has failed.
+  virtual std::optional<SyncTicket> begin_sealing() = 0;
   /// `outcome` of the syncs. On success synced_end() becomes ticket.end and durable_end() at least that.
   /// resource_exhausted (a file beside the log could not be opened) changes nothing: begin again later. Any other
   /// failure is final: disk_failed from then on.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,10 @@ struct LogFixture {
     return result;
   }
   /// A whole group-commit round.
-  Result<void> sync() {
-    auto ticket = log->begin_sync();
+  Result<void> sync() { return finish(log->begin_sync()); }
+  /// The same for what was rolled alone.
+  Result<void> seal() { return finish(log->begin_sealing()); }
+  Result<void> finish(std::optional<SyncTicket> ticket) {
     if (!ticket) return {};
     Result<void> outcome;
     for (auto& file : ticket->files)

@@ -202,6 +202,20 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
     ticket.files.push_back(std::move(*file));
     ticket.run = run_;
   }
+  begin_round(ticket);
+  return ticket;
+}
+
+std::optional<SyncTicket> PartitionLog::begin_sealing() {
+  MR_CHECK(!sync_running_);
+  if (failed_ || !seals_) return std::nullopt;
+  SyncTicket ticket{.end = seals_->next_base()};
+  begin_round(ticket);
+  return ticket;
+}
+
+/// What lies beside the active segment.
+void PartitionLog::begin_round(SyncTicket& ticket) {
   if (epochs_version_ != epochs_written_) {
     syncing_epochs_ = epochs_version_;
     epoch_task_ = std::make_shared<EpochTask>(place_, epochs_.encode());
@@ -213,7 +227,6 @@ std::optional<SyncTicket> PartitionLog::begin_sync() {
     ticket.files.push_back(syncing_seals_);
   }
   sync_running_ = true;
-  return ticket;
 }
 
 void PartitionLog::end_sync(const SyncTicket& ticket, const Result<void>& outcome) {

@@ -34,6 +34,7 @@ class PartitionLog : public Log {
                               LeaderEpoch epoch, WallMillis now) override;
   Result<SequenceVerdict> check_sequence(const BatchHeader& header) const override { return producers_.check(header); }
   std::optional<SyncTicket> begin_sync() override;
+  std::optional<SyncTicket> begin_sealing() override;
   void end_sync(const SyncTicket& ticket, const Result<void>& outcome) override;
   void mark_carried(Offset end) override;
   bool may_carry() const override { return !seals_ && !syncing_seals_; }
@@ -121,6 +122,7 @@ class PartitionLog : public Log {
   const Segment& active() const { return *segments_.back(); }
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);
   Result<void> roll();
+  void begin_round(SyncTicket& ticket);
   Error fail(Error error);
   JournalRun note_run(ByteView batch, const BatchHeader& stored, std::uint64_t position);
   void note_use(Segment& segment);

@@ -143,6 +143,43 @@ TEST(PartitionLog, RunsSayWhatWasAppendedToTheSegment) {
   EXPECT_TRUE(f.log->may_carry());
 }
 
+// What a topic that syncs late needs of a roll: the old segments safe and closed, the active one left to the kernel.
+TEST(PartitionLog, SealingSyncsWhatWasRolledAlone) {
+  LogFixture f;
+  f.options.config.segment_bytes = 1000;
+  f.must_open();
+  ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  EXPECT_FALSE(f.log->begin_sealing()) << "nothing was rolled";
+  for (int i = 1; i < 21; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  const std::size_t held = f.disk.open_files();
+  auto ticket = f.log->begin_sealing();
+  ASSERT_TRUE(ticket);
+  EXPECT_EQ(ticket->end, Offset{20});
+  EXPECT_FALSE(ticket->run) << "it says nothing of the active segment";
+  EXPECT_FALSE(f.log->may_carry());
+  // Meanwhile: nothing of it is given up yet, and what is rolled now is for the next round.
+  ASSERT_TRUE(f.log->advance_log_start(Offset{10}).ok());
+  EXPECT_EQ(f.log->segments(), 11u);
+  for (int i = 21; i < 24; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());
+  for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
+  EXPECT_LE(f.disk.open_files(), held - 5) << "closed where they were synced, not on the shard";
+  f.log->end_sync(*ticket, {});
+  EXPECT_EQ(f.log->synced_end(), Offset{20});
+  EXPECT_EQ(f.log->durable_end(), Offset{20});
+  EXPECT_EQ(f.log->recovery_point(), Offset{20});
+  ASSERT_TRUE(f.log->advance_log_start(Offset{10}).ok());
+  EXPECT_EQ(f.log->segments(), 7u);
+  ASSERT_TRUE(f.seal().ok());
+  EXPECT_EQ(f.log->synced_end(), Offset{22});
+  EXPECT_TRUE(f.log->may_carry());
+  EXPECT_FALSE(f.log->begin_sealing());
+  f.disk.crash(sim::CrashMode::lose_unsynced);
+  f.options.log_start = Offset{10};
+  f.must_open();
+  EXPECT_EQ(f.log->log_end(), Offset{22});
+  EXPECT_EQ(f.read_all(), Offset{22});
+}
+
 TEST(PartitionLog, OffsetsOutsideAreRefused) {
   LogFixture f;
   f.must_open();

@@ -16,6 +16,7 @@ Result<void> write_snapshot(FileSystem& files, const std::string& directory, Off
 Result<void> SealTask::sync() {
   for (Seal& seal : seals_) {
     for (auto& file : seal.synced) MR_TRY_VOID(file->sync());
+    seal.synced.clear();  // no more descriptors than need be while a slow disk has many to sync
   }
   // Names first: a snapshot that survives a crash must not speak for a segment whose name did not.
   MR_TRY_VOID(files_.sync_directory(directory_));
