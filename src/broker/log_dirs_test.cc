@@ -258,6 +258,37 @@ TEST_F(TwoDirectories, AForeignDirectorySurvivesACreationOfItsName) {
   EXPECT_TRUE(running.stop().ok());
 }
 
+// What a creation has left that failed before it wrote whose the directory is, in another directory than the partition.
+TEST_F(TwoDirectories, WhatAFailedCreationLeftIsNotTakenForThePartition) {
+  first_life();
+  const std::string name = home_of(0) == "/b" ? "t-0" : "t-1";
+  const int partition = name.back() - '0';
+  ASSERT_TRUE(lies_in("/b", name));
+  ASSERT_TRUE(host.disk().make_directories("/a/" + name).ok());
+  {
+    // Which of both it is cannot be read: about this process, so nothing is begun anew.
+    host.disk().add_fault({.op = sim::DiskOp::open,
+                           .path_contains = "/b/" + name + "/" + std::string(storage::kPartitionMetadataName),
+                           .error = Errc::resource_exhausted});
+    auto without = start();
+    EXPECT_EQ(without->started.code(), Errc::resource_exhausted);
+    EXPECT_FALSE(without->fatal);
+    EXPECT_TRUE(without->stop().ok());
+  }
+  auto damage = [&] {
+    auto file =
+        host.disk().open("/b/" + name + "/" + std::string(storage::kPartitionMetadataName), OpenMode::read_write);
+    ASSERT_TRUE(file.ok() && (*file)->write_at(as_bytes(std::string_view("?????????????????????????")), 0).ok());
+  };
+  damage();
+  for (int life = 1; life <= 2; ++life) {
+    auto running = start();
+    ASSERT_TRUE(running->started.ok()) << running->started.error().message();
+    EXPECT_EQ(running->append("t", "next", partition), Offset{life});
+    EXPECT_TRUE(running->stop().ok());
+  }
+}
+
 TEST_F(TwoDirectories, OneThatCannotBeClosedKeepsNoOtherFromBeingClean) {
   first_life();
   auto running = start();

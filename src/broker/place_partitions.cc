@@ -42,21 +42,27 @@ Broker::Place Broker::place(const metastore::TopicRecord& topic, const metastore
     found.by_id.erase(at);
     return place;
   }
-  TopicPartition name{topic.name, partition.index};
-  if (auto at = found.unnamed.find(name); at != found.unnamed.end()) {
+  std::optional<std::size_t> noted;  // what the metastore says
+  if (!partition.directory.is_zero()) {
+    for (std::size_t d = 0; d < directories_.size(); ++d)
+      if (directories_[d].online() && directories_[d].data->directory_id() == partition.directory) noted = d;
+    if (!noted)
+      return {.unknown =
+                  Error(Errc::disk_failed, fmt::format("it lies in the log directory with directory.id {}, which "
+                                                       "is not there",
+                                                       partition.directory.to_string()))};
+  }
+  // Of several without a name the others are what a failed creation has left. One that lies elsewhere alone may be this
+  // partition, moved: nothing else is there to be taken for it.
+  auto [first, last] = found.unnamed.equal_range({topic.name, partition.index});
+  if (first != last) {
+    auto at = std::find_if(first, last, [&](const auto& entry) { return entry.second == noted; });
+    if (at == last) at = first;
     Place place{.directory = at->second};
     found.unnamed.erase(at);
     return place;
   }
-  if (!partition.directory.is_zero()) {
-    for (std::size_t d = 0; d < directories_.size(); ++d) {
-      if (directories_[d].online() && directories_[d].data->directory_id() == partition.directory)
-        return {.directory = d, .is_new = true};
-    }
-    return {.unknown = Error(Errc::disk_failed, fmt::format("it lies in the log directory with directory.id {}, which "
-                                                            "is not there",
-                                                            partition.directory.to_string()))};
-  }
+  if (noted) return {.directory = *noted, .is_new = true};
   if (!all_directories_online())
     return {.unknown = Error(Errc::disk_failed, "it may lie in a log directory that is offline")};
   auto picked = pick_data_directory();

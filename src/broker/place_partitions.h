@@ -10,7 +10,7 @@ struct Broker::Found {
   std::unordered_map<PartitionKey, std::size_t> by_id;
   /// Those whose partition.metadata is missing or does not read, by name: somebody's data, and no reason to start an
   /// empty log beside it.
-  std::map<TopicPartition, std::size_t> unnamed;
+  std::multimap<TopicPartition, std::size_t> unnamed;
 };
 
 /// Where a partition lies.

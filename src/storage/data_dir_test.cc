@@ -175,7 +175,8 @@ TEST(DataDir, ListsPartitionsAndNothingElse) {
   sim::Disk disk(1);
   auto dir = must_open(disk);
   make_partition(disk, "orders-3", Uuid{1, 1});
-  make_partition(disk, "a-b-0", Uuid{2, 2});
+  const Uuid odd{static_cast<std::uint64_t>(Errc::resource_exhausted), 2};  // what an error's memory may look like
+  make_partition(disk, "a-b-0", odd);
   ASSERT_TRUE(disk.make_directories("/data/no-metadata-7").ok());
   ASSERT_TRUE(disk.make_directories("/data/orders-x").ok());
   ASSERT_TRUE(disk.make_directories("/data/orders-03").ok());
@@ -184,7 +185,7 @@ TEST(DataDir, ListsPartitionsAndNothingElse) {
   ASSERT_TRUE(found.ok());
   ASSERT_EQ(found->size(), 3u);
   EXPECT_EQ((*found)[0].name, (TopicPartition{"a-b", PartitionIndex{0}}));
-  EXPECT_EQ((*found)[0].topic_id, (TopicId{Uuid{2, 2}}));
+  EXPECT_EQ((*found)[0].topic_id, (TopicId{odd}));
   EXPECT_FALSE((*found)[1].topic_id.has_value());
   EXPECT_EQ((*found)[2].name, kPartition);
   EXPECT_EQ(dir->unknown().size(), 3u);
