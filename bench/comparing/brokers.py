@@ -16,6 +16,7 @@ class Programs:
         self.kload = os.path.join(build, "bench/kload")
         self.bare = os.path.join(build, "bench/bare")
         self.rload = os.path.join(build, "bench/rload")
+        self.client_load = os.path.join(build, "bench/client_load")
 
 
 class Broker:
@@ -82,6 +83,12 @@ class Broker:
                 raise Failed(f"{self.name}: a new topic takes no records")
             time.sleep(0.02)
         return topic
+
+    def standing_topic(self, key, configs, partitions):
+        """Made when it is first wanted, there until the sitting ends."""
+        if key not in self.standing:
+            self.standing[key] = self.new_topic(configs, partitions)
+        return self.standing[key]
 
     def drop_topic(self, topic):
         """Returns when the files are gone: what comes next must not pay for deleting them."""

@@ -1,11 +1,12 @@
-"""Unmodified clients: the Java tools of Apache Kafka and kcat (librdkafka), on the load's core, with their defaults."""
+"""Unmodified clients on the load's core, with their defaults: tools of Apache Kafka, kcat, and bench/client_load for what these cannot do."""
 import glob
+import json
 import os
 import re
 import subprocess
 import time
 
-from comparing.machine import LOAD_CORE, ROOT, Failed, cpu_seconds
+from comparing.machine import LOAD_CORE, NICEST, ROOT, Failed, cpu_seconds, drop_caches
 from comparing.works import NEVER
 
 JAVA_RECORDS, KCAT_RECORDS, PARTITIONS = 500_000, 200_000, 4
@@ -21,11 +22,12 @@ def jars_bytes():
     return sum(os.path.getsize(path) for path in glob.glob(classpath() + ".jar") or glob.glob(classpath()))
 
 
-def run(broker, command, **more):
+def run(broker, command):
     """A client from its start to its end; broker's CPU and time around exactly that."""
     began, before = time.monotonic(), cpu_seconds(broker.pid)
     try:
-        done = subprocess.run(["taskset", "-c", str(LOAD_CORE), *command], capture_output=True, text=True, timeout=180, **more)
+        ahead = ["nice", "-n", str(NICEST)] if broker.ahead else []
+        done = subprocess.run(["taskset", "-c", str(LOAD_CORE), *ahead, *command], capture_output=True, text=True, timeout=180)
     except FileNotFoundError:
         raise Failed(f"{command[0]} is not installed") from None
     except subprocess.TimeoutExpired:
@@ -52,7 +54,7 @@ def java_produce(broker, work, configs, seconds, opposite):
 
 
 def java_consume(broker, work, configs, seconds, opposite):
-    topic = filled(broker, JAVA_RECORDS)
+    topic = filled(broker, work, JAVA_RECORDS)
     text, _, cpu = run(broker, java("ConsumerPerformance", "--bootstrap-server", broker.address, "--topic", topic, "--num-records",
                                     JAVA_RECORDS, "--group", f"g{time.monotonic_ns()}", "--hide-header", "--timeout", 20000))
     # start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, fetch MB/s, fetch records/s
@@ -62,13 +64,15 @@ def java_consume(broker, work, configs, seconds, opposite):
     return figures(int(fields[4]), int(fields[7]) / 1e3, cpu)
 
 
-def filled(broker, records):
+def filled(broker, work, records):
     key = ("client", records)
     if key not in broker.standing:
         topic = broker.new_topic({"flush.messages": NEVER}, PARTITIONS)
         broker.kload("produce", "--topic", topic, "--acks", -1, "--records", 100, "--size", 1024, "--partitions", PARTITIONS,
                      "--connections", 4, "--in-flight", 5, "--count", records // 100 + 4)
         broker.standing[key] = topic
+    if work.more.get("cold"):
+        drop_caches(broker.logs)
     return broker.standing[key]
 
 
@@ -90,7 +94,7 @@ def kcat_produce(broker, work, configs, seconds, opposite):
 
 
 def kcat_consume(broker, work, configs, seconds, opposite):
-    topic = filled(broker, KCAT_RECORDS)
+    topic = filled(broker, work, KCAT_RECORDS)
     _, took, cpu = run(broker, ["sh", "-c", f"kcat -C -q -e -o beginning -b {broker.address} -t {topic} > /dev/null"])
     return figures(KCAT_RECORDS, took, cpu)
 
@@ -99,5 +103,62 @@ def figures(records, seconds, cpu):
     return {"messages": records, "bytes": records * BATCH_BYTES, "seconds": seconds, "server_cpu_s": cpu}
 
 
+# ---- bench/client_load: one program for each client, with the same options ----------------------------------------
+
+def java_load(broker):
+    """Compiled when it is first wanted, and again when its source is newer."""
+    source, home = os.path.join(ROOT, "bench/client_load/ClientLoad.java"), os.path.join(ROOT, "build/client_load")
+    compiled = os.path.join(home, "ClientLoad.class")
+    if not os.path.exists(compiled) or os.path.getmtime(compiled) < os.path.getmtime(source):
+        try:
+            done = subprocess.run(["javac", "-cp", classpath(), "-d", home, source], capture_output=True, text=True)
+        except FileNotFoundError:
+            raise Failed("javac is not installed") from None
+        if done.returncode != 0:
+            raise Failed(f"javac {source}: {done.stderr[-500:]}")
+    # Fifty producers with their buffers of 32 MB want more than the tools' 512 MB.
+    return ["java", "-Xmx4g", "-server", "-cp", f"{home}:{classpath()}", "ClientLoad"]
+
+
+LOADS = {"java": java_load, "librdkafka": lambda broker: [broker.programs.client_load]}
+
+
+def load(broker, work, configs, records, rate=0, warm=0):
+    """What `records` cost behind a warm-up on the same topic, as the program tells it."""
+    more = work.more
+    kept = more.get("keep")
+    topic = broker.standing_topic(work.name, configs, work.partitions) if kept else broker.new_topic(configs, work.partitions)
+    options = {"bootstrap": broker.address, "topic": topic, "records": records, "warmup": warm or records // 5, "rate": rate,
+               "size": more["size"], "key-bytes": more.get("key_bytes", 0), "producers": more.get("producers", 1),
+               "groups": more.get("groups", 0), "server-pid": broker.pid}
+    flags = [str(x) for name, value in options.items() for x in (f"--{name}", value)]
+    settings = [x for setting in more.get("settings", ()) for x in ("--client", setting)]
+    text, _, _ = run(broker, [*LOADS[more["client"]](broker), *flags, *settings])
+    if not kept:
+        broker.drop_topic(topic)
+    try:
+        return json.loads(text.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        raise Failed(f"{broker.name}: {work.name} ended without figures: {text[-300:]}") from None
+
+
+def closed(broker, work, configs, seconds, opposite):
+    return load(broker, work, configs, work.more["records"])
+
+
+def latency(broker, work, configs, rate):
+    """Two seconds at that rate before it counts: a JVM of its own begins cold."""
+    return load(broker, work, configs, rate * work.more["seconds"], rate, rate * 2)
+
+
+CAPACITY_RECORDS = 200_000
+
+
+def capacity(broker, work, configs):
+    """Messages a second with nothing to hold the producer back but its own buffers."""
+    found = load(broker, work, configs, CAPACITY_RECORDS)
+    return found["messages"] / found["seconds"]
+
+
 KINDS = {"java-produce": java_produce, "java-consume": java_consume, "librdkafka-produce": kcat_produce,
-         "librdkafka-consume": kcat_consume}
+         "librdkafka-consume": kcat_consume, "client": closed}

@@ -80,6 +80,16 @@ class Works(unittest.TestCase):
             for flag in work.load[::2]:
                 self.assertTrue(str(flag).startswith("--"), work.name)
 
+    def test_headline_works_are_there_with_unmodified_clients(self):
+        models = {w.name for w in works.WORKS if w.headline and w.kind in ("produce", "fetch", "mixed", "latency")}
+        for client in works.CLIENTS:
+            mirrored = {w.like: w for w in works.WORKS if w.like and w.more["client"] == client}
+            self.assertEqual(set(mirrored), models)
+            for like, work in mirrored.items():
+                model = works.BY_NAME[like]
+                self.assertEqual((work.metrics, work.own_side(), work.side(works.KAFKA)),
+                                 (model.metrics, model.own_side(), model.side(works.KAFKA)), work.name)
+
     def test_an_ack_means_what_the_topic_is_told(self):
         work = works.BY_NAME["produce-1k-synced-vs-unsynced"]
         self.assertEqual(work.own_side(), ({}, works.SYNCED))
@@ -174,7 +184,8 @@ class Report(unittest.TestCase):
         self.assertIn("| produce-1k-synced |", text)
         self.assertNotIn("produce-gzip", text)
         self.assertNotIn("p90", text)
-        self.assertLess(text.count("\n| "), 50)
+        self.assertIn("| fetch-1k-hot | broker CPU seconds per GB | 0.50 / 1.00: **0.50** | 0.50 / 1.00: **0.50** | 0.50 / 1.00: **0.50** |", text)
+        self.assertLess(text.count("\n| "), 80)
         with tempfile.TemporaryDirectory() as home:
             path = os.path.join(home, "README.md")
             with open(path, "w") as f:

@@ -6,7 +6,7 @@ from comparing.works import KAFKA
 
 # Seconds that a slice takes beside what is measured, by kind; of kinds without slices the whole work.
 BESIDE = {"produce": 0.5, "fetch": 0.2, "mixed": 0.7, "latency": 0.8, "java-produce": 6, "java-consume": 6,
-          "librdkafka-produce": 1.5, "librdkafka-consume": 1.5}
+          "librdkafka-produce": 1.5, "librdkafka-consume": 1.5, "client": 9, "client-latency": 14}
 WHOLE = {"start": 0, "idle": 0, "binary": 0.5, "open": 150, "many": 60}
 
 
@@ -23,8 +23,9 @@ class Progress:
         """A guess; note() corrects it by what the works before took."""
         if work.kind in WHOLE:
             return WHOLE[work.kind]
-        count = max(1, round(self.args.pairs * work.pairs)) * 2 + (0 if work.seconds >= 5 else 2)
-        each = max(self.args.slice, work.seconds * self.args.scale) if "java" not in work.kind else 0
+        client = "client" in work.more
+        count = max(1, round(self.args.pairs * work.pairs)) * 2 + (0 if work.seconds >= 5 or client else 2)
+        each = max(self.args.slice, work.seconds * self.args.scale) if not client else 0
         made_once = 20 if work.more.get("keep") else 0  # topics of 1,000 partitions
         return count * (each + BESIDE[work.kind]) + made_once
 

@@ -5,9 +5,12 @@ import os
 from comparing.machine import ROOT
 from comparing.metrics import METRICS
 from comparing.ratios import kept, summary
-from comparing.works import BARE, BY_NAME, KAFKA, TWIN
+from comparing.works import BARE, BY_NAME, CLIENTS, KAFKA, TWIN
 
 OPEN_MARK, CLOSE_MARK = "<!-- generated: figures -->", "<!-- /generated -->"
+CLIENTS_SAY = ("The like with unmodified clients, Millrace / Kafka: **ratio**. Loads and rates differ between the columns (shapes: the page "
+               "with all rows), so compare ratios. A client, on one core, is the limit of most of its rates; the broker's CPU is the figure "
+               "to look at:")
 DISK = ("The disk of this machine acknowledges flushes from its host's cache: synced means ordered and safe from a crash of the "
         "guest, and cheaper than on a bare drive.")
 
@@ -88,16 +91,32 @@ def in_headline(row):
     return work.headline and (against_kafka or row["rival"] in (TWIN, BARE) and row["metric"] == work.metrics[0])
 
 
+def client_table(rows):
+    """The works of the headline as clients find them that nobody here has written: Millrace / Kafka, and the ratio."""
+    found = {(r["work"], r["metric"]): r for r in rows if r["rival"] == KAFKA}
+    names = ("", *CLIENTS)  # "": the work's own load
+    by_like = {(w.like, w.more["client"]): w.name for w in BY_NAME.values() if w.like}
+    lines = ["| work | metric | pre-built batches | Java 4.3.1 | librdkafka 2.0.2 |", "| --- | --- | --- | --- | --- |"]
+    for like in dict.fromkeys(w.like for w in BY_NAME.values() if w.like):
+        for metric in (m for m in BY_NAME[like].metrics if m != "p90_ms"):
+            measured = [found.get((by_like[like, name] if name else like, metric)) for name in names]
+            if any(measured[1:]):
+                cells = [f"{short(r['ours'])} / {short(r['theirs'])}: **{short(r['ratio'])}**" if r else "" for r in measured]
+                lines.append(f"| {like} | {METRICS[metric][0]} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
 def headline(result):
     """What the README shows: the rows that matter most, and the error of the day."""
     rows = [r for r in result["rows"] if in_headline(r)]
+    clients = client_table(result["rows"])
     lines = [f"`bench/compare{' --quick' if result['quick'] else ''}` on {result['date']}, commit {result['commit'][:10]}, "
              f"against Apache Kafka {result['versions']['kafka']} (heap of 1 GiB, warmed {result['warm_s']:g} s, its default threads) and a "
              f"bare loop that receives, checks, appends and syncs: {result['machine']['cpu']}, {result['machine']['cores']} cores, broker "
              "on one core, load on the other, loopback. CPU is the broker's; a ratio below 1 is good there and for latencies, above "
              "1 for throughput. Intervals are 95 % bootstrap over the ratios of adjacent slices; *A/A* is Millrace against "
              f"itself: the error of the day. All rows, with plots: [docs/performance-{result['date']}.html](docs/performance-{result['date']}.html).",
-             "", table(rows), "", DISK]
+             "", table(rows), "", *([CLIENTS_SAY, "", clients, ""] if clients else []), DISK]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ class Sitting:
     def __init__(self, base, programs, args):
         self.base, self.programs, self.args = base, programs, args
         self.brokers, self.gone = {}, []
-        self.capacities = {}
+        self.capacities = {}  # by load
         self.notes = {}  # what became known about a work's shape
         shutil.rmtree(base, ignore_errors=True)
         os.makedirs(base)
@@ -74,7 +74,7 @@ class Sitting:
             return [self.alone(work, sides, seconds)]
         if work.kind in slices.ONCE:
             return [(*(slices.KINDS[work.kind](b, work) for b, _ in sides), False)]
-        if work.kind == "latency":
+        if work.kind in ("latency", "client-latency"):
             return self.latencies(work, sides, seconds)
         run = slices.KINDS[work.kind]
         return self.pairs(work, rival, sides, lambda b, c, opposite: run(b, work, c, seconds, opposite and rival == TWIN))
@@ -87,7 +87,7 @@ class Sitting:
 
     def pairs(self, work, rival, sides, run):
         """Slices A B B A ..., after one of each that does not count."""
-        if work.seconds < 5 and not work.kind.startswith(("java", "librdkafka")):
+        if work.seconds < 5 and "client" not in work.more:  # a client warms up by itself, or is measured with its start
             for (broker, configs), opposite in zip(sides, (False, True)):
                 for _ in range(self.args.warm_slices if broker.name == KAFKA else 1):
                     run(broker, configs, opposite)
@@ -131,11 +131,14 @@ class Sitting:
 
     def slower(self, work, sides):
         """Messages a second that the slower of both takes in a closed window."""
-        if not self.capacities:
+        load = work.more.get("client")
+        if load not in self.capacities:
+            medians = []
             for broker, configs in sides:
-                runs = [slices.capacity(broker, work, configs, self.args.slice * 2) for _ in range(4)]
-                self.capacities[broker.name] = statistics.median(runs[1:])
-        return min(self.capacities.values())
+                runs = [slices.capacity(broker, work, configs, self.args.slice * 2) for _ in range(2 if load else 4)]
+                medians.append(statistics.median(runs[1:]))
+            self.capacities[load] = min(medians)
+        return self.capacities[load]
 
     def stop(self):
         for broker in self.brokers.values():

@@ -17,7 +17,7 @@ def produce(broker, work, configs, seconds, opposite):
         return broker.publish(work, seconds)
     partitions = work.more.get("theirs_partitions", work.partitions) if opposite else work.partitions
     kept = work.more.get("keep")
-    topic = standing_topic(broker, work, configs, partitions) if kept else broker.new_topic(configs, partitions)
+    topic = broker.standing_topic((work.name, partitions), configs, partitions) if kept else broker.new_topic(configs, partitions)
     args = [*work.load, "--partitions", partitions, "--server-pid", broker.pid]
     if not work.more.get("counted"):
         args += ["--seconds", seconds, "--warmup", 0.1]
@@ -27,13 +27,6 @@ def produce(broker, work, configs, seconds, opposite):
     if not kept:
         broker.drop_topic(topic)
     return figures
-
-
-def standing_topic(broker, work, configs, partitions):
-    key = (work.name, partitions)
-    if key not in broker.standing:
-        broker.standing[key] = broker.new_topic(configs, partitions)
-    return broker.standing[key]
 
 
 def filled_topic(broker, work, size=1024):
@@ -67,11 +60,15 @@ def mixed(broker, work, configs, seconds, opposite):
 
 
 def latency(broker, work, configs, seconds, opposite, rate):
+    if work.kind == "client-latency":
+        return clients.latency(broker, work, configs, rate)
     return end_to_end(broker, work, configs, "--rate", rate, "--seconds", seconds, "--warmup", 0.2)
 
 
 def capacity(broker, work, configs, seconds):
     """Messages a second in a closed window."""
+    if work.kind == "client-latency":
+        return clients.capacity(broker, work, configs)
     figures = end_to_end(broker, work, configs, "--seconds", seconds, "--warmup", 0.2)
     return figures["messages"] / figures["seconds"]
 
@@ -115,7 +112,7 @@ def binary(broker, *_):
         return {"mb_on_disk": os.path.getsize(copy) / 1e6}
 
 
-KINDS = {"produce": produce, "fetch": fetch, "mixed": mixed, "latency": latency, "start": start, "idle": idle, "open": opened,
+KINDS = {"produce": produce, "fetch": fetch, "mixed": mixed, "latency": latency, "client-latency": latency, "start": start, "idle": idle, "open": opened,
          "many": many, "binary": binary, **clients.KINDS}
 ALONE = ("open", "many")  # with brokers of their own
 ONCE = ("start", "idle", "binary", "open", "many")  # one pair a sitting says it

@@ -28,6 +28,7 @@ class Work:
     pairs: float = 1               # times what the command line tells
     quick: bool = False            # in --quick
     headline: bool = False         # in the README
+    like: str = ""                 # the headline work that this one does with an unmodified client
     more: dict = field(default_factory=dict)
 
     def side(self, rival):
@@ -62,8 +63,37 @@ def arrival(name, what, **more):
                 theirs=CACHED, more=more.pop("more"), **more)
 
 
-def client(name, what, ours=SYNCED, theirs=CACHED, **more):
-    return Work(name, name, what, MOVED, ours=ours, theirs=theirs, **more)
+def by_clients():
+    """The headline works again, by clients as they are published, with the same metrics and the same meaning of an ack."""
+    for name in ("java", "librdkafka"):
+        own = CLIENTS[name]
+        for suffix, like, kind, shape, more in (
+            ("produce", "produce-1k-synced-vs-unsynced", f"{name}-produce", own["produce"], {}),
+            ("produce-unsynced", "produce-1k-unsynced", f"{name}-produce", own["produce"], {}),
+            ("produce-synced", "produce-1k-synced", f"{name}-produce", own["produce"], {}),
+            ("consume", "fetch-1k-hot", f"{name}-consume", own["consume"], {}),
+            ("consume-cold", "fetch-1k-cold", f"{name}-consume", f"{own['consume']}, after the page cache was dropped", {"cold": True}),
+            ("unbatched-synced", "produce-100b-unbatched-synced", "client",
+             f"32 producers, {own['single']}, linger.ms=0, 8 partitions, 200,000 x 100 B",
+             {"producers": 32, "records": 200_000, "size": 100, "settings": (own["single"], "linger.ms=0"), "partitions": 8}),
+            ("keyed-1000p", "produce-keyed-1000p-synced-vs-unsynced", "client", "50 producers, 1,000 partitions, 200,000 x 100 B with keys of 16 B",
+             {"producers": 50, "records": 200_000, "size": 100, "key_bytes": 16, "partitions": 1000, "keep": True}),
+            ("groups-3", "groups-3-unsynced", "client", "one producer, 3 groups of one consumer, 4 partitions, 600,000 x 1 KiB; messages as produced",
+             {"groups": 3, "records": 600_000, "size": 1024}),
+            ("e2e-50pct", "e2e-1k-50pct", "client-latency", f"{OWN_E2E}; 50 % of what the slower one can do",
+             {"groups": 1, "seconds": 4, "size": 1024, "share": 0.5, "settings": ("linger.ms=0",)}),
+            ("e2e-100k-at-10k", "e2e-1k-100k-at-10k", "client-latency", f"{OWN_E2E}; 100,000 messages at 10,000/s",
+             {"groups": 1, "seconds": 10, "size": 1024, "rate": 10000, "settings": ("linger.ms=0",)}),
+            ("produce-sustained", "produce-1k-sustained", "client", f"one producer, 4 partitions, {own['sustained']:,} x 1 KiB without a break",
+             {"records": own["sustained"], "size": 1024}),
+        ):
+            yield like_a_headline(like, f"{name}-{suffix}", kind, f"{own['named']}: {shape}", {"client": name, **more})
+
+
+def like_a_headline(like, name, kind, shape, more):
+    model = next(w for w in KLOADED if w.name == like)
+    return Work(name, kind, shape, model.metrics, partitions=more.pop("partitions", 4), ours=model.ours, theirs=model.theirs, like=like,
+                pairs=0.5, more=more)
 
 
 def publish(name, means, shape, batch, rivals):
@@ -82,9 +112,16 @@ KEYED = "5 x 100 B with keys of 16 B per batch, {} of 1,000 partitions a request
 RIVAL_BATCHED = ("1 KiB messages, 1,000 unacknowledged over 4 connections; Millrace and RabbitMQ: 50 per batch (RabbitMQ: frame) and "
                  "5 of them in flight each; Redis and NATS: each message for itself, pipelined")
 RIVAL_EACH = "1 KiB messages, 1,000 unacknowledged over 4 connections, each a request of its own on both sides"
+CLIENTS = {
+    "java": {"named": "Apache Kafka's Java client 4.3.1 with its defaults", "produce": "ProducerPerformance, 500,000 x 1 KiB, acks=all",
+             "consume": "ConsumerPerformance, 500,000 x 1 KiB", "single": "batch.size=0", "sustained": 1_500_000},
+    "librdkafka": {"named": "librdkafka 2.0.2 with its defaults", "produce": "kcat, 200,000 x 1 KiB", "consume": "kcat, 200,000 x 1 KiB",
+                   "single": "batch.num.messages=1", "sustained": 6_000_000},
+}
+OWN_E2E = "one producer, linger.ms=0, one group of one consumer, 4 partitions, 1 KiB"
 RIVAL_LOAD = {"size": 1024, "connections": 4, "in_flight": 250}
 
-WORKS = [
+KLOADED = [
     produce("produce-1k-unsynced", CACHED, rivals=(TWIN, KAFKA, BARE), quick=True, headline=True),
     produce("produce-1k-synced", SYNCED, rivals=(KAFKA, BARE), quick=True, headline=True),
     produce("produce-1k-synced-vs-unsynced", SYNCED, CACHED, quick=True, headline=True),
@@ -117,7 +154,7 @@ WORKS = [
     arrival("e2e-1k-10pct", "10 % of what the slower one can do", more={"share": 0.1}, seconds=2),
     arrival("e2e-1k-50pct", "50 % of what the slower one can do", more={"share": 0.5}, seconds=2, quick=True, headline=True),
     arrival("e2e-1k-80pct", "80 % of what the slower one can do", more={"share": 0.8}, seconds=2),
-    arrival("e2e-1k-100k-at-10k", "100,000 messages at 10,000/s", more={"rate": 10000}, seconds=10, pairs=0.34, headline=True),
+    arrival("e2e-1k-100k-at-10k", "100,000 messages at 10,000/s", more={"rate": 10000}, seconds=10, pairs=0.5, headline=True),
     produce("burst-30p-produce", CACHED, shape="600,000 x 1 KiB, 100 per batch, 30 partitions, 4 connections, 5 requests in flight each, acks=all",
             metrics=("msg_per_s", "cpu_s_per_gb"), load=(*load(100, 1024), "--count", 6000), partitions=30, pairs=0.5,
             more={"counted": True}),
@@ -129,10 +166,10 @@ WORKS = [
          more={"fill": 5800, "cold": True}),
     produce("produce-1k-sustained", SYNCED, CACHED, shape=f"15 s without a break, 100 x 1 KiB per batch, {BY_4}", seconds=15,
             pairs=0.25, headline=True, more={"unbounded": True}),
-    client("java-produce", "Apache Kafka's ProducerPerformance 4.3.1, its defaults, 500,000 x 1 KiB, acks=all", pairs=0.34, headline=True),
-    client("java-consume", "Apache Kafka's ConsumerPerformance 4.3.1, its defaults, 500,000 x 1 KiB", "n/a", "n/a", pairs=0.34, headline=True),
-    client("librdkafka-produce", "kcat (librdkafka 2.0.2), its defaults, 200,000 x 1 KiB", pairs=0.34, headline=True),
-    client("librdkafka-consume", "kcat (librdkafka 2.0.2), its defaults, 200,000 x 1 KiB", "n/a", "n/a", pairs=0.34, headline=True),
+]
+WORKS = [
+    *KLOADED,
+    *by_clients(),
     publish("publish-1k-unsynced", CACHED, RIVAL_BATCHED, 50, (REDIS, NATS, RABBITMQ)),
     publish("publish-1k-synced", SYNCED, RIVAL_BATCHED, 50, (REDIS,)),
     publish("publish-1k-each-unsynced", CACHED, RIVAL_EACH, 1, (REDIS, NATS, RABBITMQ)),

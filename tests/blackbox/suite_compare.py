@@ -3,6 +3,7 @@
 `--smoke` runs works of every kind against a second Millrace and the bare loop: every load ends without an error and every
 row has a ratio; a work that fails would be told and end with exit code 1.
 """
+import dataclasses
 import json
 import os
 import subprocess
@@ -87,3 +88,22 @@ def idle(ctx):
     found = kload(ctx, "idle", "--connections", 200, "--seconds", 0.2, *pid)
     expect(200, found["connections"], "connections")
     assert not pid or found["server_rss_mb"] > 1, found
+
+
+@scenario("the loads of unmodified clients send and receive all, with keys, groups and a rate")
+def clients(ctx):
+    sys.path.insert(0, os.path.join(ROOT, "bench"))
+    from comparing import clients as measured
+    from comparing.brokers import Millrace, Programs
+    from comparing.works import BY_NAME, OURS, SYNCED
+    broker = Millrace("millrace", None, Programs(os.path.dirname(os.path.dirname(program("kload"))), ctx.broker.binary))
+    broker.address, broker.pid, broker.logs = ctx.broker.address, ctx.broker.process.pid, ctx.broker.data
+    for client in ("java", "librdkafka"):
+        keyed, groups, paced = (BY_NAME[f"{client}-{name}"] for name in ("keyed-1000p", "groups-3", "e2e-100k-at-10k"))
+        keyed = dataclasses.replace(keyed, partitions=20, more={**keyed.more, "producers": 3, "keep": False})
+        for work, records, rate in ((keyed, 5000, 0), (groups, 5000, 0), (paced, 1000, 2000)):
+            found = measured.load(broker, work, OURS[SYNCED], records, rate)
+            expect((records, records * (work.more["size"] + work.more.get("key_bytes", 0))), (found["messages"], found["bytes"]), work.name)
+            assert ("p999_ms" in found) == ("groups" in work.more), found
+            if rate:
+                assert found["seconds"] >= (records - 1) / rate and 0 < found["p50_ms"] <= found["p99_ms"] <= found["p999_ms"], found

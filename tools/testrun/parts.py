@@ -36,7 +36,7 @@ def build_asan():
 
 # What a part builds before it runs its tests.
 BUILDS = {"unit": lambda: build_tests("dev", "unit"), "sim": lambda: build_tests("dev", "sim"),
-          "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "millrace_weighted", "crashfs", "groupload", "group_core", "kload", "bare"),
+          "tidy": lambda: build_tests("dev", "tidy"), "blackbox": lambda: build("release", "millrace", "millrace_weighted", "crashfs", "groupload", "group_core", "kload", "bare", "client_load"),
           "clients": lambda: build("release", "millrace"), "reference": lambda: build("release", "millrace", "groupload"),
           "fuzz": lambda: build("fuzz"), "asan": build_asan, "tsan": lambda: build_tests("tsan", "unit")}
 
