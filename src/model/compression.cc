@@ -195,14 +195,19 @@ struct Inflater::State {
         return inflate_gzip(*gzip, in, out);
       case Codec::snappy:
         return inflate_snappy(in, out);
-      case Codec::lz4:
+      case Codec::lz4: {
         if (!lz4) {
           LZ4F_dctx* made = nullptr;
           if (LZ4F_isError(LZ4F_createDecompressionContext(&made, LZ4F_VERSION)))
             return Error(Errc::resource_exhausted, "lz4 context");
           lz4.reset(made);
         }
-        return inflate_lz4(lz4.get(), in, out);
+        auto outcome = inflate_lz4(lz4.get(), in, out);
+        // Before lz4 1.10 resetting a context keeps how much a broken frame had left of its content size (lz4 #1227):
+        // every frame without a size is refused from then on.
+        if (!outcome.ok()) lz4.reset();
+        return outcome;
+      }
       case Codec::zstd: {
         if (!zstd) zstd.reset(ZSTD_createDCtx());
         if (!zstd) return Error(Errc::resource_exhausted, "zstd context");

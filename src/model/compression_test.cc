@@ -3,6 +3,7 @@
 #include "model/compression.h"
 
 #include <gtest/gtest.h>
+#include <lz4frame.h>
 #include <snappy.h>
 
 #include <random>
@@ -215,6 +216,33 @@ TEST(Compression, FramesInARow) {
     auto got = inflater.inflate(codec, packed, 100);
     ASSERT_TRUE(got.ok()) << name(codec);
     EXPECT_EQ(as_text(*got), "one two");
+  }
+}
+
+// What a frame says of its size must not outlive it, or one bad batch would have all good ones refused behind it.
+TEST(Compression, ABrokenStreamLeavesNothingBehind) {
+  const std::string text = sample(200'000);
+  for (Codec codec : kAll) {
+    std::vector<std::byte> good, broken;
+    ASSERT_TRUE(compress(codec, as_bytes(text), good).ok());
+    if (codec == Codec::lz4) {
+      LZ4F_preferences_t sized{};
+      sized.frameInfo.contentSize = text.size();
+      broken.resize(LZ4F_compressFrameBound(text.size(), &sized));
+      broken.resize(LZ4F_compressFrame(broken.data(), broken.size(), text.data(), text.size(), &sized));
+    } else {
+      broken = good;
+    }
+    broken.resize(broken.size() / 2);
+    Inflater inflater;
+    EXPECT_FALSE(inflater.inflate(codec, broken, text.size()).ok()) << name(codec);
+    auto got = inflater.inflate(codec, good, text.size());
+    ASSERT_TRUE(got.ok()) << name(codec) << ": " << got.error().message();
+    EXPECT_TRUE(as_text(*got) == text) << name(codec);
+    // Given up in the middle by whoever takes the pieces.
+    auto refuse = [](ByteView) -> Result<void> { return Error(Errc::shutting_down); };
+    EXPECT_EQ(inflater.inflate_pieces(codec, good, text.size(), refuse).code(), Errc::shutting_down) << name(codec);
+    EXPECT_TRUE(inflater.inflate(codec, good, text.size()).ok()) << name(codec);
   }
 }
 
