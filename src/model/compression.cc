@@ -141,8 +141,8 @@ Result<void> inflate_snappy(ByteView in, Sink& out) {
   return {};
 }
 
+/// `context` is new, or has read whole frames alone.
 Result<void> inflate_lz4(LZ4F_dctx* context, ByteView in, Sink& out) {
-  LZ4F_resetDecompressionContext(context);
   std::size_t hint = 1;
   while (!in.empty() || hint != 0) {
     if (out.room() == 0) MR_TRY_VOID(out.grow());
@@ -196,16 +196,17 @@ struct Inflater::State {
       case Codec::snappy:
         return inflate_snappy(in, out);
       case Codec::lz4: {
-        if (!lz4) {
+        // Kept only when a stream has ended well. Resetting it is not enough before lz4 1.10, which keeps how much a
+        // broken frame had left of its content size (lz4 #1227): every frame without a size is refused from then on.
+        auto context = std::move(lz4);
+        if (!context) {
           LZ4F_dctx* made = nullptr;
           if (LZ4F_isError(LZ4F_createDecompressionContext(&made, LZ4F_VERSION)))
             return Error(Errc::resource_exhausted, "lz4 context");
-          lz4.reset(made);
+          context.reset(made);
         }
-        auto outcome = inflate_lz4(lz4.get(), in, out);
-        // Before lz4 1.10 resetting a context keeps how much a broken frame had left of its content size (lz4 #1227):
-        // every frame without a size is refused from then on.
-        if (!outcome.ok()) lz4.reset();
+        auto outcome = inflate_lz4(context.get(), in, out);
+        if (outcome.ok()) lz4 = std::move(context);
         return outcome;
       }
       case Codec::zstd: {

@@ -223,17 +223,17 @@ TEST(Compression, FramesInARow) {
 TEST(Compression, ABrokenStreamLeavesNothingBehind) {
   const std::string text = sample(200'000);
   for (Codec codec : kAll) {
-    std::vector<std::byte> good, broken;
+    std::vector<std::byte> good, whole;
     ASSERT_TRUE(compress(codec, as_bytes(text), good).ok());
     if (codec == Codec::lz4) {
       LZ4F_preferences_t sized{};
       sized.frameInfo.contentSize = text.size();
-      broken.resize(LZ4F_compressFrameBound(text.size(), &sized));
-      broken.resize(LZ4F_compressFrame(broken.data(), broken.size(), text.data(), text.size(), &sized));
+      whole.resize(LZ4F_compressFrameBound(text.size(), &sized));
+      whole.resize(LZ4F_compressFrame(whole.data(), whole.size(), text.data(), text.size(), &sized));
     } else {
-      broken = good;
+      whole = good;
     }
-    broken.resize(broken.size() / 2);
+    const ByteView broken = ByteView(whole).first(whole.size() / 2);
     Inflater inflater;
     EXPECT_FALSE(inflater.inflate(codec, broken, text.size()).ok()) << name(codec);
     auto got = inflater.inflate(codec, good, text.size());
@@ -242,6 +242,9 @@ TEST(Compression, ABrokenStreamLeavesNothingBehind) {
     // Given up in the middle by whoever takes the pieces.
     auto refuse = [](ByteView) -> Result<void> { return Error(Errc::shutting_down); };
     EXPECT_EQ(inflater.inflate_pieces(codec, good, text.size(), refuse).code(), Errc::shutting_down) << name(codec);
+    EXPECT_TRUE(inflater.inflate(codec, good, text.size()).ok()) << name(codec);
+    auto no_memory = [](ByteView) -> Result<void> { throw std::bad_alloc(); };
+    EXPECT_THROW((void)inflater.inflate_pieces(codec, whole, text.size(), no_memory), std::bad_alloc) << name(codec);
     EXPECT_TRUE(inflater.inflate(codec, good, text.size()).ok()) << name(codec);
   }
 }
