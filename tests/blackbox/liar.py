@@ -110,12 +110,12 @@ LIES = {"drop": (FETCH, drop), "double": (PRODUCE, double), "flip": (FETCH, flip
 
 
 class Liar:
-    """Passes everything on, but for one batch after lie(); `told` says that it has lied."""
+    """Passes everything on, but for one batch after lie(); `told` is the offset in that batch that it lied about, then."""
 
     def __init__(self):
         self.door = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.door.getsockname()[1]
-        self.upstream, self.kind, self.told = None, None, False
+        self.upstream, self.kind, self.told = None, None, None
         self.lock = threading.Lock()
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -124,7 +124,7 @@ class Liar:
 
     def lie(self, kind):
         with self.lock:
-            self.kind, self.told = kind, False
+            self.kind, self.told = kind, None
 
     def accept(self):
         while True:
@@ -177,7 +177,7 @@ class Liar:
             at, length = head
             changed = LIES[self.kind][1](body[slice(*chosen)])
             content = body[batches[0][0]:chosen[0]] + changed + body[chosen[1]:batches[-1][1]]
-            self.kind, self.told = None, True
+            self.kind, self.told = None, struct.unpack_from(">q", body, chosen[0])[0] + 1
             return body[:at] + length(len(content)) + content + body[batches[-1][1]:]
 
     def close(self):
