@@ -82,7 +82,6 @@ public final class ClientLoad {
   final class Reader extends Thread {
     final KafkaConsumer<byte[], byte[]> consumer;
     volatile CountDownLatch done = new CountDownLatch(0);
-    volatile byte phase = 0;
     volatile int expected = 0;
     volatile long[] took = new long[0];
 
@@ -93,11 +92,10 @@ public final class ClientLoad {
       start();
     }
 
-    void expect(byte next, int records) {
+    void expect(int records) {
       took = new long[records];
       done = new CountDownLatch(1);
       expected = records;
-      phase = next;
     }
 
     @Override
@@ -162,7 +160,7 @@ public final class ClientLoad {
 
   /** Sends so many records; returns when all are acknowledged and each group has all. Nanoseconds. */
   long phase(byte phase, int records, double rate) throws Exception {
-    for (var reader : readers) reader.expect(phase, records);
+    for (var reader : readers) reader.expect(records);
     if (failed.get() != null) throw new IllegalStateException(failed.get()); // before anybody could be told
     long began = System.nanoTime();
     var threads = new ArrayList<Thread>();

@@ -146,7 +146,7 @@ def closed(broker, work, configs, seconds, opposite):
     return load(broker, work, configs, work.more["records"])
 
 
-def latency(broker, work, configs, rate):
+def latency(broker, work, configs, seconds, rate):
     """Two seconds at that rate before it counts: a JVM of its own begins cold."""
     return load(broker, work, configs, rate * work.more["seconds"], rate, rate * 2)
 
@@ -154,7 +154,7 @@ def latency(broker, work, configs, rate):
 CAPACITY_RECORDS = 200_000
 
 
-def capacity(broker, work, configs):
+def capacity(broker, work, configs, seconds):
     """Messages a second with nothing to hold the producer back but its own buffers."""
     found = load(broker, work, configs, CAPACITY_RECORDS)
     return found["messages"] / found["seconds"]

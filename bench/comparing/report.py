@@ -96,7 +96,7 @@ def client_table(rows):
     found = {(r["work"], r["metric"]): r for r in rows if r["rival"] == KAFKA}
     names = ("", *CLIENTS)  # "": the work's own load
     by_like = {(w.like, w.more["client"]): w.name for w in BY_NAME.values() if w.like}
-    lines = ["| work | metric | pre-built batches | Java 4.3.1 | librdkafka 2.0.2 |", "| --- | --- | --- | --- | --- |"]
+    lines = [f"| work | metric | pre-built batches | {' | '.join(c['column'] for c in CLIENTS.values())} |", "| --- | --- | --- | --- | --- |"]
     for like in dict.fromkeys(w.like for w in BY_NAME.values() if w.like):
         for metric in (m for m in BY_NAME[like].metrics if m != "p90_ms"):
             measured = [found.get((by_like[like, name] if name else like, metric)) for name in names]

@@ -74,7 +74,7 @@ class Sitting:
             return [self.alone(work, sides, seconds)]
         if work.kind in slices.ONCE:
             return [(*(slices.KINDS[work.kind](b, work) for b, _ in sides), False)]
-        if work.kind in ("latency", "client-latency"):
+        if work.kind in slices.CAPACITIES:
             return self.latencies(work, sides, seconds)
         run = slices.KINDS[work.kind]
         return self.pairs(work, rival, sides, lambda b, c, opposite: run(b, work, c, seconds, opposite and rival == TWIN))
@@ -124,7 +124,7 @@ class Sitting:
                 rate = max(1, round(slower * work.more["share"]))
                 note = f": {rate:,} of {round(slower):,} messages/s"
             self.notes[work.name] = note + (f"; no higher priority: {refused}" if refused else AHEAD_SHAPE)
-            return self.pairs(work, KAFKA, sides, lambda b, c, _: slices.latency(b, work, c, seconds, False, rate))
+            return self.pairs(work, KAFKA, sides, lambda b, c, _: slices.KINDS[work.kind](b, work, c, seconds, rate))
         finally:
             for broker, _ in sides:
                 broker.set_ahead(False)
@@ -135,7 +135,7 @@ class Sitting:
         if load not in self.capacities:
             medians = []
             for broker, configs in sides:
-                runs = [slices.capacity(broker, work, configs, self.args.slice * 2) for _ in range(2 if load else 4)]
+                runs = [slices.CAPACITIES[work.kind](broker, work, configs, self.args.slice * 2) for _ in range(2 if load else 4)]
                 medians.append(statistics.median(runs[1:]))
             self.capacities[load] = min(medians)
         return self.capacities[load]

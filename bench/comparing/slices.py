@@ -59,16 +59,12 @@ def mixed(broker, work, configs, seconds, opposite):
     return end_to_end(broker, work, configs, "--seconds", seconds, "--bytes-max", BYTES_MAX, "--warmup", 0.1)
 
 
-def latency(broker, work, configs, seconds, opposite, rate):
-    if work.kind == "client-latency":
-        return clients.latency(broker, work, configs, rate)
+def latency(broker, work, configs, seconds, rate):
     return end_to_end(broker, work, configs, "--rate", rate, "--seconds", seconds, "--warmup", 0.2)
 
 
 def capacity(broker, work, configs, seconds):
     """Messages a second in a closed window."""
-    if work.kind == "client-latency":
-        return clients.capacity(broker, work, configs)
     figures = end_to_end(broker, work, configs, "--seconds", seconds, "--warmup", 0.2)
     return figures["messages"] / figures["seconds"]
 
@@ -112,7 +108,8 @@ def binary(broker, *_):
         return {"mb_on_disk": os.path.getsize(copy) / 1e6}
 
 
-KINDS = {"produce": produce, "fetch": fetch, "mixed": mixed, "latency": latency, "client-latency": latency, "start": start, "idle": idle, "open": opened,
+KINDS = {"produce": produce, "fetch": fetch, "mixed": mixed, "latency": latency, "client-latency": clients.latency, "start": start, "idle": idle, "open": opened,
          "many": many, "binary": binary, **clients.KINDS}
+CAPACITIES = {"latency": capacity, "client-latency": clients.capacity}  # of what is measured at a share of it, or at a rate
 ALONE = ("open", "many")  # with brokers of their own
 ONCE = ("start", "idle", "binary", "open", "many")  # one pair a sitting says it

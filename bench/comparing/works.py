@@ -113,9 +113,9 @@ RIVAL_BATCHED = ("1 KiB messages, 1,000 unacknowledged over 4 connections; Millr
                  "5 of them in flight each; Redis and NATS: each message for itself, pipelined")
 RIVAL_EACH = "1 KiB messages, 1,000 unacknowledged over 4 connections, each a request of its own on both sides"
 CLIENTS = {
-    "java": {"named": "Apache Kafka's Java client 4.3.1 with its defaults", "produce": "ProducerPerformance, 500,000 x 1 KiB, acks=all",
+    "java": {"named": "Apache Kafka's Java client 4.3.1 with its defaults", "column": "Java 4.3.1", "produce": "ProducerPerformance, 500,000 x 1 KiB, acks=all",
              "consume": "ConsumerPerformance, 500,000 x 1 KiB", "single": "batch.size=0", "sustained": 1_500_000},
-    "librdkafka": {"named": "librdkafka 2.0.2 with its defaults", "produce": "kcat, 200,000 x 1 KiB", "consume": "kcat, 200,000 x 1 KiB",
+    "librdkafka": {"named": "librdkafka 2.0.2 with its defaults", "column": "librdkafka 2.0.2", "produce": "kcat, 200,000 x 1 KiB", "consume": "kcat, 200,000 x 1 KiB",
                    "single": "batch.num.messages=1", "sustained": 6_000_000},
 }
 OWN_E2E = "one producer, linger.ms=0, one group of one consumer, 4 partitions, 1 KiB"
