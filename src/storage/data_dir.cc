@@ -262,10 +262,11 @@ Result<std::vector<PartitionDir>> DataDir::partitions() {
     }
     PartitionDir directory{std::move(*name), std::nullopt, in(entry.name)};
     auto id = read_partition_metadata(files_, directory.path);
-    // About this process, not about the directory: who took it for nobody's would begin an empty log elsewhere.
-    if (!id.ok() && id.code() == Errc::resource_exhausted) return std::move(id).error();
     if (id.ok()) {
       directory.topic_id = *id;
+    } else if (id.code() == Errc::resource_exhausted) {
+      // About this process, not about the directory: who took it for nobody's would begin an empty log elsewhere.
+      return std::move(id).error();
     } else if (id.code() != Errc::not_found) {
       log_warn("storage", "a partition's directory does not say whose it is", {{"error", id.error().message()}});
     }
