@@ -5,13 +5,16 @@ before it answers, so both are only compared where an ack means page cache.
 """
 import glob
 import os
-import socket
 import subprocess
+import sys
 import time
 
 from comparing.brokers import Broker
-from comparing.machine import Failed, say
+from comparing.machine import ROOT, Failed, say
 from comparing.works import CACHED, NATS, RABBITMQ, REDIS, SYNCED
+
+sys.path.append(os.path.join(ROOT, "tools"))
+from claimed_ports import claim_port  # noqa: E402
 
 LEFT_OUT = [
     {"rival": RABBITMQ, "why": "synced rows: its streams leave syncing to the operating system"},
@@ -97,7 +100,7 @@ class Redis(Rival):
         if not os.path.exists(server):
             os.symlink("redis-check-rdb", server)
         libraries = ":".join(glob.glob(root + "/usr/lib/*-linux-gnu"))
-        command = [server, "--bind", "127.0.0.1", "--port", str(free_port()), "--dir", self.directory, "--save", "",
+        command = [server, "--bind", "127.0.0.1", "--port", str(claim_port()), "--dir", self.directory, "--save", "",
                    "--appendonly", "yes", "--appendfsync", self.fsync]
         return self.wait_for((command, {"env": dict(os.environ, LD_LIBRARY_PATH=libraries)}))
 
@@ -131,7 +134,7 @@ class Rabbit(Rival):
         root = unpacked(self.build, "rabbitmq-server", *(f"erlang-{name}" for name in self.ERLANG))
         relocate_erlang(os.path.join(root, "usr/lib/erlang"))
         os.makedirs(self.directory)
-        self.port, environment = free_port(), self.environment(root)
+        self.port, environment = claim_port(), self.environment(root)
         self.write("rabbitmq.conf", f"listeners.tcp = none\nstream.listeners.tcp.1 = 127.0.0.1:{self.port}\n")
         self.write("enabled_plugins", "[rabbitmq_stream].\n")
         try:
@@ -158,7 +161,7 @@ class Rabbit(Rival):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
         return {**kept, "PATH": os.path.join(root, "usr/bin") + ":" + kept["PATH"],
                 "HOME": inside(),  # where the cookie goes
-                "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port()),
+                "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(claim_port()), "RABBITMQ_DIST_PORT": str(claim_port()),
                 "ERL_ZFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}", "RABBITMQ_NODENAME": "rabbit@localhost",
                 "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_CONFIG_FILE": inside("rabbitmq.conf"),
                 "RABBITMQ_ENABLED_PLUGINS_FILE": inside("enabled_plugins"), "RABBITMQ_MNESIA_BASE": inside("mnesia"),
@@ -210,12 +213,6 @@ def ports_of(pid):
             if fields[3] == "0A" and fields[9] in inodes:
                 ports.append(int(fields[1].rsplit(":", 1)[1], 16))
     return ports
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def rival_for(name, means):

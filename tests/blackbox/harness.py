@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ import urllib.request
 import rawkafka
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(os.path.join(ROOT, "tools"))
+from claimed_ports import claim_port, release_port  # noqa: E402
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 REFERENCE = os.path.join(ROOT, "tools", "reference-kafka")
 
@@ -68,12 +69,6 @@ def metric(broker, series):
     return float(lines[0].split()[-1])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 # ---- brokers ------------------------------------------------------------------------------------------------------
 
 class Broker:
@@ -108,11 +103,13 @@ class Broker:
 
 
 class Millrace(Broker):
-    """`millrace serve` in a directory of its own. A restart keeps ports and data."""
+    """`millrace serve` in a directory of its own. A restart keeps ports and data, so the ports are claimed."""
     kind = "millrace"
 
     def __init__(self, binary, directory=None, args=(), env=None):
         super().__init__()
+        self.ports = [claim_port(), claim_port()]
+        self.address, self.http = (f"127.0.0.1:{port}" for port in self.ports)
         self.binary = binary
         self.home = directory or tempfile.mkdtemp(prefix="millrace-test-")
         self.owns_home = directory is None
@@ -127,8 +124,7 @@ class Millrace(Broker):
             self.args += ["--set", s]
 
     def command(self):
-        return [self.binary, "serve", "--data-dir", self.data, "--kafka", self.address or "127.0.0.1:0",
-                "--http", self.http or "127.0.0.1:0", *self.args]
+        return [self.binary, "serve", "--data-dir", self.data, "--kafka", self.address, "--http", self.http, *self.args]
 
     def forget_ready(self):
         with contextlib.suppress(FileNotFoundError):
@@ -181,6 +177,8 @@ class Millrace(Broker):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        while self.ports:
+            release_port(self.ports.pop())
         if self.owns_home and not keep:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -211,7 +209,7 @@ class ReferenceKafka(Broker):
     kind = "kafka"
 
     def __init__(self, settings=()):
-        super().__init__()
+        super().__init__(f"127.0.0.1:{claim_port()}")
         self.home = tempfile.mkdtemp(prefix="kafka-test-")
         self.settings = list(settings)
 
@@ -220,7 +218,7 @@ class ReferenceKafka(Broker):
 
     def start(self):
         command = [sys.executable, REFERENCE, "start", "--dir", self.home, "--daemon",
-                   "--kafka", self.address or "127.0.0.1:0"]
+                   "--kafka", self.address]
         for s in self.settings:
             command += ["--set", s]
         done = subprocess.run(command, capture_output=True, text=True)

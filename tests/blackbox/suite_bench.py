@@ -13,7 +13,7 @@ import time
 
 import harness
 import rawkafka as rk
-from harness import Suite, free_port, wait_until
+from harness import Suite, claim_port, wait_until
 
 OK, FAILED, USAGE, NO_CONNECTION = 0, 1, 2, 3
 PERCENTILES = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "p9999_ms", "max_ms"]
@@ -162,7 +162,7 @@ def errors(ctx):
     assert found["records"] == 0 and found["errors_by_name"][0]["name"] == "MESSAGE_TOO_LARGE", found
     assert found["errors"] == sum(e["count"] for e in found["errors_by_name"]), found
     assert "MESSAGE_TOO_LARGE" in bench(ctx, "produce", "-t", name, "-n", "1", "-s", "3000", expect=FAILED)[1]
-    out, err = bench(ctx, "produce", "-b", f"127.0.0.1:{free_port()}", "-n", "1", expect=NO_CONNECTION)
+    out, err = bench(ctx, "produce", "-b", f"127.0.0.1:{claim_port()}", "-n", "1", expect=NO_CONNECTION)
     assert not out and "is the broker running there?" in err, err
     for bad in (["-r", "-1"], ["-z", "rar"], ["-d", "0"], ["-s", "0"], ["-c", "10000", "-i", "1000", "--batch-bytes", "100000000"]):
         bench(ctx, "produce", *bad, expect=USAGE)
@@ -363,5 +363,5 @@ def groups_usage(ctx):
                       (["commit", "--commit-partitions", "3"], "--commit-partitions 3")):
         err = bench(ctx, "groups", *bad, "-t", name, expect=USAGE)[1]
         assert word in err, err
-    out, err = bench(ctx, "groups", "-b", f"127.0.0.1:{free_port()}", expect=NO_CONNECTION)
+    out, err = bench(ctx, "groups", "-b", f"127.0.0.1:{claim_port()}", expect=NO_CONNECTION)
     assert not out and "is the broker running there?" in err, err

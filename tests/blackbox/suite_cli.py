@@ -11,7 +11,7 @@ import threading
 import time
 
 import rawkafka as rk
-from harness import Millrace, Suite, free_port, wait_until
+from harness import Millrace, Suite, claim_port, wait_until
 
 SUITE = Suite("cli", "millrace")
 OK, FAILED, USAGE, NO_CONNECTION, CONFLICT, TIMEOUT = 0, 1, 2, 3, 5, 124
@@ -182,7 +182,7 @@ def broken_pipe(ctx):
 
 @scenario("cannot-connect")
 def cannot_connect(ctx):
-    nobody = f"127.0.0.1:{free_port()}"
+    nobody = f"127.0.0.1:{claim_port()}"
     for args in (["topic", "list"], ["pub", "t", "v"], ["sub", "t", "-e"], ["topic", "create", "t"]):
         started = time.monotonic()
         out, err = cli(ctx, *args, "-b", nobody, "--timeout-ms", "3000", expect=NO_CONNECTION)

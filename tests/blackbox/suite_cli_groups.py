@@ -397,7 +397,7 @@ def usage(ctx):
 
 @scenario("group-cannot-connect")
 def cannot_connect(ctx):
-    nobody = f"127.0.0.1:{harness.free_port()}"
+    nobody = f"127.0.0.1:{harness.claim_port()}"
     for args in (["list"], ["describe", "g"], ["seek", "g", "--to", "end"], ["delete", "g", "h"]):
         _, err = group(ctx, *args, "-b", nobody, "--timeout-ms", "3000", expect=NO_CONNECTION)
         assert nobody in err and len(err.splitlines()) == 1, f"said once: {err}"

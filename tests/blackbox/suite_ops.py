@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from harness import Millrace, Skip, Suite, free_port
+from harness import Millrace, Skip, Suite, claim_port
 
 SUITE = Suite("ops", "millrace")
 OK, FAILED, CONFLICT = 0, 1, 5
@@ -60,8 +60,8 @@ def broker(ctx, *args, **more):
 
 def nowhere(path):
     """Settings of a broker that does not run, on ports that nobody has."""
-    return ["--data-dir", os.path.join(path, "data"), "--kafka", f"127.0.0.1:{free_port()}",
-            "--http", f"127.0.0.1:{free_port()}"]
+    return ["--data-dir", os.path.join(path, "data"), "--kafka", f"127.0.0.1:{claim_port()}",
+            "--http", f"127.0.0.1:{claim_port()}"]
 
 
 @scenario("doctor-before-the-first-start")
@@ -102,7 +102,7 @@ def running(ctx):
 
 @scenario("doctor-finds-an-address-that-clients-cannot-reach")
 def advertised(ctx):
-    nobody = free_port()
+    nobody = claim_port()
     with broker(ctx, "--set", f"advertised.listeners=127.0.0.1:{nobody}") as b:
         checks = doctor(ctx, "-b", b.address, "--data-dir", b.data, "--kafka", b.address, "--http", b.http, expect=FAILED)
         told = checks["address of broker 1"]
@@ -123,7 +123,7 @@ def ports(ctx):
         assert taken.split(":")[1] in checks[f"listener {taken}"]["fix"]
         foreign = doctor(ctx, *nowhere(path)[:2], "--kafka", "192.0.2.1:9092", "--http", "127.0.0.1:0", expect=FAILED)
         assert foreign["listener 192.0.2.1:9092"]["state"] == "bad"
-        gone = f"127.0.0.1:{free_port()}"
+        gone = f"127.0.0.1:{claim_port()}"
         assert doctor(ctx, *nowhere(path), "-b", gone, expect=FAILED)[f"broker {gone}"]["state"] == "bad"
 
 

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import ROOT, Suite, free_port, install_debian, terminate, wait_until
+from harness import ROOT, Suite, claim_port, install_debian, terminate, wait_until
 from suite_groups import first_answer
 
 
@@ -90,7 +90,7 @@ class Prometheus:
         with open(config, "w") as f:
             json.dump({"global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}, "rule_files": [RULES],
                        "scrape_configs": [{"job_name": "millrace", "static_configs": [{"targets": [self.target]}]}]}, f)
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{claim_port()}"
         self.log = open(os.path.join(self.home.name, "log"), "w+")
         self.process = subprocess.Popen(["prometheus", f"--config.file={config}", f"--web.listen-address={self.address}",
                                          f"--storage.tsdb.path={self.home.name}/data", "--log.level=warn"],
