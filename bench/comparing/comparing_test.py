@@ -112,6 +112,17 @@ class Works(unittest.TestCase):
                 self.assertEqual(rivals.rival_for(rival, work.theirs).means, work.theirs, work.name)
 
 
+    def test_what_rivals_read_again_and_again_stays_in_their_streams(self):
+        work = works.BY_NAME["read-1k-hot"]
+        flags = dict(zip(work.load[::2], work.load[1::2]))
+        self.assertEqual(flags["--connections"], works.RIVAL_LOAD["connections"])
+        self.assertEqual(work.more["rival_read"] % 1000, 0)  # kReadTogether of bench/rload
+        self.assertEqual(work.more["rival_read"] % works.RIVAL_READ_BATCH, 0)
+        self.assertLess(work.more["rival_read"], 100_000)  # where bench/rload has Redis cut
+        for rival in work.rivals:
+            self.assertTrue(hasattr(rivals.rival_for(rival, work.theirs), "read"))
+
+
 class Rivals(unittest.TestCase):
     def test_ports_are_found_and_an_ended_process_has_none(self):
         with socket.socket() as s:

@@ -11,7 +11,7 @@ import time
 
 from comparing.brokers import Broker
 from comparing.machine import ROOT, Failed, say
-from comparing.works import CACHED, NATS, RABBITMQ, REDIS, SYNCED
+from comparing.works import CACHED, NATS, RABBITMQ, REDIS, RIVAL_LOAD, RIVAL_READ_BATCH, SYNCED
 
 sys.path.append(os.path.join(ROOT, "tools"))
 from claimed_ports import claim_port  # noqa: E402
@@ -54,7 +54,7 @@ def versions(build):
 
 
 class Rival(Broker):
-    """One that is published to by bench/rload."""
+    """One that bench/rload publishes to and reads from."""
     batches = False  # it takes several messages at once
     start_seconds_max = 30
 
@@ -75,11 +75,23 @@ class Rival(Broker):
         self.ready_ms = (time.monotonic() - started) * 1e3
         return self
 
+    def rload(self, stream, load, *args):
+        flags = [f for name, value in load.items() for f in (f"--{name.replace('_', '-')}", str(value))]
+        return self.load(self.programs.rload, self.protocol, "--port", self.address.rsplit(":", 1)[1], "--stream", stream, *flags,
+                         *map(str, args), "--server-pid", str(self.pid))
+
     def publish(self, work, seconds):
-        load = dict(work.more["rival_load"], **({"batch": work.more["batch"]} if self.batches else {}))
-        args = [f for name, value in load.items() for f in (f"--{name.replace('_', '-')}", str(value))]
-        return self.load(self.programs.rload, self.protocol, "--port", self.address.rsplit(":", 1)[1], "--stream", "s1", *args,
-                         "--seconds", str(seconds), "--warmup", "0.1", "--server-pid", str(self.pid))
+        batch = {"batch": work.more["batch"]} if self.batches else {}
+        return self.rload("s1", {**work.more["rival_load"], **batch}, "--seconds", seconds, "--warmup", 0.1)
+
+    def read(self, work, seconds):
+        """Again and again the first messages of a stream that is filled once, all of it on each connection."""
+        messages, stream = work.more["rival_read"], f"r{work.more['rival_read']}"
+        if stream not in self.standing:
+            self.rload(stream, {**RIVAL_LOAD, **({"batch": RIVAL_READ_BATCH} if self.batches else {})}, "--count", messages)
+            self.standing[stream] = stream
+        return self.rload(stream, {"size": RIVAL_LOAD["size"], "connections": RIVAL_LOAD["connections"]}, "--read", messages,
+                          "--seconds", seconds, "--warmup", 0.1)
 
     def listening(self):
         """The port that messages go to, once the process listens on it."""

@@ -41,6 +41,8 @@ def filled_topic(broker, work, size=1024):
 
 
 def fetch(broker, work, configs, seconds, opposite):
+    if hasattr(broker, "read"):
+        return broker.read(work, seconds)
     topic = filled_topic(broker, work)
     if work.more.get("cold"):
         drop_caches(broker.logs)

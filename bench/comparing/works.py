@@ -112,6 +112,8 @@ KEYED = "5 x 100 B with keys of 16 B per batch, {} of 1,000 partitions a request
 RIVAL_BATCHED = ("1 KiB messages, 1,000 unacknowledged over 4 connections; Millrace and RabbitMQ: 50 per batch (RabbitMQ: frame) and "
                  "5 of them in flight each; Redis and NATS: each message for itself, pipelined")
 RIVAL_EACH = "1 KiB messages, 1,000 unacknowledged over 4 connections, each a request of its own on both sides"
+RIVAL_READ = ("1 KiB messages from the page cache, 4 connections; Millrace: 260,000 in 4 partitions, batches of 100, one 1 MiB fetch at a "
+              "time each; theirs: 80,000 in one stream, read whole by each, 1,000 asked for at a time (RabbitMQ: ten chunks)")
 CLIENTS = {
     "java": {"named": "Apache Kafka's Java client 4.3.1 with its defaults", "column": "Java 4.3.1", "produce": "ProducerPerformance, 500,000 x 1 KiB, acks=all",
              "consume": "ConsumerPerformance, 500,000 x 1 KiB", "single": "batch.size=0", "sustained": 1_500_000},
@@ -120,6 +122,7 @@ CLIENTS = {
 }
 OWN_E2E = "one producer, linger.ms=0, one group of one consumer, 4 partitions, 1 KiB"
 RIVAL_LOAD = {"size": 1024, "connections": 4, "in_flight": 250}
+RIVAL_READ_BATCH = 50  # messages a frame as they were published, to those that know any
 
 KLOADED = [
     produce("produce-1k-unsynced", CACHED, rivals=(TWIN, KAFKA, BARE), quick=True, headline=True),
@@ -174,6 +177,8 @@ WORKS = [
     publish("publish-1k-synced", SYNCED, RIVAL_BATCHED, 50, (REDIS,)),
     publish("publish-1k-each-unsynced", CACHED, RIVAL_EACH, 1, (REDIS, NATS, RABBITMQ)),
     publish("publish-1k-each-synced", SYNCED, RIVAL_EACH, 1, (REDIS,)),
+    Work("read-1k-hot", "fetch", RIVAL_READ, SMALL, ("--fetch-bytes", 1 << 20, "--connections", 4, "--in-flight", 1), ours=CACHED, theirs=CACHED,
+         rivals=(REDIS, NATS, RABBITMQ), pairs=0.5, more={"fill": 2600, "rival_read": 80_000}),
     Work("start", "start", "empty directory", ("ready_ms",), quick=True, headline=True),
     Work("idle", "idle", "a few seconds after the start", ("rss_mb",), quick=True, headline=True),
     Work("open-20gb", "open", "20 GB in 4 partitions, after a clean stop", ("ready_ms", "rss_mb"),

@@ -1,97 +1,10 @@
-#include <array>
-#include <cstdint>
-#include <optional>
-
-#include "bench/kload/fields.h"
 #include "bench/rload/peer.h"
+#include "bench/rload/rabbit_frames.h"
 
 namespace mr::bench {
 namespace {
 
-/// Commands of the stream protocol (deps/rabbitmq_stream/docs/PROTOCOL.adoc of RabbitMQ 3.10), all at version 1.
-/// Answers have the highest bit set.
-enum Command : std::uint16_t {
-  declare_publisher = 0x01,
-  publish_messages = 0x02,
-  publish_confirm = 0x03,
-  publish_error = 0x04,
-  create = 0x0d,
-  metadata_update = 0x10,
-  peer_properties = 0x11,
-  sasl_handshake = 0x12,
-  sasl_authenticate = 0x13,
-  tune = 0x14,
-  open_host = 0x15,
-  close_connection = 0x16,
-  heartbeat = 0x17,
-};
-constexpr std::uint16_t kAnswer = 0x8000;
-constexpr std::uint16_t kOk = 1, kStreamExists = 5;
-constexpr std::size_t kFrameBytesMax = 1 << 20;  ///< agreed on: what the server offers by itself
-
-std::string_view meaning(std::uint16_t code) {
-  static constexpr std::array<std::string_view, 20> kMeanings{
-      "error 0",
-      "fine",
-      "no such stream",
-      "subscription exists",
-      "no such subscription",
-      "stream exists",
-      "stream not available",
-      "mechanism not supported",
-      "authentication failed",
-      "SASL error",
-      "SASL challenge",
-      "guest only from this machine",
-      "no access to the virtual host",
-      "unknown frame",
-      "frame too large",
-      "internal error",
-      "access refused",
-      "precondition failed",
-      "no such publisher",
-      "no offset",
-  };
-  return code < kMeanings.size() ? kMeanings[code] : "an unknown error";
-}
-
-/// `content` with its size in front.
-std::string framed(FrameWriter& content) {
-  std::size_t size = content.size();
-  Bytes head = FrameWriter().put(static_cast<std::uint32_t>(size)).bytes();
-  return std::string(as_text(head)).append(as_text(content.bytes()));
-}
-
-FrameWriter command(Command key) {
-  FrameWriter out;
-  out.put<std::uint16_t>(key).put<std::uint16_t>(1);
-  return out;
-}
-
-/// One whose answer names it; one is under way at a time, so they need no numbers of their own.
-FrameWriter request(Command key) {
-  FrameWriter out = command(key);
-  out.put<std::uint32_t>(0);
-  return out;
-}
-
-/// Cuts numbers off a frame's content; nothing when it ends before.
-class Cut {
- public:
-  explicit Cut(std::string_view content) : left_(content) {}
-  template <class T>
-  std::optional<T> number() {
-    if (left_.size() < sizeof(T)) return std::nullopt;
-    T value = load_be<T>(as_bytes(left_).data());
-    left_.remove_prefix(sizeof(T));
-    return value;
-  }
-  void skip(std::size_t bytes) { left_.remove_prefix(std::min(bytes, left_.size())); }
-  std::string_view left() const { return left_; }
-
- private:
-  std::string_view left_;
-};
+using namespace rabbit;
 
 class Rabbit : public Peer {
  public:
@@ -127,18 +40,15 @@ class Rabbit : public Peer {
   }
   std::size_t messages_each() const override { return batch_; }
 
+  std::unique_ptr<Reader> reader(std::size_t /*connection*/, std::size_t messages) const override {
+    return rabbit_reader(stream_, message_.size(), messages);
+  }
+
   Taken take(std::string_view received) const override {
-    Cut cut(received);
-    auto size = cut.number<std::uint32_t>();
-    if (!size) return {};
-    std::size_t whole = sizeof *size + *size;
-    if (*size > kFrameBytesMax) return refused(received.size(), "a frame larger than agreed on");
-    if (received.size() < whole) return {};
-    Cut content(cut.left().substr(0, *size));
-    auto key = content.number<std::uint16_t>();
-    auto version = content.number<std::uint16_t>();
-    if (!key || !version) return refused(whole, "a frame without a command");
-    return (*key & kAnswer) != 0 ? answer(*key & ~kAnswer, content, whole) : said(*key, content, whole);
+    Frame frame(received, kFrameBytesMax);
+    if (!frame.refusal.empty()) return refused(received.size(), frame.refusal);
+    if (frame.bytes == 0) return {};
+    return frame.answer ? answer(frame.key, frame.content, frame.bytes) : said(frame.key, frame.content, frame.bytes);
   }
 
  private:
@@ -149,7 +59,7 @@ class Rabbit : public Peer {
     return {.bytes = whole, .answered = answered, .refusal = {}};
   }
 
-  static Taken answer(int key, Cut content, std::size_t whole) {
+  static Taken answer(std::uint16_t key, Cut content, std::size_t whole) {
     content.skip(sizeof(std::uint32_t));  // the request's number
     auto code = content.number<std::uint16_t>();
     if (!code) return refused(whole, "an answer without a code");
