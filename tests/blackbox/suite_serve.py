@@ -224,6 +224,12 @@ def metrics(ctx):
 @scenario("log-lines")
 def log_lines(ctx):
     """JSON lines when asked for, text else; one for each event of a life, none for requests, and no line that a client could forge."""
+    stall = "a shard was busy for too long"  # whenever the kernel gives its core to somebody else
+
+    def text_of(b):
+        with open(b.log) as f:
+            return [line for line in f if stall not in line]
+
     def live(*args):
         b = Millrace(ctx.options.binary, args=args)
         try:
@@ -231,7 +237,7 @@ def log_lines(ctx):
             with b.connect() as c:
                 c.create_topic("t")
                 c.produce("t", rk.batch([b"x"]))
-                before = open(b.log).read()
+                before = text_of(b)
                 for _ in range(100):
                     c.produce("t", rk.batch([b"x"]))
                     c.fetch("t", 0)
@@ -240,7 +246,7 @@ def log_lines(ctx):
                 with b.connect() as other:
                     other.send_bytes(b"GET / HTTP/1.1\r\n\r\n")
                     assert other.is_closed_within(10)
-                assert open(b.log).read() == before, "requests leave no lines"
+                assert text_of(b) == before, "requests leave no lines"
             b.stop()
             return open(b.log).read().splitlines()
         finally:
