@@ -19,6 +19,7 @@ import rawkafka as rk
 from harness import Millrace, Skip, Suite, metric, wait_until
 
 SUITE = Suite("limits", "raw frames")
+NEVER_SYNCED = {"flush.messages": str((1 << 63) - 1)}  # where the subject is not the disk
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -98,7 +99,7 @@ def drop_by_drop(ctx):
     not read his answer in time is dropped and counted."""
     dropped = 'millrace_kafka_connections_closed_total{reason="unread"}'
     with Limited(ctx, "connections.max.idle.ms=3000") as b, b.connect() as c:
-        c.create_topic("t")
+        c.create_topic("t", configs=NEVER_SYNCED)
         c.wait_for_topic("t")
         for _ in range(40):
             assert c.produce("t", rk.batch([b"x" * 900_000]))["ErrorCode"] == 0
@@ -259,7 +260,7 @@ def decompression_bombs(ctx):
              "zstd, over all limits": (bombs.batch(bombs.ZSTD, 300 * mib), {too_large})}
     with Limited(ctx, "memory=512MiB") as b, b.connect(timeout=60) as c:
         for name in ("t", "other", "gz"):
-            c.create_topic(name, configs={"compression.type": "gzip"} if name == "gz" else None)
+            c.create_topic(name, configs={**NEVER_SYNCED, **({"compression.type": "gzip"} if name == "gz" else {})})
             c.wait_for_topic(name)
         before = resident_kib(b)
         for kind, (bomb, allowed) in kinds.items():
@@ -401,8 +402,7 @@ def no_descriptor(ctx):
 @scenario("flush-settings")
 def flush_settings(ctx):
     """How often a topic is synced is what its flush.messages and flush.ms say, from the next append on."""
-    never = str((1 << 63) - 1)
-    kinds = {"each": {}, "ten": {"flush.messages": "10"}, "late": {"flush.messages": never}, "timed": {"flush.messages": never, "flush.ms": "100"}}
+    kinds = {"each": {}, "ten": {"flush.messages": "10"}, "late": NEVER_SYNCED, "timed": {**NEVER_SYNCED, "flush.ms": "100"}}
     data = rk.batch([b"x"])
     with Limited(ctx, "shards=2") as b, b.connect() as c:
         def syncs():
