@@ -124,15 +124,31 @@ def failed_scenarios(found):
     return [s["name"] for suite in found for s in suite["scenarios"] if s["status"] == "failed"]
 
 
+def no_scenarios(suite):
+    """Names under which a suite says that it could not start or go on: no filter finds them."""
+    return {suite["suite"], "the suite's process"}
+
+
 def second_try(report, suites, found, more):
     """Apache Kafka is not what is tested here, and on two busy cores it or a client of its times out now and then: what failed
-    against it runs once more, alone with a new broker, and both outcomes are printed. Millrace has no second try."""
-    pattern = f"^({'|'.join(map(re.escape, failed_scenarios(found)))})$"
-    again, _ = blackbox_run("kafka", suites, [*more, "--filter", pattern], name="second-try")
-    seconds = {(suite["suite"], s["name"]): s for suite in again or [] for s in suite["scenarios"]}
-    for suite in found:
+    against it runs once more, alone with a new broker, and both outcomes are printed. A suite that could not start runs as a whole.
+    Millrace has no second try."""
+    for name, suite in zip(suites, found):
+        failed = failed_scenarios([suite])
+        if not failed:
+            continue
+        whole = not no_scenarios(suite).isdisjoint(failed)
+        only = [] if whole else ["--filter", f"^({'|'.join(map(re.escape, failed))})$"]
+        again, _ = blackbox_run("kafka", [name], [*more, *only], name="second-try")
+        seconds = {s["name"]: s for s in again[0]["scenarios"]} if again else {}
+        if whole and seconds and no_scenarios(suite).isdisjoint(seconds):
+            known = {s["name"] for s in suite["scenarios"]}
+            for s in [s for s in suite["scenarios"] if s["name"] in no_scenarios(suite)]:
+                report.second_try(f"kafka/{suite['suite']}/{s['name']}", s["detail"])
+                suite["scenarios"].remove(s)
+            suite["scenarios"] += [s for s in seconds.values() if s["name"] not in known]
         for s in suite["scenarios"]:
-            second = seconds.get((suite["suite"], s["name"]))
+            second = seconds.get(s["name"])
             if s["status"] == "failed" and second and second["status"] == "passed":
                 report.second_try(f"kafka/{suite['suite']}/{s['name']}", s["detail"])
                 s.update(second)
