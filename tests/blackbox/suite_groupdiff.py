@@ -13,6 +13,8 @@ What may differ, and how it is compared all the same:
 - error texts and throttle times are left out.
 - how soon a look at a group (DescribeGroups, OffsetFetch) sees what was answered last: Kafka reads groups as of the last offset
   that it committed, and answers a JoinGroup that makes a group before the group is there. Both are asked until they agree.
+- when a group is empty after its last member has left, while an id that was given out has not come back: here with that answer, in
+  Kafka by a timer of 0 ms. Both are looked at until they agree before anything else is said.
 - a commit by nobody of which nothing is stored: Kafka has an empty group from then on, which it neither lists nor writes down,
   and a member that joins it is not shown until it has synced. Here there is no group. It is not asked.
 """
@@ -252,11 +254,21 @@ class Conversation(differential.Talk):
             nothing_left = all(slot.waits is None for side in self.sides for slot in side.slots)
             if time.monotonic() - said > SLOW or same and (nothing_left or time.monotonic() - said > PATIENCE):
                 break
+        if api == "LeaveGroup":
+            self.empty()
         # Ids are named in order of slots, not of arrival.
         for side, answers in zip(self.sides, heard):
             answers.sort(key=lambda a: str(a[0]))
             answers[:] = [(who, api, a if who == "other" else side.mask.of(a)) for who, api, a in answers]
         return heard
+
+    def empty(self):
+        """Until both say the same of the group's state."""
+        behind = time.monotonic() + BEHIND
+        while time.monotonic() < behind:
+            answers = [side.other.call("DescribeGroups", 5, {"Groups": [self.group]}, "diff") for side in self.sides]
+            if len({answer["Groups"][0]["GroupState"] for answer in answers}) == 1:
+                return
 
     def leaders_differ(self):
         """Somebody else was chosen: from there on the two are different groups."""
