@@ -5,7 +5,7 @@ What is expected here was seen in answers of Apache Kafka 4.3.1, against which t
 import time
 
 import rawkafka as rk
-from harness import Skip, Suite
+from harness import Skip, Suite, least_seconds
 
 NONE = -2147483648  # operations that nobody asked for
 SUITE = Suite("raw", "raw frames")
@@ -650,9 +650,7 @@ def long_poll(ctx):
         started = time.monotonic()
         expect(0, c.fetch(topic, 0, wait_ms=300)["ErrorCode"], "nothing there")
         assert 0.25 < time.monotonic() - started < 3, "waits about as long as asked"
-        started = time.monotonic()
-        c.fetch(topic, 0, wait_ms=0)
-        assert time.monotonic() - started < 0.25, "a wait of 0 answers at once"
+        assert least_seconds(lambda: c.fetch(topic, 0, wait_ms=0)) < 0.25, "a wait of 0 answers at once"
         for i in range(5):
             c.send("Fetch", 11, {"ReplicaId": -1, "MaxWaitMs": 15000, "MinBytes": 1, "MaxBytes": 1 << 20, "SessionEpoch": -1,
                                  "Topics": [{"Topic": topic, "Partitions": [
