@@ -491,16 +491,10 @@ def write_results(path, tally, apis=None):
 
 
 def install_debian(*packages):
-    missing = [p for p in packages if subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Status}", p], capture_output=True, text=True).stdout != "install ok installed"]
-    if not missing:
-        return
-    prefix = [] if os.geteuid() == 0 else ["sudo"]
-    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    done = subprocess.run(prefix + ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
-                          capture_output=True, text=True, env=env)
+    """Those that are missing; waits for whoever else installs some, and fetches the lists anew where they are too old."""
+    done = subprocess.run([os.path.join(ROOT, "tools/install-packages"), "-"], input="\n".join(packages), capture_output=True, text=True)
     if done.returncode != 0:
-        raise Unreachable(f"Debian packages {' '.join(missing)}: {done.stderr.strip()[-200:]}")
+        raise Unreachable(f"Debian packages {' '.join(packages)}: {done.stderr.strip()[-200:]}")
 
 
 def terminate(process):
