@@ -27,6 +27,7 @@ import rawkafka
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.append(os.path.join(ROOT, "tools"))
 from claimed_ports import claim_port, release_port  # noqa: E402
+from fetched import fetched  # noqa: E402
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 REFERENCE = os.path.join(ROOT, "tools", "reference-kafka")
 

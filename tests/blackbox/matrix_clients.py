@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import suite_java
-from harness import ROOT, Skip, Unreachable, cache_dir, install_debian
+from harness import ROOT, Skip, Unreachable, cache_dir, fetched, install_debian
 
 SOURCES = os.path.join(ROOT, "tests/clients")
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -37,8 +37,8 @@ def built(stem, sources, build):
     return directory
 
 
-def run(what, command, **options):
-    done = subprocess.run(["nice", "-n", "5", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+def fetch(what, command, **options):
+    done = fetched(["nice", "-n", "5", *command], **options)
     if done.returncode != 0:
         raise Unreachable(f"{what}: {(done.stdout + done.stderr).strip()[-400:]}")
 
@@ -65,9 +65,10 @@ class Python(Client):
     def prepare(self, options):
         def build(directory):
             install_debian("python3-venv")
-            run("virtual environment", [sys.executable, "-m", "venv", directory])
-            run(f"{self.label} from PyPI", [directory + "/bin/pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
-                                            "-r", os.path.join(SOURCES, "python/requirements.txt")])
+            done = subprocess.run([sys.executable, "-m", "venv", directory], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            fetch(f"{self.label} from PyPI", [directory + "/bin/pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
+                                              "-r", os.path.join(SOURCES, "python/requirements.txt")])
         self.python = built("venv-matrix", ["python/requirements.txt"], build) + "/bin/python"
 
     def command(self):
@@ -119,8 +120,8 @@ class Go(Client):
         go = tool("go", (1, 26), "version")
 
         def build(directory):
-            run(f"{self.label} from the Go module proxy", [go, "build", "-mod=readonly", "-o", directory + "/", "./franz", "./sarama"],
-                cwd=os.path.join(SOURCES, "go"), env={**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})
+            fetch(f"{self.label} from the Go module proxy", [go, "build", "-mod=readonly", "-o", directory + "/", "./franz", "./sarama"],
+                  ours=r"(?m)^# ", cwd=os.path.join(SOURCES, "go"), env={**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})
         self.binary = os.path.join(built("go-matrix", ["go/**"], build), self.key)
 
     def command(self):
@@ -135,7 +136,7 @@ class Node(Client):
         def build(directory):
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(os.path.join(SOURCES, "node", name), directory)
-            run(f"{self.label} from the npm registry", [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=directory)
+            fetch(f"{self.label} from the npm registry", [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=directory)
             for path in glob.glob(os.path.join(SOURCES, "node/*.mjs")):  # beside node_modules, where imports look
                 shutil.copy(path, directory)
         self.driver = os.path.join(built("node-matrix", ["node/*"], build), f"drive_{self.key}.mjs")

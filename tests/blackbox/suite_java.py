@@ -7,9 +7,8 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 
-from harness import ROOT, Suite, Unreachable, cache_dir, install_debian
+from harness import ROOT, Suite, Unreachable, cache_dir, fetched, install_debian
 
 SOURCE = os.path.join(ROOT, "tests/clients/java")
 
@@ -29,11 +28,12 @@ def prepare(options):
     if os.path.exists(os.path.join(build, "complete")):
         return
     shutil.rmtree(build, ignore_errors=True)
-    done = subprocess.run(["mvn", "-B", "-q", f"-Dbuild.dir={build}", "compile", "dependency:copy-dependencies",
-                           f"-DoutputDirectory={build}/lib"], cwd=SOURCE, capture_output=True, text=True)
+    compiler = "COMPILATION ERROR"
+    done = fetched(["mvn", "-B", "-q", f"-Dbuild.dir={build}", "compile", "dependency:copy-dependencies",
+                    f"-DoutputDirectory={build}/lib"], ours=compiler, cwd=SOURCE)
     if done.returncode != 0:
         text = done.stdout + done.stderr
-        if "COMPILATION ERROR" in text:
+        if compiler in text:
             raise AssertionError(text[:3000])
         raise Unreachable("Java kafka-clients from Maven Central: " + text.strip()[-300:])
     open(os.path.join(build, "complete"), "w").close()

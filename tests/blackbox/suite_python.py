@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import ROOT, Suite, Unreachable, cache_dir, install_debian
+from harness import ROOT, Suite, Unreachable, cache_dir, fetched, install_debian
 
 VENV = os.path.join(cache_dir(), "venv-kafka-python")
 PYTHON = os.path.join(VENV, "bin", "python")
@@ -22,8 +22,9 @@ def prepare(options):
         shutil.rmtree(VENV, ignore_errors=True)
         done = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    done = subprocess.run([PYTHON, "-m", "pip", "install", "-q", "--upgrade", "--disable-pip-version-check", PACKAGE],
-                          capture_output=True, text=True)
+    # What there is will do for another day.
+    once = {"pauses": ()} if existed else {}
+    done = fetched([PYTHON, "-m", "pip", "install", "-q", "--upgrade", "--disable-pip-version-check", PACKAGE], **once)
     if done.returncode == 0:
         open(marker, "w").close()
     elif not existed:
