@@ -64,12 +64,13 @@ class Filler:
         self.path = directory + "/filler"
 
     def leave(self, free):
-        """Leaves about so much, if there is more."""
+        """Leaves about so much: takes what is there beyond it, or gives back."""
         st = os.statvfs(os.path.dirname(self.path))
-        more = st.f_bavail * st.f_frsize - free
-        if more > 0:
-            with open(self.path, "ab") as f:
-                os.posix_fallocate(f.fileno(), 0, os.path.getsize(self.path) + more)
+        with open(self.path, "ab") as f:
+            size = max(0, os.path.getsize(self.path) + st.f_bavail * st.f_frsize - free)
+            f.truncate(size)
+            if size > 0:
+                os.posix_fallocate(f.fileno(), 0, size)
 
     def brim(self):
         """Leaves nothing: takes what is left block by block."""
@@ -147,7 +148,8 @@ def stays_truthful(ctx, filler, brim):
         start_without_ready_file(ctx.broker)
         filler.brim()
     else:
-        filler.leave(RESERVE - (8 << 20))  # a start gives back what was written ahead
+        # A start gives back what was written ahead; producers may have written a lot more before the look that stopped them.
+        filler.leave(RESERVE - (8 << 20))
         ctx.broker.start()
         check_acked(ctx, topic, producers, numbers)
         assert not serves(ctx, topic, 2), "below the reserve nothing is appended"
