@@ -67,7 +67,8 @@ Task<Result<void>> Broker::open_log(OpenJob& job) {
                                     .log_start = job.log_start,
                                     .cleaned_end = job.cleaned_end,
                                     .now = env.clock.wall(),
-                                    .window = per_shard_[job.home().v]->window.get()};
+                                    .window = per_shard_[job.home().v]->window.get(),
+                                    .tails = &per_shard_[job.home().v]->tails};
   storage::RecoveryCounts counts;
   auto open = [&]() -> Result<std::unique_ptr<storage::Log>> {
     MR_TRY(options.evidence, data.journals().evidence_of(options.topic_id, name.partition));

@@ -96,7 +96,7 @@ Produce::Placed Produce::append_one(ShardState& shard, ProduceItem& item, Partit
     auto facts = prepared.facts ? std::move(*prepared.facts)
                                 : validate_batch(batch, partition->rules(now, rules(item, batch, faults_left)));
     if (!prepared.facts && !facts && facts.error().error.code() == Errc::too_large) return Placed::large;
-    item.outcome = partition->append_looked_into(batch, now, std::move(facts));
+    item.outcome = partition->append_looked_into(batch, now, std::move(facts), acks_);
   }
   if (item.outcome) {
     if (acks_ != Acks::all) note_time(*partition);

@@ -63,6 +63,23 @@ TEST_F(ProduceRules, AllAcksNeedEnoughReplicasInSync) {
   EXPECT_EQ(outcome(1, 1, Acks::all), kTaken) << "more than there are cannot be asked for";
 }
 
+// What is answered before it is durable outlives the process, as in Kafka; what waits for the disk may wait in memory.
+TEST_F(ProduceRules, OnlyWhatIsAnsweredLaterWaitsForItsFile) {
+  make("t", {});
+  auto waits = [&] {
+    TopicRef of = running->topic("t");
+    storage::Log& log =
+        running->broker->shard(of->partition(PartitionIndex{0})->home).find(of->id, PartitionIndex{0})->log();
+    return log.written_end() < log.log_end();
+  };
+  EXPECT_EQ(outcome(1, 1, Acks::all), kTaken);
+  EXPECT_TRUE(waits());
+  for (Acks acks : {Acks::leader, Acks::none}) {
+    EXPECT_EQ(outcome(1, 1, acks), kTaken);
+    EXPECT_FALSE(waits());
+  }
+}
+
 // A request of many small batches with many bad records each must not grow into an answer that fills the memory.
 TEST_F(ProduceRules, TheRecordsThatAnAnswerNamesAreBounded) {
   make("t", {{"cleanup.policy", "compact"}});

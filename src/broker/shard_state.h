@@ -14,6 +14,7 @@
 #include "runtime/scope.h"
 #include "runtime/wait.h"
 #include "storage/page_cache_window.h"
+#include "storage/waiting_tail.h"
 
 namespace mr::broker {
 
@@ -50,6 +51,7 @@ struct ShardState {
   /// Of what its logs write; null: the page cache is the kernel's. Above the partitions, which go first.
   std::unique_ptr<storage::PageCacheWindow> window;
   Event window_due;
+  storage::WaitingTails tails;  ///< of its logs; above the partitions, which go first
   /// By entry of log.dirs; null where that was offline at the start. Above the partitions, which go first.
   std::vector<std::shared_ptr<replication::GroupCommit>> commits;
   std::unordered_map<PartitionKey, PartitionRef> partitions;

@@ -69,21 +69,22 @@ std::expected<Appended, AppendFailure> Partition::append(MutableBytes batch, Wal
 }
 
 std::expected<Appended, AppendFailure> Partition::append_looked_into(MutableBytes batch, WallMillis now,
-                                                                     std::expected<BatchFacts, BatchRefusal> facts) {
+                                                                     std::expected<BatchFacts, BatchRefusal> facts,
+                                                                     Acks acks) {
   if (!facts) return std::unexpected(AppendFailure{std::move(facts.error().error), std::move(facts.error().records)});
   if (facts->header.transactional())
     return std::unexpected(AppendFailure{Error(Errc::transactional_id_unsupported, "transactions are not served yet")});
-  return append_checked(batch, facts->header, facts->max_timestamp, now);
+  return append_checked(batch, facts->header, facts->max_timestamp, now, acks);
 }
 
 std::expected<Appended, AppendFailure> Partition::append_internal(MutableBytes batch, WallMillis now) {
   auto header = BatchHeader::parse(batch);
   if (!header.ok()) return std::unexpected(AppendFailure{header.error()});
-  return append_checked(batch, *header, header->max_timestamp, now);
+  return append_checked(batch, *header, header->max_timestamp, now, Acks::all);
 }
 
 std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes batch, const BatchHeader& header,
-                                                                 WallMillis max_timestamp, WallMillis now) {
+                                                                 WallMillis max_timestamp, WallMillis now, Acks acks) {
   if (stopped_) return std::unexpected(AppendFailure{Errc::not_leader});
   if (failed_) return std::unexpected(AppendFailure{Errc::disk_failed});
   auto verdict = log_->check_sequence(header);
@@ -112,7 +113,7 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
     store_be(batch.data() + BatchHeader::kMaxTimestampAt, max_timestamp);
     store_be(batch.data() + BatchHeader::kCrcAt, crc32c(ByteView(batch).subspan(BatchHeader::kAttributesAt)));
   }
-  auto stored = log_->append(batch, header, max_timestamp, epoch_, now);
+  auto stored = log_->append(batch, header, max_timestamp, epoch_, now, acks == Acks::all);
   if (!stored.ok()) {
     if (stored.code() == Errc::disk_failed) {
       failed_ = true;
@@ -208,6 +209,8 @@ void Partition::after_append() {
 void Partition::set_config(const PartitionConfig& config) {
   config_ = config;
   if (stopped_ || failed_) return;
+  // Where an ack means page cache now, what waits in memory has to get there.
+  if (!config_.watermark_is_durable() && log_->written_end() < log_->log_end()) start_sync();
   advance_watermark();
   if (unsynced_messages_ == 0 || put_off_) return;
   // The timer may have been set for a longer flush.ms.
@@ -240,13 +243,14 @@ Task<void> Partition::sync_rounds() {
   // nobody wants that, only what was rolled is synced: a policy that never syncs is obeyed for the active segment.
   for (;;) {
     const bool all = std::exchange(flush_wanted_, false) || unsynced_messages_ >= config_.flush_messages;
-    auto ticket = all ? log_->begin_sync() : log_->begin_sealing();
-    if (!ticket) {
+    auto begun = all ? log_->begin_sync() : Result<std::optional<storage::SyncTicket>>(log_->begin_sealing());
+    if (!begun.ok() || !*begun) {
       failed_ = failed_ || log_->failure().has_value();
-      // Out of descriptors: what is appended waits, and so do its producers, until a file can be opened.
-      if (!failed_ && all && log_->synced_end() < log_->log_end()) put_off(Errc::resource_exhausted);
+      // No descriptor, or no room: what is appended waits, and so do its producers, until there is some.
+      if (!failed_ && !begun.ok()) put_off(begun.error());
       break;
     }
+    std::optional<storage::SyncTicket>& ticket = *begun;
     rolled_segments_ = 0;
     if (all) carried_bytes_ = 0;
     const std::int64_t covered = all ? unsynced_messages_ : rolled_messages_;
@@ -297,7 +301,7 @@ void Partition::put_off(Error why) {
 }
 
 void Partition::advance_watermark() {
-  Offset next = config_.watermark_is_durable() ? log_->durable_end() : log_->log_end();
+  Offset next = config_.watermark_is_durable() ? log_->durable_end() : log_->written_end();
   if (next <= high_watermark_) return;  // a policy made stricter must not take the watermark back
   high_watermark_ = next;
   wake_all();

@@ -133,7 +133,8 @@ class Partition final : public CommitMember {
   /// rest with its answer. What the topic allows may have changed in between; it was as allowed when it came.
   BatchRules rules(WallMillis now, AppendRules allowed) const;
   std::expected<Appended, AppendFailure> append_looked_into(MutableBytes batch, WallMillis now,
-                                                            std::expected<BatchFacts, BatchRefusal> facts);
+                                                            std::expected<BatchFacts, BatchRefusal> facts,
+                                                            Acks acks = Acks::all);
   /// For coordinators and markers: the batch is ours, so it may be a control batch.
   std::expected<Appended, AppendFailure> append_internal(MutableBytes batch, WallMillis now);
 
@@ -197,7 +198,7 @@ class Partition final : public CommitMember {
  private:
   friend class WatermarkWatcher;
   std::expected<Appended, AppendFailure> append_checked(MutableBytes batch, const BatchHeader& header,
-                                                        WallMillis max_timestamp, WallMillis now);
+                                                        WallMillis max_timestamp, WallMillis now, Acks acks);
   bool carry(const storage::JournalRun& run, ByteView batch);
   void after_append();
   /// A round that covers every append so far.

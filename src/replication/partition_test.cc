@@ -1,6 +1,6 @@
-// Aim: a partition short of descriptors keeps its promises late rather than breaking them, its waiters hear of a
-// failure at once, and it always stops; what a client says of its largest timestamp is not believed. Method: a real log
-// over a simulated disk and world.
+// Aim: a partition short of descriptors or room keeps its promises late rather than breaking them, its waiters hear of
+// a failure at once, and it always stops; what a client says of its largest timestamp is not believed. Method: a real
+// log over a simulated disk and world.
 #include "replication/partition.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include "runtime/shards.h"
 #include "sim/world.h"
 #include "storage/partition_log.h"
+#include "storage/waiting_tail.h"
 
 namespace mr::replication {
 namespace {
@@ -26,7 +27,7 @@ struct Fixture {
   /// Nothing of its own makes it sync; a segment takes two or three batches.
   void never_sync() {
     partition->set_config({.flush_messages = INT64_MAX});
-    partition->log().set_config({.segment_bytes = 200});
+    partition->log().set_config({.segment_bytes = 200, .synced_late = true});
   }
   ~Fixture() {
     machine.disk().heal();
@@ -38,9 +39,9 @@ struct Fixture {
   T run(Task<T> task) {
     return world.run(process, ShardId{0}, std::move(task));
   }
-  static std::vector<std::byte> batch(WallMillis timestamp = 1) {
+  static std::vector<std::byte> batch(WallMillis timestamp = 1, std::string_view value = "v") {
     BatchBuilder builder;
-    builder.add({.timestamp = timestamp, .value = as_bytes("v")});
+    builder.add({.timestamp = timestamp, .value = as_bytes(value)});
     return *builder.build();
   }
   /// On the shard, as everything that touches a partition.
@@ -59,8 +60,11 @@ struct Fixture {
                               .error = Errc::resource_exhausted});
   }
 
-  const storage::Log::OpenOptions options{
-      .directory = "/data/t-0", .partition = {"t", PartitionIndex{0}}, .topic_id = TopicId{Uuid{1, 2}}};
+  storage::WaitingTails tails;
+  const storage::Log::OpenOptions options{.directory = "/data/t-0",
+                                          .partition = {"t", PartitionIndex{0}},
+                                          .topic_id = TopicId{Uuid{1, 2}},
+                                          .tails = &tails};
   sim::World world;
   sim::Host& machine;
   sim::Process& process;
@@ -77,6 +81,33 @@ TEST(Partition, WantOfDescriptorsDelaysACommit) {
   f.machine.disk().heal();
   EXPECT_TRUE(f.run(f.partition->wait_committed(appended->end, f.world.now() + 3s)).ok());
   EXPECT_TRUE(f.append());
+}
+
+TEST(Partition, AFullDiskDelaysACommitOfWhatWaits) {
+  Fixture f;
+  f.machine.disk().add_fault({.path_contains = ".log", .times = sim::Fault::kAlways, .error = Errc::disk_full});
+  auto appended = f.append();
+  ASSERT_TRUE(appended) << "it waits in memory";
+  EXPECT_EQ(f.run(f.partition->wait_committed(appended->end, f.world.now() + 3s)).code(), Errc::request_timed_out);
+  EXPECT_EQ(f.partition->high_watermark(), Offset{0});
+  f.machine.disk().heal();
+  EXPECT_TRUE(f.run(f.partition->wait_committed(appended->end, f.world.now() + 3s)).ok());
+}
+
+// What is acknowledged under a policy that does not sync has to outlive the process, so it may not wait in memory.
+TEST(Partition, AWeakerPolicyFirstWritesWhatWaits) {
+  Fixture f;
+  f.machine.disk().add_fault({.path_contains = ".log", .times = sim::Fault::kAlways, .error = Errc::disk_full});
+  ASSERT_TRUE(f.append());
+  ASSERT_EQ(f.partition->log().written_end(), Offset{0});
+  f.partition->set_config({.flush_messages = INT64_MAX});
+  f.partition->log().set_config({.synced_late = true});
+  EXPECT_EQ(f.partition->high_watermark(), Offset{0});
+  f.machine.disk().heal();
+  EXPECT_TRUE(f.run(f.partition->wait_committed(Offset{1}, f.world.now() + 3s)).ok());
+  EXPECT_EQ(f.partition->log().written_end(), Offset{1});
+  ASSERT_TRUE(f.append());
+  EXPECT_EQ(f.partition->high_watermark(), Offset{2});
 }
 
 TEST(Partition, CountsWhatWasProducedAndWhatIsNotSynced) {
@@ -108,7 +139,7 @@ TEST(Partition, WaitersHearOfAFailedAppendAtOnce) {
   f.world.run_for(2s);
   ASSERT_FALSE(answer);
   f.machine.disk().add_fault({.op = sim::DiskOp::write, .path_contains = ".log"});
-  EXPECT_FALSE(f.append());
+  EXPECT_FALSE(f.append(Fixture::batch(1, std::string(storage::WaitingTail::kBatchBytesMax, 'v'))));
   f.world.run_until([&] { return answer.has_value(); }, 5s);
   ASSERT_TRUE(answer) << "still waiting for a commit that cannot come";
   EXPECT_EQ(answer->code(), Errc::disk_failed);

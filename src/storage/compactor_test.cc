@@ -36,8 +36,9 @@ struct Compacting : LogFixture {
     evidence.carried.push_back({done->run, batch});
   }
   void sync_all() {
-    auto ticket = log->begin_sync();
-    ASSERT_TRUE(ticket.has_value());
+    auto begun = log->begin_sync();
+    ASSERT_TRUE(begun.ok() && *begun);
+    std::optional<SyncTicket>& ticket = *begun;
     for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
     log->end_sync(*ticket, {});
     if (ticket->run) evidence.durable.push_back(*ticket->run);

@@ -34,6 +34,7 @@ struct LogConfig {
 
 struct CleanedGroup;
 class PageCacheWindow;
+class WaitingTails;
 struct LogPlace;
 
 /// Keeps the bytes of one read alive; gives them back to the home shard when destroyed (any shard may destroy it).
@@ -143,6 +144,7 @@ class Log {
     WallMillis now = 0;
     CommitEvidence evidence;            ///< empty after a clean stop
     PageCacheWindow* window = nullptr;  ///< is told what was written; null: all of it is the kernel's
+    WaitingTails* tails = nullptr;      ///< where small batches wait to be written together; null: none waits
     RecoveryCounts* counts = nullptr;   ///< what this opening finds is added here, when it succeeds
   };
   /// Pool. Opens or creates; recovers after a crash: scans from the recovery point, cuts a torn tail, rebuilds indexes
@@ -159,6 +161,9 @@ class Log {
   virtual Offset durable_end() const = 0;
   /// Everything below is safe in its own files. <= durable_end().
   virtual Offset synced_end() const = 0;
+  /// Everything below is in its own file, synced or not; what is above waits in memory to be written with others, which
+  /// happens only while `synced_late` is off. <= log_end().
+  virtual Offset written_end() const = 0;
   /// Set once the log has failed for good: every later call answers with it.
   virtual const std::optional<Error>& failure() const = 0;
   virtual std::uint64_t bytes() const = 0;  ///< of all segment files
@@ -167,10 +172,11 @@ class Log {
   /// Appends one validated batch with patch_batch() applied to `batch` (base offset = log_end(), given epoch). Rolls
   /// first when the active segment is full by bytes, age, index or 2^31 relative offsets. `max_timestamp` is the
   /// validated largest record timestamp. On return readers on this shard see it; it survives a crash only once
-  /// durable_end() has passed it. Updates producer state and the epoch table.
+  /// durable_end() has passed it. Updates producer state and the epoch table. `may_wait`: nobody is answered before it
+  /// is durable, so the page cache need not have it; else it survives the process's end from the return on.
   /// Errors: disk_full (nothing was appended), disk_failed.
   virtual Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
-                                      LeaderEpoch epoch, WallMillis now) = 0;
+                                      LeaderEpoch epoch, WallMillis now, bool may_wait = true) = 0;
 
   /// Traps.md 54: same epoch and first and last sequence as one of the last five: duplicate. Errors:
   /// out_of_order_sequence, invalid_producer_epoch. Batches without producer id are always fresh.
@@ -178,9 +184,9 @@ class Log {
 
   // The commit seam: appended, durable and synced end are different things (design decision 1). At most one round at a
   // time: begin, sync each file of the ticket on the pool, end.
-  /// Empty when everything appended is synced already, when the log has failed (failure()), or when a file could not
-  /// be opened for want of descriptors (try again later).
-  virtual std::optional<SyncTicket> begin_sync() = 0;
+  /// Empty when everything appended is synced already. Errors: resource_exhausted (no descriptor for a file), disk_full
+  /// (what waited in memory could not be written): try again later; disk_failed.
+  virtual Result<std::optional<SyncTicket>> begin_sync() = 0;
   /// A round for what rolling has left alone: everything but the active segment, so that the files of the sealed ones
   /// can be closed. Empty when that is nothing, or when the log has failed.
   virtual std::optional<SyncTicket> begin_sealing() = 0;

@@ -124,7 +124,7 @@ TEST(PageCacheWindow, ALogTellsWhatASyncHasCovered) {
     f.append_some();
     // A sync now and then, with an append in the middle, which may roll: it is not covered.
     if (i % 4 != 3) continue;
-    auto ticket = f.log->begin_sync();
+    auto ticket = f.begin_sync();
     ASSERT_TRUE(ticket);
     const std::uint64_t covered = f.log->bytes();
     f.append_some();

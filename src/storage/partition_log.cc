@@ -39,7 +39,8 @@ PartitionLog::PartitionLog(FileSystem& files, OpenOptions options)
     : place_{files, std::move(options.directory)},
       partition_(std::move(options.partition)),
       topic_(options.topic_id),
-      config_(options.config) {}
+      config_(options.config),
+      tails_(options.tails) {}
 
 Result<std::unique_ptr<PartitionLog>> PartitionLog::open(FileSystem& files, OpenOptions options) {
   std::unique_ptr<PartitionLog> log(new PartitionLog(files, options));
@@ -115,7 +116,7 @@ Result<void> PartitionLog::roll() {
 }
 
 Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
-                                          LeaderEpoch epoch, WallMillis now) {
+                                          LeaderEpoch epoch, WallMillis now, bool may_wait) {
   MR_CHECK(batch.size() == header.total_bytes() && batch.size() <= Segment::kBytesMax);
   MR_CHECK(epoch >= epochs_.latest());
   MR_CHECK(!closed_);
@@ -137,7 +138,10 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   stored.leader_epoch = epoch.v;
   stored.max_timestamp = max_timestamp;
   std::uint64_t position = active().size();
-  Result<void> written = active().append(batch, stored, max_timestamp, config_.index_interval_bytes);
+  // Where an ack means page cache nothing may wait in the process.
+  WaitingTails* tails = may_wait && !config_.synced_late ? tails_ : nullptr;
+  if (active().waiting() == 0) waiting_from_ = log_end_;
+  Result<void> written = active().append(batch, stored, max_timestamp, config_.index_interval_bytes, tails);
   if (!written.ok()) return harmless(written.error()) ? written.error() : fail(std::move(written).error());
 
   changed_ = true;
@@ -188,22 +192,20 @@ void PartitionLog::mark_carried(Offset end) {
   if (!failed_) durable_end_ = std::max(durable_end_, end);
 }
 
-std::optional<SyncTicket> PartitionLog::begin_sync() {
+Result<std::optional<SyncTicket>> PartitionLog::begin_sync() {
   MR_CHECK(!sync_running_);
-  if (failed_ || (log_end_ == synced_end_ && !seals_)) return std::nullopt;
+  if (failed_) return *failed_;
+  if (log_end_ == synced_end_ && !seals_) return std::optional<SyncTicket>();
   SyncTicket ticket{.end = log_end_};
   // The active segment holds whatever is not synced, unless the seal covers it all.
   if (log_end_ > std::max(synced_end_, active().base())) {
     auto file = active().file();
-    if (!file.ok()) {
-      if (file.code() != Errc::resource_exhausted) (void)fail(std::move(file).error());
-      return std::nullopt;
-    }
+    if (!file.ok()) return harmless(file.error()) ? file.error() : fail(std::move(file).error());
     ticket.files.push_back(std::move(*file));
     ticket.run = run_;
   }
   begin_round(ticket);
-  return ticket;
+  return std::optional(std::move(ticket));
 }
 
 std::optional<SyncTicket> PartitionLog::begin_sealing() {

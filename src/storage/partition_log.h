@@ -26,14 +26,15 @@ class PartitionLog : public Log {
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
   Offset synced_end() const override { return synced_end_; }
+  Offset written_end() const override { return active().waiting() > 0 ? waiting_from_ : log_end_; }
   const std::optional<Error>& failure() const override { return failed_; }
   std::uint64_t bytes() const override { return bytes_; }
   std::size_t segments() const override { return segments_.size(); }
 
   Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
-                              LeaderEpoch epoch, WallMillis now) override;
+                              LeaderEpoch epoch, WallMillis now, bool may_wait = true) override;
   Result<SequenceVerdict> check_sequence(const BatchHeader& header) const override { return producers_.check(header); }
-  std::optional<SyncTicket> begin_sync() override;
+  Result<std::optional<SyncTicket>> begin_sync() override;
   std::optional<SyncTicket> begin_sealing() override;
   void end_sync(const SyncTicket& ticket, const Result<void>& outcome) override;
   void mark_carried(Offset end) override;
@@ -155,7 +156,8 @@ class PartitionLog : public Log {
   Offset log_end_{0};
   Offset durable_end_{0};
   Offset synced_end_{0};
-  JournalRun run_;  ///< what we have appended to the active segment; empty before the first append to it
+  Offset waiting_from_{0};  ///< the first that waits in the active segment's tail, when something does
+  JournalRun run_;          ///< what we have appended to the active segment; empty before the first append to it
   Offset recovery_point_{0};
   Offset snapshot_{0};  ///< a producer snapshot says that all below is in its own files: recovery looks no further down
   std::uint64_t bytes_ = 0;
@@ -177,6 +179,7 @@ class PartitionLog : public Log {
   std::optional<SegmentRange> replacement_;  ///< being replaced: stays as it is
   Segment* unnamed_ = nullptr;               ///< replaced already, its files have no final names yet
   std::shared_ptr<WrittenTail> written_;     ///< null: the page cache is the kernel's
+  WaitingTails* tails_;                      ///< null: everything is written at once
 };
 
 }  // namespace mr::storage

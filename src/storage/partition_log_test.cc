@@ -18,7 +18,7 @@ TEST(PartitionLog, StartsEmpty) {
   auto read = f.log->read(Offset{0}, Offset{0}, 1000, true);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->bytes, 0u);
-  EXPECT_FALSE(f.log->begin_sync().has_value());
+  EXPECT_FALSE(f.begin_sync().has_value());
 }
 
 TEST(PartitionLog, AppendGivesOffsetsAndReadsBack) {
@@ -79,7 +79,7 @@ TEST(PartitionLog, CarriedIsDurableAndStillToBeSynced) {
   f.log->mark_carried(Offset{2});
   EXPECT_EQ(f.log->durable_end(), Offset{2});
   EXPECT_EQ(f.log->synced_end(), Offset{0});
-  auto ticket = f.log->begin_sync();
+  auto ticket = f.begin_sync();
   ASSERT_TRUE(ticket);
   f.log->mark_carried(Offset{3});
   ASSERT_TRUE(f.append().ok());
@@ -124,7 +124,7 @@ TEST(PartitionLog, RunsSayWhatWasAppendedToTheSegment) {
   run.next = Offset{3};
   run.epoch = LeaderEpoch{3};
   run.headers_crc = crc32c(header(1), crc32c(header(0)));
-  auto ticket = f.log->begin_sync();
+  auto ticket = f.begin_sync();
   ASSERT_TRUE(ticket);
   EXPECT_EQ(ticket->run, run);
   f.log->end_sync(*ticket, {});
@@ -134,7 +134,7 @@ TEST(PartitionLog, RunsSayWhatWasAppendedToTheSegment) {
   EXPECT_EQ(rolled->run.segment, Offset{3});
   EXPECT_EQ(rolled->run.position, 0u);
   EXPECT_FALSE(f.log->may_carry());
-  ticket = f.log->begin_sync();
+  ticket = f.begin_sync();
   ASSERT_TRUE(ticket);
   EXPECT_EQ(ticket->run, rolled->run);
   EXPECT_FALSE(f.log->may_carry()) << "the new segment's name is not durable yet";
@@ -223,7 +223,7 @@ TEST(PartitionLog, DurableEndFollowsTheRoundNotTheAppend) {
   LogFixture f;
   f.must_open();
   ASSERT_TRUE(f.append().ok());
-  auto ticket = f.log->begin_sync();
+  auto ticket = f.begin_sync();
   ASSERT_TRUE(ticket.has_value());
   ASSERT_TRUE(f.append().ok());
   for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
@@ -512,7 +512,7 @@ TEST(PartitionLog, WantOfDescriptorsPutsARoundOff) {
   EXPECT_EQ(f.sync().code(), Errc::resource_exhausted);
   EXPECT_EQ(f.log->durable_end(), Offset{0});
   EXPECT_FALSE(f.log->failure());
-  auto ticket = f.log->begin_sync();
+  auto ticket = f.begin_sync();
   ASSERT_TRUE(ticket);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.value_bytes = 400}).ok());  // rolls again meanwhile
   f.log->end_sync(*ticket, Errc::resource_exhausted);

@@ -84,22 +84,56 @@ Result<std::shared_ptr<File>> Segment::file() {
     MR_TRY(std::unique_ptr<File> opened, place_->files.open(log_path(), OpenMode::read_write));
     file_ = std::move(opened);
   }
+  MR_TRY_VOID(write_waiting());
   return file_;
 }
 
+Result<std::shared_ptr<File>> Segment::readable() {
+  auto whole = file();
+  if (whole.ok() || whole.code() != Errc::disk_full || waiting() == 0) return whole;
+  return with_tail(file_, size_ - waiting(), tail_->bytes());
+}
+
+/// What of it could not be written is written again, from its beginning, by the next one.
+Result<void> Segment::write_waiting() {
+  if (waiting() == 0) return {};
+  const std::uint64_t position = size_ - waiting();
+  Result<void> written = file_->write_at(tail_->bytes(), position);
+  if (written.ok()) {
+    tail_->clear();
+  } else if (written.code() == Errc::disk_full) {
+    (void)file_->truncate(position);  // what it took is of use to somebody else
+  }
+  return written;
+}
+
+Result<bool> Segment::let_wait(ByteView batch, WaitingTails* tails) {
+  if (tails == nullptr || batch.size() > WaitingTail::kBatchBytesMax) return false;
+  if (!tail_) tail_ = tails->take();
+  if (!tail_) return false;
+  if (!tail_->has_room(batch.size())) MR_TRY_VOID(write_waiting());
+  tail_->copy(batch);
+  return true;
+}
+
 Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
-                             std::uint64_t index_interval_bytes) {
+                             std::uint64_t index_interval_bytes, WaitingTails* tails) {
   if (!file_) MR_TRY_VOID(file());
   if (!chain_ && !chain_unknown_) prepare_chain();
-  Result<void> written = file_->write_at(batch, size_);
-  if (!written.ok()) {
-    has_rest_ = true;
-    if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
-    return written;
+  MR_TRY(const bool waits, let_wait(batch, tails));
+  if (!waits) {
+    MR_TRY_VOID(write_waiting());
+    Result<void> written = file_->write_at(batch, size_);
+    if (!written.ok()) {
+      has_rest_ = true;
+      if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
+      return written;
+    }
   }
   std::uint64_t position = size_;
   Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
-  if (!noted.ok()) has_rest_ = true;
+  if (!noted.ok() && !waits) has_rest_ = true;
+  if (noted.ok() && waits) tail_->keep(batch.size());
   if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
   if (noted.ok() && !appended_from_) appended_from_ = position;
   return noted;
@@ -180,6 +214,7 @@ Result<Offset> Segment::resume() {
 Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
   if (!newest_) MR_TRY_VOID(load_newest_timestamp());
   MR_TRY(auto log, file());
+  tail_.reset();
   MR_TRY_VOID(time_index_.append(newest_->timestamp, newest_->offset));
   if (has_rest_) {
     MR_TRY_VOID(log->truncate(size_));
@@ -217,7 +252,7 @@ Error Segment::unreadable(const DamagedRange& range) const {
 
 template <class Visit>
 Result<void> Segment::walk(std::uint64_t position, Visit visit) {
-  MR_TRY(auto log, file());
+  MR_TRY(auto log, readable());
   while (true) {
     for (const DamagedRange& range : damage_)
       if (range.position <= position && position < range.end) position = range.end;
@@ -311,7 +346,7 @@ Result<WallMillis> Segment::largest_timestamp() {
 
 Result<std::optional<WallMillis>> Segment::first_timestamp() {
   if (size_ > 0 && !first_timestamp_) {
-    MR_TRY(auto log, file());
+    MR_TRY(auto log, readable());
     BatchScanner scanner(*log, 0, size_, BatchScanner::Depth::headers, BatchHeader::kBytes);
     MR_TRY(auto first, scanner.next());
     first_timestamp_ = first->header.max_timestamp;
@@ -353,13 +388,15 @@ void Segment::forget_checks() {
 
 void Segment::close_files() {
   if (cleaned_) return;
+  if (waiting() == 0) tail_.reset();
   file_.reset();
   offset_index_.file().close_file();
   time_index_.file().close_file();
 }
 
 std::size_t Segment::memory_bytes() const {
-  return sizeof *this + (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
+  return sizeof *this + (tail_ ? sizeof *tail_ : 0) +
+         (chain_ ? sizeof *chain_ + HeaderChain::kMarks * sizeof(SegmentSeal::Mark) : 0) +
          damage_.capacity() * sizeof(DamagedRange) + checked_.memory_bytes() + offset_index_.file().memory_bytes() +
          time_index_.file().memory_bytes();
 }

@@ -13,6 +13,7 @@
 #include "storage/damage.h"
 #include "storage/index_file.h"
 #include "storage/segment_seal.h"
+#include "storage/waiting_tail.h"
 
 namespace mr::storage {
 
@@ -42,14 +43,20 @@ class Segment {
 
   Offset base() const { return base_; }
   std::uint64_t size() const { return size_; }
-  /// The log file, opened if need be.
+  /// The log file with everything up to size(), opened if need be. Errors: those of File; disk_full when what waits
+  /// could not be written, which goes on waiting.
   Result<std::shared_ptr<File>> file();
+  /// For reading alone: the same, and never disk_full; what waits is then read from memory.
+  Result<std::shared_ptr<File>> readable();
+  /// Bytes at the end that are in memory alone.
+  std::uint64_t waiting() const { return tail_ ? tail_->size() : 0; }
   std::string log_path() const;
 
-  /// Writes `batch` at the end with one system call and notes it in the indexes. On an error nothing counts: the size
-  /// stays, and the next write goes to the same position. Errors: disk_full, any other of File.
+  /// Writes `batch` at the end with one system call and notes it in the indexes; with `tails`, a small one may wait for
+  /// the next file(). On an error nothing counts: the size stays, and the next write goes to the same position. Errors:
+  /// disk_full, any other of File.
   Result<void> append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
-                      std::uint64_t index_interval_bytes);
+                      std::uint64_t index_interval_bytes, WaitingTails* tails = nullptr);
   /// Notes a batch that lies at `position` in the indexes and sizes, for append and rebuild. Errors: those of an index
   /// write, but never disk_full; after resource_exhausted nothing counts.
   Result<void> note(const BatchHeader& header, WallMillis max_timestamp, std::uint64_t position,
@@ -123,6 +130,9 @@ class Segment {
   Result<void> walk(std::uint64_t position, Visit visit);
   template <class Visit>
   Result<void> walk_indexed(std::uint64_t position, Visit visit);
+  /// True when the batch was copied behind what waits. Errors: those of file().
+  Result<bool> let_wait(ByteView batch, WaitingTails* tails);
+  Result<void> write_waiting();
   /// Takes up the chain over what is in the file already.
   void prepare_chain();
   Error unreadable(const DamagedRange& range) const;
@@ -136,6 +146,7 @@ class Segment {
   std::optional<TimeIndex::Entry> newest_;
   std::optional<WallMillis> first_timestamp_;
   std::shared_ptr<File> file_;
+  std::unique_ptr<WaitingTail> tail_;  ///< [size_ - waiting(), size_)
   mutable OffsetIndex offset_index_;
   mutable TimeIndex time_index_;
   bool has_rest_ = false;

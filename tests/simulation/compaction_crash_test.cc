@@ -106,8 +106,9 @@ class CompactedLife final : public LogLife {
   }
 
   void sync() {
-    auto ticket = log->begin_sync();
-    if (!ticket) return;
+    auto begun = log->begin_sync();
+    if (!begun.ok() || !*begun) return;
+    std::optional<storage::SyncTicket>& ticket = *begun;
     // A full disk costs a snapshot now and then, and recovery knows less of what was synced.
     if (rng_.one_in(3))
       disk.add_fault({.op = DiskOp::write,

@@ -77,8 +77,9 @@ std::vector<std::byte> random_batch(Random& rng, std::uint64_t& number, std::int
 
 /// All syncs of a round; the run it makes durable.
 void sync_round(Log& log, Image& image) {
-  auto ticket = log.begin_sync();
-  if (!ticket) return;
+  auto begun = log.begin_sync();
+  if (!begun.ok() || !*begun) return;
+  std::optional<storage::SyncTicket>& ticket = *begun;
   for (auto& file : ticket->files) ASSERT_TRUE(file->sync().ok());
   log.end_sync(*ticket, {});
   if (ticket->run && image.kind == Kind::killed_with_journal) image.evidence.durable.push_back(*ticket->run);

@@ -430,11 +430,21 @@ class Enumeration {
     under_way_.push_back(sent);
     process_->spawn(ShardId{0}, "produce", produce(sent));
     wait([&] { return sent->placed || sent->done; });
+    if (!readers_.one_in(3)) read_last(*sent);
     // Several wait for their answers at a time.
     wait([&] {
       std::erase_if(under_way_, [](const auto& one) { return one->done; });
       return under_way_.size() < 5;
     });
+  }
+
+  /// Makes what waits in memory go to its file, as a consumer at the end of a partition does.
+  void read_last(const Sent& sent) {
+    auto partition = running_->broker->shard(sent.home).find(sent.key.first, sent.key.second);
+    if (!sent.placed || partition == nullptr) return;
+    const Offset end = partition->log().log_end();
+    auto read = partition->read(Offset{end.v - 1}, end, 1, true);
+    if (!read.ok()) failures.push_back("read: " + read.error().message());
   }
 
   Task<void> produce(std::shared_ptr<Sent> sent) {
@@ -518,6 +528,7 @@ class Enumeration {
 
   World world_;
   Random rng_;
+  Random readers_{7};  ///< their own: what is done otherwise goes by the seed alone
   Host& host_;
   std::uint64_t seed_;
   std::shared_ptr<metastore::MemoryJournal> journal_ = std::make_shared<metastore::MemoryJournal>();

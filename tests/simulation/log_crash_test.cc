@@ -86,7 +86,10 @@ class Life final : public LogLife {
   /// A whole group-commit round, or one for what was rolled alone; appends may come between its begin and its end.
   void sync() {
     const bool all = !rng_.one_in(4);
-    auto ticket = all ? log->begin_sync() : log->begin_sealing();
+    auto begun = all ? log->begin_sync() : Result<std::optional<storage::SyncTicket>>(log->begin_sealing());
+    if (!begun.ok() && !disk.crashed()) ADD_FAILURE() << begun.error().message();
+    if (!begun.ok()) return;
+    std::optional<storage::SyncTicket>& ticket = *begun;
     if (!ticket) {
       if (all) EXPECT_EQ(log->durable_end(), log->log_end());
       return;

@@ -192,18 +192,18 @@ class MutatedLog final : public storage::PartitionLog {
   }
 
   Result<storage::AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
-                                       LeaderEpoch epoch, WallMillis now) override {
-    auto done = PartitionLog::append(batch, header, max_timestamp, epoch, now);
+                                       LeaderEpoch epoch, WallMillis now, bool may_wait = true) override {
+    auto done = PartitionLog::append(batch, header, max_timestamp, epoch, now, may_wait);
     if (mutation_ == Mutation::journal_before_data && done.ok()) {
       auto bytes = ByteView(batch).first(BatchHeader::kBytes);
       since_round_.push_back({done->run, {bytes.begin(), bytes.end()}});
     }
     return done;
   }
-  std::optional<storage::SyncTicket> begin_sync() override {
+  Result<std::optional<storage::SyncTicket>> begin_sync() override {
     if (rounds_late_ > 0) {  // as if there were no descriptor: time for the journal to say what is not true yet
       --rounds_late_;
-      return std::nullopt;
+      return Errc::resource_exhausted;
     }
     since_round_.clear();
     return PartitionLog::begin_sync();
