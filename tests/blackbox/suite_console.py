@@ -9,7 +9,7 @@ import threading
 
 import rawkafka as rk
 from harness import REFERENCE, ROOT, Suite, Unreachable, wait_until
-from matrix_clients import built, run
+from matrix_clients import built
 
 TOOLS = {"topics": "org.apache.kafka.tools.TopicCommand",
          "producer": "org.apache.kafka.tools.ConsoleProducer",
@@ -40,8 +40,11 @@ class Tools:
             raise Unreachable("Apache Kafka from Maven Central: " + done.stderr.strip()[-200:])
         packages = done.stdout.strip()
         source = os.path.join(ROOT, "tests/clients/console/Tools.java")
-        classes = built("console-tools", ["console/*"], lambda directory: run(
-            "compiling Tools.java", ["javac", "-cp", packages, "-d", directory, source]))
+
+        def build(directory):
+            done = subprocess.run(["javac", "-cp", packages, "-d", directory, source], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+        classes = built("console-tools", ["console/*"], build)
         self.classpath = f"{classes}:{packages}"
 
     def start(self):
