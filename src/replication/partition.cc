@@ -96,6 +96,9 @@ std::expected<Appended, AppendFailure> Partition::append_checked(MutableBytes ba
                     .log_append_time = config_.log_append_time ? verdict->duplicate_timestamp : -1,
                     .log_start = log_->log_start(),
                     .duplicate = true};
+    if (acks != Acks::all && log_->written_end() < repeat.end)
+      if (auto written = log_->write_waiting(); !written.ok())
+        return std::unexpected(AppendFailure{std::move(written).error()});
     return repeat;
   }
   // A repeat of what is stored takes no room.
@@ -242,12 +245,18 @@ Task<void> Partition::sync_rounds() {
   // One round covers every append so far; what arrives while it runs goes into the next (group commit). As long as
   // nobody wants that, only what was rolled is synced: a policy that never syncs is obeyed for the active segment.
   for (;;) {
-    const bool all = std::exchange(flush_wanted_, false) || unsynced_messages_ >= config_.flush_messages;
+    bool all = std::exchange(flush_wanted_, false) || unsynced_messages_ >= config_.flush_messages;
     auto begun = all ? log_->begin_sync() : Result<std::optional<storage::SyncTicket>>(log_->begin_sealing());
+    const bool held_up = !begun.ok() && !log_->failure();
+    // No descriptor, or no room: what is appended waits, and so do its producers, until there is some.
+    if (held_up) put_off(begun.error());
+    if (held_up && begun.code() == Errc::disk_full) {
+      // What was rolled can be sealed all the same; until it is, retention must not take it, which makes room.
+      all = false;
+      begun = log_->begin_sealing();
+    }
     if (!begun.ok() || !*begun) {
       failed_ = failed_ || log_->failure().has_value();
-      // No descriptor, or no room: what is appended waits, and so do its producers, until there is some.
-      if (!failed_ && !begun.ok()) put_off(begun.error());
       break;
     }
     std::optional<storage::SyncTicket>& ticket = *begun;
@@ -272,7 +281,7 @@ Task<void> Partition::sync_rounds() {
                 {{"partition", name_.to_string()}, {"error", outcome.error().message()}});
       break;
     }
-    put_off_.reset();
+    if (!held_up) put_off_.reset();
     unsynced_messages_ -= covered;
     stats_.unsynced_bytes -= covered_bytes;
     rolled_messages_ -= std::min(rolled_messages_, covered);

@@ -3,6 +3,7 @@
 // log over a simulated disk and world.
 #include "replication/partition.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "model/batch_builder.h"
@@ -92,6 +93,53 @@ TEST(Partition, AFullDiskDelaysACommitOfWhatWaits) {
   EXPECT_EQ(f.partition->high_watermark(), Offset{0});
   f.machine.disk().heal();
   EXPECT_TRUE(f.run(f.partition->wait_committed(appended->end, f.world.now() + 3s)).ok());
+}
+
+// Retention takes what is sealed, and so makes room: sealing may not wait for the room that it makes.
+TEST(Partition, WhatWasRolledIsSealedThoughTheDiskIsFull) {
+  Fixture dry;
+  dry.partition->log().set_config({.segment_bytes = 200});
+  while (dry.partition->log().segments() < 2) ASSERT_TRUE(dry.append());
+  const Offset rolled{dry.partition->log().log_end().v - 1};
+
+  Fixture f;
+  f.partition->log().set_config({.segment_bytes = 200});
+  f.machine.disk().add_fault(
+      {.path_contains = fmt::format("{:020}.log", rolled.v), .times = sim::Fault::kAlways, .error = Errc::disk_full});
+  while (f.partition->log().segments() < 2) ASSERT_TRUE(f.append());
+  EXPECT_EQ(f.run(f.partition->wait_committed(Offset{rolled.v + 1}, f.world.now() + 3s)).code(),
+            Errc::request_timed_out);
+  EXPECT_EQ(f.partition->log().recovery_point(), rolled);
+  EXPECT_EQ(f.partition->high_watermark(), rolled);
+  f.machine.disk().heal();
+  EXPECT_TRUE(f.run(f.partition->wait_committed(Offset{rolled.v + 1}, f.world.now() + 3s)).ok());
+}
+
+// acks=1 answers at once, also for a repeat: what it answers for has to outlive the process.
+TEST(Partition, ARepeatThatNobodyWaitsForIsWrittenFirst) {
+  Fixture f;
+  f.machine.disk().add_fault({.path_contains = ".log", .times = sim::Fault::kAlways, .error = Errc::disk_full});
+  BatchBuilder builder(
+      {.producer_id = ProducerId{7}, .producer_epoch = ProducerEpoch{0}, .base_sequence = Sequence{0}});
+  builder.add({.timestamp = 1, .value = as_bytes(std::string_view("v"))});
+  const std::vector<std::byte> once = *builder.build();
+  ASSERT_TRUE(f.append(once));
+  auto repeat = [&](Acks acks) {
+    auto work = [](Partition& partition, std::vector<std::byte> bytes, WallMillis now,
+                   Acks acks) -> Task<std::expected<Appended, AppendFailure>> {
+      co_return partition.append_looked_into(bytes, now, validate_batch(bytes, partition.rules(now, {})), acks);
+    };
+    return f.run(work(*f.partition, once, f.env().clock.wall(), acks));
+  };
+  ASSERT_TRUE(repeat(Acks::all)) << "its answer waits for the disk";
+  auto refused = repeat(Acks::leader);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error.code(), Errc::disk_full);
+  f.machine.disk().heal();
+  auto answered = repeat(Acks::leader);
+  ASSERT_TRUE(answered);
+  EXPECT_TRUE(answered->duplicate);
+  EXPECT_EQ(f.partition->log().written_end(), Offset{1});
 }
 
 // What is acknowledged under a policy that does not sync has to outlive the process, so it may not wait in memory.

@@ -178,6 +178,10 @@ class Log {
   virtual Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
                                       LeaderEpoch epoch, WallMillis now, bool may_wait = true) = 0;
 
+  /// What waits goes to its file, so that everything up to log_end() survives the process's end. Errors: disk_full,
+  /// resource_exhausted (try again), disk_failed.
+  virtual Result<void> write_waiting() = 0;
+
   /// Traps.md 54: same epoch and first and last sequence as one of the last five: duplicate. Errors:
   /// out_of_order_sequence, invalid_producer_epoch. Batches without producer id are always fresh.
   virtual Result<SequenceVerdict> check_sequence(const BatchHeader& header) const = 0;

@@ -140,11 +140,11 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   std::uint64_t position = active().size();
   // Where an ack means page cache nothing may wait in the process.
   WaitingTails* tails = may_wait && !config_.synced_late ? tails_ : nullptr;
-  if (active().waiting() == 0) waiting_from_ = log_end_;
   Result<void> written = active().append(batch, stored, max_timestamp, config_.index_interval_bytes, tails);
   if (!written.ok()) return harmless(written.error()) ? written.error() : fail(std::move(written).error());
 
   changed_ = true;
+  if (active().waiting() == batch.size()) waiting_from_ = log_end_;
   recent_->add(log_end_, position);
   bytes_ += batch.size();
   AppendResult result{log_end_, stored.next_offset(), note_run(batch, stored, position)};
@@ -153,6 +153,13 @@ Result<AppendResult> PartitionLog::append(MutableBytes batch, const BatchHeader&
   log_end_ = result.next_offset;
   if (written_ && config_.synced_late) note_written(active().base(), active().size(), false);
   return result;
+}
+
+Result<void> PartitionLog::write_waiting() {
+  if (failed_) return *failed_;
+  auto file = active().file();
+  if (file.ok()) return {};
+  return harmless(file.error()) ? file.error() : fail(std::move(file).error());
 }
 
 void PartitionLog::note_written(Offset segment, std::uint64_t end, bool synced) {

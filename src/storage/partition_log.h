@@ -33,6 +33,7 @@ class PartitionLog : public Log {
 
   Result<AppendResult> append(MutableBytes batch, const BatchHeader& header, WallMillis max_timestamp,
                               LeaderEpoch epoch, WallMillis now, bool may_wait = true) override;
+  Result<void> write_waiting() override;
   Result<SequenceVerdict> check_sequence(const BatchHeader& header) const override { return producers_.check(header); }
   Result<std::optional<SyncTicket>> begin_sync() override;
   std::optional<SyncTicket> begin_sealing() override;

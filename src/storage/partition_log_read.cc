@@ -65,8 +65,8 @@ Result<std::uint64_t> PartitionLog::position_of_end(std::size_t index, Offset en
     if (auto position = recent_->find(end)) return std::min(*position, limit);
   MR_TRY(std::uint64_t position, segment.offset_index().position_for(Offset{end.v - 1}));
   if (position >= limit) return limit;
-  MR_TRY(auto file, segment.readable());
   const std::uint64_t readable = segment.readable_until(from_position);
+  MR_TRY(auto file, segment.readable(readable));
   for (std::uint64_t start : {std::max(position, from_position), from_position}) {
     BatchScanner scanner(*file, start, readable, BatchScanner::Depth::headers, kScanChunkBytes);
     while (scanner.position() < limit) {
@@ -112,7 +112,7 @@ Result<PartitionLog::Slice> PartitionLog::slice(std::size_t index, Offset from, 
   std::uint64_t limit = readable;
   if (limit - slice.position > bytes_max) {
     if (first_bytes == 0) {
-      MR_TRY(auto file, segment.readable());
+      MR_TRY(auto file, segment.readable(limit));
       BatchScanner scanner(*file, slice.position, limit, BatchScanner::Depth::headers, BatchHeader::kBytes);
       auto item = scanner.next();
       if (!item.ok()) return in_file(segment.log_path(), std::move(item).error());
@@ -155,7 +155,7 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
       return std::move(part).error();
     }
     if (part->length > 0) {
-      auto opened = segment.readable();
+      auto opened = segment.readable(part->position + part->length);
       if (!opened.ok()) return opened.code() == Errc::disk_failed ? fail(std::move(opened).error()) : opened.error();
       std::shared_ptr<File> file = std::move(*opened);
       if (first) result.first_batch_base = part->first_base;
@@ -173,7 +173,7 @@ Result<ReadResult> PartitionLog::read(Offset from, Offset end, std::uint64_t byt
 }
 
 Result<Log::TimestampHit> PartitionLog::load_hit(Segment& segment, const BatchScanner::Item& item) {
-  MR_TRY(auto file, segment.readable());
+  MR_TRY(auto file, segment.readable(item.position + item.header.total_bytes()));
   TimestampHit hit{std::vector<std::byte>(item.header.total_bytes()), item.header};
   MR_TRY(std::size_t got, file->read_at(hit.batch, item.position));
   if (got != hit.batch.size() || !batch_crc_matches(hit.batch))

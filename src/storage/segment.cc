@@ -88,10 +88,13 @@ Result<std::shared_ptr<File>> Segment::file() {
   return file_;
 }
 
-Result<std::shared_ptr<File>> Segment::readable() {
+Result<std::shared_ptr<File>> Segment::readable(std::uint64_t end) {
+  if (file_ && end <= size_ - waiting()) return file_;
+  // Whoever syncs tries again; a read has better things to do.
+  if (file_ && tail_ && tail_->no_room()) return tail_->over(file_, size_ - waiting());
   auto whole = file();
   if (whole.ok() || whole.code() != Errc::disk_full || waiting() == 0) return whole;
-  return with_tail(file_, size_ - waiting(), tail_->bytes());
+  return tail_->over(file_, size_ - waiting());
 }
 
 /// What of it could not be written is written again, from its beginning, by the next one.
@@ -102,13 +105,16 @@ Result<void> Segment::write_waiting() {
   if (written.ok()) {
     tail_->clear();
   } else if (written.code() == Errc::disk_full) {
+    tail_->note_no_room();
     (void)file_->truncate(position);  // what it took is of use to somebody else
   }
   return written;
 }
 
 Result<bool> Segment::let_wait(ByteView batch, WaitingTails* tails) {
-  if (tails == nullptr || batch.size() > WaitingTail::kBatchBytesMax) return false;
+  // What a refused append may have left lies where this one goes: a crash before the tail is written would bring it
+  // back.
+  if (tails == nullptr || has_rest_ || batch.size() > WaitingTail::kBatchBytesMax) return false;
   if (!tail_) tail_ = tails->take();
   if (!tail_) return false;
   if (!tail_->has_room(batch.size())) MR_TRY_VOID(write_waiting());
@@ -132,7 +138,7 @@ Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMill
   }
   std::uint64_t position = size_;
   Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
-  if (!noted.ok() && !waits) has_rest_ = true;
+  if (!noted.ok() && !waits) has_rest_ = !file_->truncate(size_).ok();
   if (noted.ok() && waits) tail_->keep(batch.size());
   if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
   if (noted.ok() && !appended_from_) appended_from_ = position;
@@ -252,7 +258,7 @@ Error Segment::unreadable(const DamagedRange& range) const {
 
 template <class Visit>
 Result<void> Segment::walk(std::uint64_t position, Visit visit) {
-  MR_TRY(auto log, readable());
+  MR_TRY(auto log, readable(size_));
   while (true) {
     for (const DamagedRange& range : damage_)
       if (range.position <= position && position < range.end) position = range.end;
@@ -346,7 +352,7 @@ Result<WallMillis> Segment::largest_timestamp() {
 
 Result<std::optional<WallMillis>> Segment::first_timestamp() {
   if (size_ > 0 && !first_timestamp_) {
-    MR_TRY(auto log, readable());
+    MR_TRY(auto log, readable(BatchHeader::kBytes));
     BatchScanner scanner(*log, 0, size_, BatchScanner::Depth::headers, BatchHeader::kBytes);
     MR_TRY(auto first, scanner.next());
     first_timestamp_ = first->header.max_timestamp;

@@ -46,8 +46,8 @@ class Segment {
   /// The log file with everything up to size(), opened if need be. Errors: those of File; disk_full when what waits
   /// could not be written, which goes on waiting.
   Result<std::shared_ptr<File>> file();
-  /// For reading alone: the same, and never disk_full; what waits is then read from memory.
-  Result<std::shared_ptr<File>> readable();
+  /// For reading alone, what lies below `end`: never disk_full; what waits is then read from memory.
+  Result<std::shared_ptr<File>> readable(std::uint64_t end);
   /// Bytes at the end that are in memory alone.
   std::uint64_t waiting() const { return tail_ ? tail_->size() : 0; }
   std::string log_path() const;

@@ -51,14 +51,20 @@ void WaitingTail::copy(ByteView batch) {
   std::memcpy(bytes_.data() + used_, batch.data(), batch.size());
 }
 
-std::unique_ptr<WaitingTail> WaitingTails::take() {
-  if (in_use() >= tails_max_) return nullptr;  // only this shard adds
-  in_use_.fetch_add(1, std::memory_order_relaxed);
-  return std::make_unique<WaitingTail>(*this);
+std::shared_ptr<File> WaitingTail::over(const std::shared_ptr<File>& file, std::uint64_t position) {
+  auto known = over_.lock();
+  if (known && over_bytes_ == used_) return known;
+  auto made = std::make_shared<FileWithTail>(file, position, bytes());
+  over_ = made;
+  over_bytes_ = used_;
+  return made;
 }
 
-std::shared_ptr<File> with_tail(std::shared_ptr<File> file, std::uint64_t position, ByteView tail) {
-  return std::make_shared<FileWithTail>(std::move(file), position, tail);
+std::unique_ptr<WaitingTail> WaitingTails::take() {
+  if (in_use() >= tails_max_) return nullptr;  // only this shard adds
+  auto tail = std::make_unique<WaitingTail>(*this);
+  in_use_.fetch_add(1, std::memory_order_relaxed);
+  return tail;
 }
 
 }  // namespace mr::storage

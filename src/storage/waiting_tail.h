@@ -34,11 +34,24 @@ class WaitingTail {
   /// Behind the last; counts only once keep() is called.
   void copy(ByteView batch);
   void keep(std::size_t bytes) { used_ += bytes; }
-  void clear() { used_ = 0; }
+  void clear() {
+    used_ = 0;
+    no_room_ = false;
+    over_.reset();
+  }
+  /// The last try to write it met a full disk.
+  bool no_room() const { return no_room_; }
+  void note_no_room() { no_room_ = true; }
+  /// `file` up to `position` and a copy of the tail behind it, for readers while it cannot be written. Reading is all
+  /// it can do. One copy for all who read the same bytes.
+  std::shared_ptr<File> over(const std::shared_ptr<File>& file, std::uint64_t position);
 
  private:
   WaitingTails& of_;
   std::size_t used_ = 0;
+  bool no_room_ = false;
+  std::weak_ptr<File> over_;
+  std::size_t over_bytes_ = 0;
   std::array<std::byte, kBytes> bytes_;
 };
 
@@ -59,9 +72,5 @@ class WaitingTails {
   std::size_t tails_max_;
   std::atomic<std::size_t> in_use_ = 0;
 };
-
-/// `file` up to `position`, a copy of `tail` behind it: for readers while the tail cannot be written. Reading is all it
-/// can do.
-std::shared_ptr<File> with_tail(std::shared_ptr<File> file, std::uint64_t position, ByteView tail);
 
 }  // namespace mr::storage

@@ -162,6 +162,55 @@ TEST(WaitingTail, WantOfDescriptorsForAnIndexLosesNothing) {
   f.expect_all_reads();
 }
 
+// A whole batch that was refused must not lie where the next one waits to be written: after a kill it would be
+// believed.
+TEST(WaitingTail, WhatWasRefusedLeavesNothingWhereTheNextOneGoes) {
+  for (bool stays : {false, true}) {
+    TailFixture f;
+    f.options.config.index_interval_bytes = 1;
+    f.must_open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(f.append({.timestamp = 1000 + i}).ok());
+    ASSERT_TRUE(f.log->close().ok());
+    f.must_open(true);
+    f.log->close_idle_files();
+    const std::uint64_t before = f.file_bytes();
+    for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
+      f.disk.add_fault(
+          {.op = op, .path_contains = ".timeindex", .times = sim::Fault::kAlways, .error = Errc::resource_exhausted});
+    if (stays) f.disk.add_fault({.op = sim::DiskOp::truncate, .path_contains = kLogSuffix.data()});
+    std::vector<std::byte> batch = test::make_batch({.timestamp = 5000});
+    ASSERT_EQ(f.log->append(batch, test::header_of(batch), 5000, f.epoch, f.now, false).code(),
+              Errc::resource_exhausted);
+    EXPECT_EQ(f.file_bytes(), stays ? before + batch.size() : before);
+    f.disk.heal();
+    ASSERT_TRUE(f.append({.timestamp = 5000}).ok());
+    EXPECT_EQ(f.log->written_end(), stays ? Offset{4} : Offset{3});
+    f.expect_all_reads();
+  }
+}
+
+TEST(WaitingTail, ReadersOnAFullDiskShareOneCopyAndLeaveTheDiskAlone) {
+  TailFixture f;
+  f.must_open();
+  ASSERT_TRUE(f.append().ok());
+  ASSERT_TRUE(f.sync().ok());
+  ASSERT_TRUE(f.append().ok());
+  f.no_room();
+  auto first = f.log->read(Offset{1}, Offset{2}, 1000, true);
+  f.disk.heal();
+  auto second = f.log->read(Offset{1}, Offset{2}, 1000, true);
+  auto old = f.log->read(Offset{0}, Offset{1}, 1000, true);
+  ASSERT_TRUE(first.ok() && second.ok() && old.ok());
+  EXPECT_EQ(first->fragments[0].file, second->fragments[0].file) << "and no read tried the disk again";
+  EXPECT_NE(old->fragments[0].file, first->fragments[0].file);
+  EXPECT_EQ(f.log->written_end(), Offset{1});
+  EXPECT_EQ(f.bytes_of(*first), f.written[1]);
+  ASSERT_TRUE(f.log->write_waiting().ok());
+  EXPECT_EQ(f.log->written_end(), Offset{2});
+  EXPECT_EQ(f.bytes_of(*second), f.written[1]) << "who has the copy keeps it";
+  f.expect_all_reads();
+}
+
 // Where an ack means page cache, what is acknowledged has to be there.
 TEST(WaitingTail, NothingWaitsWhereAnAckMeansPageCache) {
   TailFixture f;
