@@ -4,8 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "bench/rload/publisher.h"
-#include "bench/rload/reading.h"
+#include "bench/rload/load.h"
 
 namespace {
 
@@ -73,9 +72,8 @@ int main(int argc, char** argv) {
   if (settings.rival == "rabbitmq") peer = rabbit_peer(settings.stream, settings.bytes, settings.batch);
   if (!peer) refuse("unknown rival");
   if (settings.batch != peer->messages_each()) refuse("this rival takes messages one by one");
-  if (settings.read != 0) {
-    read_stream(settings, *peer);
-  } else {
-    publish(settings, *peer);
-  }
+  std::unique_ptr<Load> load = settings.read != 0 ? reading(settings, *peer) : publishing(settings, *peer);
+  if (settings.warmup > 0) load->run(settings.warmup);
+  load->run(settings.seconds);
+  load->print();
 }

@@ -1,5 +1,3 @@
-#include "bench/rload/publisher.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 #include <vector>
 
 #include "bench/kload/latency.h"
+#include "bench/rload/load.h"
 
 namespace mr::bench {
 namespace {
@@ -17,13 +16,13 @@ struct Window {
   std::deque<double> sent;  ///< of messages without an answer
 };
 
-class Publisher {
+class Publisher : public Load {
  public:
   Publisher(const Settings& s, const Peer& peer) : settings_(s), peer_(peer) {
     for (std::size_t i = 0; i < s.connections; ++i) windows_.push_back({Connection(s, peer, i), peer.publish(i), {}});
   }
 
-  void run(double seconds) {
+  void run(double seconds) override {
     sent_ = messages_ = 0;
     latencies_.clear();
     double server = cpu_seconds_of(settings_.server_pid);
@@ -42,7 +41,7 @@ class Publisher {
     server_cpu_ = cpu_seconds_of(settings_.server_pid) - server;
   }
 
-  void print() {
+  void print() override {
     std::ranges::sort(latencies_);
     auto ms = [&](double p) { return percentile(latencies_, p) * 1e3; };
     fmt::print(
@@ -97,11 +96,8 @@ class Publisher {
 
 }  // namespace
 
-void publish(const Settings& settings, const Peer& peer) {
-  Publisher publisher(settings, peer);
-  if (settings.warmup > 0) publisher.run(settings.warmup);
-  publisher.run(settings.seconds);
-  publisher.print();
+std::unique_ptr<Load> publishing(const Settings& settings, const Peer& peer) {
+  return std::make_unique<Publisher>(settings, peer);
 }
 
 }  // namespace mr::bench

@@ -1,8 +1,8 @@
-#include "bench/rload/reading.h"
-
 #include <fmt/format.h>
 
 #include <vector>
+
+#include "bench/rload/load.h"
 
 namespace mr::bench {
 namespace {
@@ -12,7 +12,7 @@ struct Pass {
   std::unique_ptr<Reader> reader;
 };
 
-class Reading {
+class Reading : public Load {
  public:
   Reading(const Settings& s, const Peer& peer) : settings_(s) {
     for (std::size_t i = 0; i < s.connections; ++i) {
@@ -21,7 +21,7 @@ class Reading {
     }
   }
 
-  void run(double seconds) {
+  void run(double seconds) override {
     messages_ = 0;
     double server = cpu_seconds_of(settings_.server_pid);
     double began = now_seconds();
@@ -33,7 +33,7 @@ class Reading {
     server_cpu_ = cpu_seconds_of(settings_.server_pid) - server;
   }
 
-  void print() const {
+  void print() override {
     fmt::print(
         "{{\"mode\":\"{}\",\"size\":{},\"connections\":{},\"messages\":{},\"bytes\":{},\"seconds\":{:.6f},\"errors\":0,"
         "\"messages_per_s\":{:.0f},\"server_cpu_s\":{:.6f}}}\n",
@@ -61,11 +61,8 @@ class Reading {
 
 }  // namespace
 
-void read_stream(const Settings& settings, const Peer& peer) {
-  Reading reading(settings, peer);
-  if (settings.warmup > 0) reading.run(settings.warmup);
-  reading.run(settings.seconds);
-  reading.print();
+std::unique_ptr<Load> reading(const Settings& settings, const Peer& peer) {
+  return std::make_unique<Reading>(settings, peer);
 }
 
 }  // namespace mr::bench
