@@ -43,6 +43,12 @@ struct LogFixture {
     if (result.ok()) written.push_back(batch);
     return result;
   }
+  /// From now on until disk.heal(), for files whose path has this in it.
+  void no_descriptors(const std::string& path_contains) {
+    for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
+      disk.add_fault(
+          {.op = op, .path_contains = path_contains, .times = sim::Fault::kAlways, .error = Errc::resource_exhausted});
+  }
   /// Empty when there is nothing to sync, or something is in the way.
   std::optional<SyncTicket> begin_sync() {
     auto begun = log->begin_sync();

@@ -122,27 +122,29 @@ Result<bool> Segment::let_wait(ByteView batch, WaitingTails* tails) {
   return true;
 }
 
+Result<void> Segment::write_at_end(ByteView batch) {
+  MR_TRY_VOID(write_waiting());
+  Result<void> written = file_->write_at(batch, size_);
+  if (!written.ok()) has_rest_ = written.code() != Errc::disk_full || !file_->truncate(size_).ok();
+  return written;
+}
+
 Result<void> Segment::append(ByteView batch, const BatchHeader& header, WallMillis max_timestamp,
                              std::uint64_t index_interval_bytes, WaitingTails* tails) {
   if (!file_) MR_TRY_VOID(file());
   if (!chain_ && !chain_unknown_) prepare_chain();
   MR_TRY(const bool waits, let_wait(batch, tails));
-  if (!waits) {
-    MR_TRY_VOID(write_waiting());
-    Result<void> written = file_->write_at(batch, size_);
-    if (!written.ok()) {
-      has_rest_ = true;
-      if (written.code() == Errc::disk_full && file_->truncate(size_).ok()) has_rest_ = false;
-      return written;
-    }
-  }
+  if (!waits) MR_TRY_VOID(write_at_end(batch));
   std::uint64_t position = size_;
   Result<void> noted = note(header, max_timestamp, position, index_interval_bytes);
-  if (!noted.ok() && !waits) has_rest_ = !file_->truncate(size_).ok();
-  if (noted.ok() && waits) tail_->keep(batch.size());
-  if (noted.ok() && chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
-  if (noted.ok() && !appended_from_) appended_from_ = position;
-  return noted;
+  if (!noted.ok()) {
+    if (!waits) has_rest_ = !file_->truncate(size_).ok();
+    return noted;
+  }
+  if (waits) tail_->keep(batch.size());
+  if (chain_) chain_->add(batch.first(BatchHeader::kBytes), size_);
+  if (!appended_from_) appended_from_ = position;
+  return {};
 }
 
 void Segment::prepare_chain() {

@@ -133,6 +133,8 @@ class Segment {
   /// True when the batch was copied behind what waits. Errors: those of file().
   Result<bool> let_wait(ByteView batch, WaitingTails* tails);
   Result<void> write_waiting();
+  /// What waits, and behind it the batch.
+  Result<void> write_at_end(ByteView batch);
   /// Takes up the chain over what is in the file already.
   void prepare_chain();
   Error unreadable(const DamagedRange& range) const;

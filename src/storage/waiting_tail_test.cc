@@ -148,9 +148,7 @@ TEST(WaitingTail, WantOfDescriptorsForAnIndexLosesNothing) {
   TailFixture f;
   f.options.config.index_interval_bytes = 1;
   f.must_open();
-  for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
-    f.disk.add_fault(
-        {.op = op, .path_contains = "index", .times = sim::Fault::kAlways, .error = Errc::resource_exhausted});
+  f.no_descriptors("index");
   for (int i = 0; i < 200; ++i) (void)f.append({.timestamp = 1000 + i});
   f.disk.heal();
   ASSERT_TRUE(f.append({.timestamp = 5000}).ok());
@@ -174,9 +172,7 @@ TEST(WaitingTail, WhatWasRefusedLeavesNothingWhereTheNextOneGoes) {
     f.must_open(true);
     f.log->close_idle_files();
     const std::uint64_t before = f.file_bytes();
-    for (sim::DiskOp op : {sim::DiskOp::open, sim::DiskOp::create})
-      f.disk.add_fault(
-          {.op = op, .path_contains = ".timeindex", .times = sim::Fault::kAlways, .error = Errc::resource_exhausted});
+    f.no_descriptors(".timeindex");
     if (stays) f.disk.add_fault({.op = sim::DiskOp::truncate, .path_contains = kLogSuffix.data()});
     std::vector<std::byte> batch = test::make_batch({.timestamp = 5000});
     ASSERT_EQ(f.log->append(batch, test::header_of(batch), 5000, f.epoch, f.now, false).code(),
