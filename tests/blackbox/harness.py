@@ -28,6 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.append(os.path.join(ROOT, "tools"))
 from claimed_ports import claim_port, release_port  # noqa: E402
 from fetched import fetched  # noqa: E402
+NEVER_SYNCED = {"flush.messages": str((1 << 63) - 1)}  # for topics where the subject is not the disk; Kafka's default
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 REFERENCE = os.path.join(ROOT, "tools", "reference-kafka")
 
@@ -88,7 +89,7 @@ class Broker:
     log = os.devnull
 
     def __init__(self, address=None):
-        self.address = address
+        self.address, self.ports = address, []
 
     def configure(self, settings):
         """Before start(); a broker that is not ours has been configured by somebody else."""
@@ -103,6 +104,10 @@ class Broker:
 
     def close(self):
         pass
+
+    def release_ports(self):
+        while self.ports:
+            release_port(self.ports.pop())
 
     def log_tail(self, n=30):
         with contextlib.suppress(FileNotFoundError):
@@ -192,8 +197,7 @@ class Millrace(Broker):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        while self.ports:
-            release_port(self.ports.pop())
+        self.release_ports()
         if self.owns_home and not keep:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -224,8 +228,8 @@ class ReferenceKafka(Broker):
         self.begin()
 
     def begin(self):
-        self.port = claim_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.ports = [claim_port()]
+        self.address = f"127.0.0.1:{self.ports[0]}"
         self.home = tempfile.mkdtemp(prefix="kafka-test-")
         self.log = os.path.join(self.home, "kafka.log")
 
@@ -244,11 +248,8 @@ class ReferenceKafka(Broker):
         done = self.launch()
         if done.returncode not in (0, 3) and not self.started:
             print(f"     Apache Kafka did not start and is tried once more: {done.stderr.strip()[-500:]}\n{self.log_tail(5)}", flush=True)
-            old_port, old_home = self.port, self.home
-            self.kill()
+            self.close()
             self.begin()
-            release_port(old_port)
-            shutil.rmtree(old_home, ignore_errors=True)
             done = self.launch()
         if done.returncode == 3:
             raise Unreachable("Apache Kafka from Maven Central: " + done.stderr.strip()[-200:])
@@ -272,6 +273,7 @@ class ReferenceKafka(Broker):
 
     def close(self, keep=False):
         self.kill()
+        self.release_ports()
         if not keep:
             shutil.rmtree(self.home, ignore_errors=True)
 

@@ -13,10 +13,9 @@ import time
 
 import harness
 import rawkafka as rk
-from harness import Suite, claim_port, wait_until
+from harness import NEVER_SYNCED, Suite, claim_port, wait_until
 
 OK, FAILED, USAGE, NO_CONNECTION = 0, 1, 2, 3
-NEVER_SYNCED = {"flush.messages": str((1 << 63) - 1)}  # where the subject is the pacer, not the disk; Kafka's default
 PERCENTILES = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "p9999_ms", "max_ms"]
 
 

@@ -16,10 +16,9 @@ import time
 
 import bombs
 import rawkafka as rk
-from harness import Millrace, Skip, Suite, metric, wait_until
+from harness import NEVER_SYNCED, Millrace, Skip, Suite, metric, wait_until
 
 SUITE = Suite("limits", "raw frames")
-NEVER_SYNCED = {"flush.messages": str((1 << 63) - 1)}  # where the subject is not the disk
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
