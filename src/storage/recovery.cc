@@ -273,12 +273,13 @@ Result<void> Recovery::sync_scanned(const std::vector<std::size_t>& scanned) {
     for (auto& file : files) MR_TRY_VOID(file->sync());
     log_.segments[i]->close_files();
   }
+  // Before seals: they are evidence, below which an epoch that nobody knows is damage.
+  std::string epochs = log_.epochs.encode();
+  MR_TRY_VOID(replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(epochs)));
   for (const auto& [base, seal] : new_seals_) {
     Result<void> written = write_seal(place_.files, place_.directory, seal);
     if (!written.ok() && written.code() != Errc::disk_full) return written;
   }
-  std::string epochs = log_.epochs.encode();
-  MR_TRY_VOID(replace_file(place_.files, epoch_checkpoint_path(place_.directory), as_bytes(epochs)));
   if (look_.back() && (log_.log_end > snapshot_ || snapshots_.empty())) {
     MR_TRY_VOID(place_.files.sync_directory(place_.directory));
     MR_TRY_VOID(write_snapshot(place_.files, place_.directory, log_.log_end, log_.producers.encode_snapshot()));
