@@ -94,10 +94,8 @@ class SimFile final : public File {
     if (!core_->fits(*volume_, growth(size), DiskOp::truncate)) return Error(Errc::disk_full, path_);
     std::uint64_t old_size = inode_->cached.size();
     inode_->cached.truncate(size);
-    if (size < old_size) {
-      mark_dirty(*inode_, size, old_size - size);
-      inode_->allocated = std::min(inode_->allocated, size);
-    }
+    if (size < old_size) mark_dirty(*inode_, size, old_size - size);
+    inode_->allocated = std::min(inode_->allocated, size);  // to the size that it has, too
     if (!volume_->ghost)
       inode_->pending.push_back({.order = core_->next_order++, .position = size, .bytes = {}, .is_truncate = true});
     settle_charge(*volume_, *inode_);

@@ -253,6 +253,9 @@ TEST(SimDisk, FullDiskRefusesAndHeals) {
   EXPECT_TRUE(file->write_at(as_bytes(std::string(64_KiB, 'z')), 0).ok()) << "what was allocated is there";
   disk.set_total_bytes(128_KiB);
   EXPECT_TRUE(disk.open("/g", OpenMode::create).ok());
+  ASSERT_TRUE(file->allocate(120_KiB).ok());
+  ASSERT_TRUE(file->truncate(64_KiB).ok());
+  EXPECT_EQ(disk.used_bytes(), 64_KiB) << "a truncation to its own size gives back what lies behind";
   file.reset();
   ASSERT_TRUE(disk.remove("/f").ok());
   EXPECT_EQ(disk.used_bytes(), 0u);

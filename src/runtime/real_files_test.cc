@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <algorithm>
@@ -91,6 +92,14 @@ TEST_F(RealFiles, TruncateAndAllocate) {
   ASSERT_TRUE(file->write_at(as_bytes("hello"), 0).ok());
   ASSERT_TRUE(file->allocate(1 << 20).ok());
   EXPECT_EQ(*file->size(), 5u) << "allocation does not show";
+  auto blocks = [&] {
+    struct stat st{};
+    EXPECT_EQ(::fstat(file->native_handle(), &st), 0);
+    return st.st_blocks;
+  };
+  EXPECT_GE(blocks(), (1 << 20) / 512);
+  ASSERT_TRUE(file->truncate(5).ok());
+  EXPECT_LE(blocks(), 64) << "a truncation to its own size gives back what lies behind";
   ASSERT_TRUE(file->truncate(2).ok());
   EXPECT_EQ(text(*file, 0, 10), "he");
   EXPECT_GE(file->native_handle(), 0);

@@ -33,9 +33,9 @@ struct DirectoryFiles::Health {
       fail(outcome.error());
     return outcome;
   }
-  /// Runs a call that changes names: it may fail for many reasons that are not the disk's.
+  /// Runs a call that may fail for many reasons that are not the disk's: one that changes names, or asks for blocks.
   template <class F>
-  auto rename(F call) -> decltype(call()) {
+  auto try_to(F call) -> decltype(call()) {
     MR_TRY_VOID(may_change());
     auto outcome = call();
     if (!outcome.ok() && outcome.code() == Errc::disk_failed) fail(outcome.error());
@@ -77,7 +77,7 @@ class DirectoryFiles::GuardedFile final : public File {
     return below_->size();
   }
   Result<void> allocate(std::uint64_t size) override {
-    return health_->change([&] { return below_->allocate(size); });
+    return health_->try_to([&] { return below_->allocate(size); });
   }
   void drop_cache(std::uint64_t position, std::uint64_t bytes) override { below_->drop_cache(position, bytes); }
   int native_handle() const override { return below_->native_handle(); }
@@ -102,29 +102,29 @@ Result<std::unique_ptr<File>> DirectoryFiles::open(const std::string& path, Open
     return std::unique_ptr<File>(std::make_unique<GuardedFile>(health_, std::move(*file)));
   };
   if (mode == OpenMode::create || mode == OpenMode::create_new)
-    return guarded(health_->rename([&] { return health_->below.open(path, mode); }));
+    return guarded(health_->try_to([&] { return health_->below.open(path, mode); }));
   MR_TRY_VOID(health_->may_read());
   return guarded(health_->below.open(path, mode));
 }
 
 Result<void> DirectoryFiles::make_directories(const std::string& path) {
-  return health_->rename([&] { return health_->below.make_directories(path); });
+  return health_->try_to([&] { return health_->below.make_directories(path); });
 }
 Result<std::vector<DirEntry>> DirectoryFiles::list(const std::string& path) {
   MR_TRY_VOID(health_->may_read());
   return health_->below.list(path);
 }
 Result<void> DirectoryFiles::rename(const std::string& from, const std::string& to) {
-  return health_->rename([&] { return health_->below.rename(from, to); });
+  return health_->try_to([&] { return health_->below.rename(from, to); });
 }
 Result<void> DirectoryFiles::remove(const std::string& path) {
-  return health_->rename([&] { return health_->below.remove(path); });
+  return health_->try_to([&] { return health_->below.remove(path); });
 }
 Result<void> DirectoryFiles::remove_all(const std::string& path) {
-  return health_->rename([&] { return health_->below.remove_all(path); });
+  return health_->try_to([&] { return health_->below.remove_all(path); });
 }
 Result<void> DirectoryFiles::sync_directory(const std::string& path) {
-  return health_->rename([&] { return health_->below.sync_directory(path); });
+  return health_->try_to([&] { return health_->below.sync_directory(path); });
 }
 Result<bool> DirectoryFiles::exists(const std::string& path) {
   MR_TRY_VOID(health_->may_read());
@@ -135,7 +135,7 @@ Result<SpaceInfo> DirectoryFiles::space(const std::string& path) {
   return health_->below.space(path);
 }
 Result<std::unique_ptr<FileLock>> DirectoryFiles::lock(const std::string& path) {
-  return health_->rename([&] { return health_->below.lock(path); });
+  return health_->try_to([&] { return health_->below.lock(path); });
 }
 
 }  // namespace mr::storage

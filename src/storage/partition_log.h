@@ -125,6 +125,7 @@ class PartitionLog : public Log {
   bool must_roll(const BatchHeader& header, WallMillis max_timestamp, WallMillis& first);
   Result<void> roll();
   void begin_round(SyncTicket& ticket);
+  std::shared_ptr<File> reserve_blocks();
   Error fail(Error error);
   JournalRun note_run(ByteView batch, const BatchHeader& stored, std::uint64_t position);
   void note_use(Segment& segment);

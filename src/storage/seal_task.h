@@ -25,6 +25,36 @@ class RoundTask : public File {
   int native_handle() const final { return -1; }
 };
 
+/// Reserves blocks for [from, to) of a segment's file, which is about to be synced up to `from`. Best effort: never the
+/// last ones of a disk, and no error.
+class ReserveTask final : public RoundTask {
+ public:
+  /// So many times what is asked for must be free, or nothing is reserved.
+  static constexpr std::uint64_t kFreeTimes = 64;
+
+  ReserveTask(const LogPlace& place, std::shared_ptr<File> file, std::uint64_t from, std::uint64_t to)
+      : files_(place.files), directory_(place.directory), file_(std::move(file)), from_(from), to_(to) {}
+  Result<void> sync() override;
+
+ private:
+  FileSystem& files_;
+  std::string directory_;
+  std::shared_ptr<File> file_;
+  std::uint64_t from_, to_;
+};
+
+/// Syncs a segment's file that has its last bytes and gives back the blocks behind them. The kernel takes a truncation
+/// to the size that a file has already for that.
+class GiveBackTask final : public RoundTask {
+ public:
+  GiveBackTask(std::shared_ptr<File> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  Result<void> sync() override;
+
+ private:
+  std::shared_ptr<File> file_;
+  std::uint64_t size_;
+};
+
 /// Writes the epoch table, in the round that makes the first batch of an epoch durable; before snapshots, since
 /// recovery does not look for epochs below a snapshot. A full disk only puts it off: the batches still say their
 /// epochs.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "storage/seal_task.h"
 #include "storage/segment_names.h"
 #include "storage/small_file.h"
 
@@ -13,6 +14,9 @@ namespace {
 
 /// One read finds the header sought for in most look-ups: the index has an entry each 4 KiB.
 constexpr std::size_t kLookupChunkBytes = 4096;
+
+/// A round that brings less may look for its own blocks.
+constexpr std::uint64_t kReserveFrom = 64_KiB;
 
 constexpr std::string_view kCleanedLogSuffix = ".log.cleaned";
 constexpr std::string_view kCleanedOffsetIndexSuffix = ".index.cleaned";
@@ -74,6 +78,8 @@ Result<std::unique_ptr<Segment>> Segment::load(const LogPlace& place, Offset bas
   std::unique_ptr<Segment> segment(new Segment(place, base));
   MR_TRY(std::unique_ptr<File> file, place.files.open(segment->log_path(), OpenMode::read));
   MR_TRY(segment->size_, file->size());
+  segment->size_at_reserve_ = segment->size_;
+  segment->may_have_blocks_ = true;
   MR_TRY_VOID(segment->offset_index_.file().load());
   MR_TRY_VOID(segment->time_index_.file().load());
   return segment;
@@ -219,6 +225,14 @@ Result<Offset> Segment::resume() {
   return next;
 }
 
+std::shared_ptr<File> Segment::reserve(std::uint64_t step, std::uint64_t bytes_max) {
+  const std::uint64_t since = size_ - std::min(size_, std::exchange(size_at_reserve_, size_));
+  if (since < kReserveFrom || size_ >= bytes_max || size_ + step / 2 < reserved_) return nullptr;
+  reserved_ = std::min(size_ + step, bytes_max);
+  may_have_blocks_ = true;
+  return std::make_shared<ReserveTask>(*place_, file_, size_, reserved_);
+}
+
 Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
   if (!newest_) MR_TRY_VOID(load_newest_timestamp());
   MR_TRY(auto log, file());
@@ -231,7 +245,11 @@ Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
   MR_TRY(auto offsets, offset_index_.file().flushed_file());
   MR_TRY(auto times, time_index_.file().flushed_file());
   std::vector<std::shared_ptr<File>> synced;
-  synced.push_back(std::move(log));
+  if (may_have_blocks_) {
+    synced.push_back(std::make_shared<GiveBackTask>(std::move(log), size_));
+  } else {
+    synced.push_back(std::move(log));
+  }
   synced.push_back(std::move(offsets));
   synced.push_back(std::move(times));
   return synced;
@@ -397,6 +415,8 @@ void Segment::forget_checks() {
 void Segment::close_files() {
   if (cleaned_) return;
   if (waiting() == 0) tail_.reset();
+  if (reserved_ > size_ && waiting() == 0) (void)file_->truncate(size_);
+  reserved_ = 0;
   file_.reset();
   offset_index_.file().close_file();
   time_index_.file().close_file();
