@@ -24,7 +24,7 @@ bool is_low(bool was_low, std::uint64_t free, std::uint64_t reserve) {
 }
 
 std::uint64_t journal_half(std::uint64_t total, std::uint32_t shards) {
-  constexpr std::uint64_t kMost = 128u << 20, kLeast = 8u << 20;
+  constexpr std::uint64_t kMost = 256u << 20, kLeast = 8u << 20;
   std::uint64_t share = total / 256 / shards;
   return std::clamp(share / kLeast * kLeast, kLeast, kMost);
 }

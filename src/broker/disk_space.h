@@ -14,8 +14,8 @@ std::uint64_t reserve_of(std::uint64_t setting, bool is_default, std::uint64_t t
 /// Is the disk low? It heals an eighth of the reserve above where it got low, so that it does not flutter.
 bool is_low(bool was_low, std::uint64_t free, std::uint64_t reserve);
 
-/// Half of one shard's commit journal on a disk of `total` bytes (0: unknown): 128 MiB, at which a thousand partitions
-/// keep half to two thirds of one partition's rate (docs/performance.md), but all journals together no more than a
+/// Half of one shard's commit journal on a disk of `total` bytes (0: unknown): 256 MiB, so that a thousand partitions
+/// that write at once are seldom synced one by one (docs/performance.md), but all journals together no more than a
 /// 128th of the disk, and at least 8 MiB.
 std::uint64_t journal_half(std::uint64_t total, std::uint32_t shards);
 

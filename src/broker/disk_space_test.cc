@@ -18,7 +18,8 @@ TEST(DiskSpace, TheDefaultReserveLeavesSmallDisksUsable) {
 }
 
 TEST(DiskSpace, JournalsLeaveSmallDisksUsable) {
-  EXPECT_EQ(journal_half(1ull << 40, 2), 128 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 2), 256 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 32), 128 * kMiB);
   EXPECT_EQ(journal_half(32ull << 30, 2), 64 * kMiB);
   EXPECT_EQ(journal_half(1ull << 40, 64), 64 * kMiB);
   EXPECT_EQ(journal_half(100 * kMiB, 2), 8 * kMiB);
