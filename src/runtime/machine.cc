@@ -1,6 +1,7 @@
 #include "runtime/machine.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -75,6 +76,8 @@ std::uint64_t resident_memory_bytes() {
   std::from_chars(text->data() + space + 1, text->data() + text->size(), pages);
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
+
+void return_free_memory() { ::malloc_trim(0); }
 
 double used_cpu_seconds() {
   rusage usage{};

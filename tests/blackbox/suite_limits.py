@@ -17,6 +17,7 @@ import time
 import bombs
 import rawkafka as rk
 from harness import NEVER_SYNCED, Millrace, Skip, Suite, metric, wait_until
+from suite_groupload import program
 
 SUITE = Suite("limits", "raw frames")
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -532,6 +533,21 @@ def page_cache(ctx):
         assert metric(b, cold) == 0
         assert len(c.all_batches("t")) == rounds
         assert metric(b, cold) > 0, "read away from the shard"
+
+
+@scenario("memory-after-a-crash")
+def memory_after_a_crash(ctx):
+    """A start after kill -9 knows of each batch in the commit journals; once they are put to use that memory goes back to the machine."""
+    batches = 300_000
+    with Limited(ctx, "shards=1") as b:
+        def kload(mode, *more):
+            subprocess.run([program("kload"), mode, "--bootstrap", b.address, "--topic", "t", "--partitions", "8", *map(str, more)],
+                           check=True, capture_output=True, timeout=120)
+        kload("create")
+        kload("produce", "--acks", -1, "--records", 1, "--size", 100, "--connections", 64, "--in-flight", 8, "--count", batches)
+        assert metric(b, 'millrace_commit_carried_batches_total{shard="0"}') > batches / 2, "little is in the journals"
+        b.restart("kill")
+        wait_until(lambda: resident_kib(b) < 48 << 10, 20, "less than 48 MiB")  # 140 when it stays with the process
 
 
 @scenario("idle-connections")
