@@ -108,13 +108,14 @@ class SimFile final : public File {
     return inode_->cached.size();
   }
 
-  Result<void> allocate(std::uint64_t size) override {
+  /// What lies below `from` is reserved, too.
+  Result<void> allocate(std::uint64_t, std::uint64_t to) override {
     std::lock_guard guard(core_->mutex);
     if (!writable_) return Error(Errc::permission_denied, path_);
     const Fault* fault = core_->strike(*volume_, DiskOp::allocate, path_);
     if (fault && fault->kind == Fault::Kind::fail) return Disk::Core::error_of(*fault, DiskOp::allocate, path_);
-    if (!core_->fits(*volume_, growth(size), DiskOp::allocate)) return Error(Errc::disk_full, path_);
-    inode_->allocated = std::max(inode_->allocated, size);
+    if (!core_->fits(*volume_, growth(to), DiskOp::allocate)) return Error(Errc::disk_full, path_);
+    inode_->allocated = std::max(inode_->allocated, to);
     settle_charge(*volume_, *inode_);
     core_->done(volume_, DiskOp::allocate, path_);
     return {};

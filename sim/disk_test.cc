@@ -244,16 +244,16 @@ TEST(SimDisk, FullDiskRefusesAndHeals) {
   auto file = make(disk, "/f", std::string(32'000, 'x'));
   Result<void> refused = file->write_at(as_bytes(std::string(40'000, 'y')), 32'000);
   EXPECT_EQ(refused.code(), Errc::disk_full);
-  EXPECT_EQ(file->allocate(1_MiB).code(), Errc::disk_full);
+  EXPECT_EQ(file->allocate(0, 1_MiB).code(), Errc::disk_full);
   EXPECT_LE(disk.used_bytes(), 64_KiB);
   ASSERT_TRUE(file->truncate(0).ok());
-  ASSERT_TRUE(file->allocate(64_KiB).ok());
+  ASSERT_TRUE(file->allocate(0, 64_KiB).ok());
   EXPECT_EQ(disk.space("/").value().free_bytes, 0u);
   EXPECT_EQ(disk.open("/g", OpenMode::create).code(), Errc::disk_full);
   EXPECT_TRUE(file->write_at(as_bytes(std::string(64_KiB, 'z')), 0).ok()) << "what was allocated is there";
   disk.set_total_bytes(128_KiB);
   EXPECT_TRUE(disk.open("/g", OpenMode::create).ok());
-  ASSERT_TRUE(file->allocate(120_KiB).ok());
+  ASSERT_TRUE(file->allocate(0, 120_KiB).ok());
   ASSERT_TRUE(file->truncate(64_KiB).ok());
   EXPECT_EQ(disk.used_bytes(), 64_KiB) << "a truncation to its own size gives back what lies behind";
   file.reset();
@@ -283,7 +283,7 @@ TEST(SimDisk, FaultsFireWhenAndAsOftenAsAsked) {
   EXPECT_FALSE(disk.open("/dir.log", OpenMode::read).ok());
   EXPECT_FALSE(disk.open("/new", OpenMode::create).ok());
   EXPECT_FALSE(file->truncate(0).ok());
-  EXPECT_FALSE(file->allocate(1).ok());
+  EXPECT_FALSE(file->allocate(0, 1).ok());
   EXPECT_FALSE(disk.make_directories("/x").ok());
   EXPECT_FALSE(disk.rename("/dir.log", "/y").ok());
   EXPECT_FALSE(disk.remove("/dir.log").ok());

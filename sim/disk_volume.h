@@ -202,6 +202,7 @@ struct Disk::Core {
       if (mode == CrashMode::lose_unsynced) copy->durable = child->durable;
       if (mode == CrashMode::random) copy->durable = torn_contents(*child, rng, fates);
       copy->cached = copy->durable;
+      copy->allocated = child->allocated;
       settle_charge(to_volume, *copy);
     }
   }

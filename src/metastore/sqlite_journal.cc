@@ -240,7 +240,7 @@ void SqliteJournal::keep_room() {
   if (!log.ok()) return;  // SQLite makes it with the first commit
   auto size = (*log)->size();
   if (!size.ok() || *size + kRoom / 2 <= taken_) return;
-  if ((*log)->allocate(*size + kRoom).ok()) taken_ = *size + kRoom;
+  if ((*log)->allocate(0, *size + kRoom).ok()) taken_ = *size + kRoom;
 }
 
 }  // namespace

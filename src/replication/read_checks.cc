@@ -49,7 +49,7 @@ class ReadOnce final : public File {
   Result<void> sync() override { return Errc::internal; }
   Result<void> truncate(std::uint64_t) override { return Errc::internal; }
   Result<std::uint64_t> size() override { return position_ + bytes_.size(); }
-  Result<void> allocate(std::uint64_t) override { return Errc::internal; }
+  Result<void> allocate(std::uint64_t, std::uint64_t) override { return Errc::internal; }
   int native_handle() const override { return -1; }
 
  private:

@@ -58,8 +58,8 @@ class File {
   virtual Result<void> sync() = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() = 0;
-  /// Reserves blocks for [0, size) without changing the size. Best effort.
-  virtual Result<void> allocate(std::uint64_t size) = 0;
+  /// Reserves blocks for [from, to) without changing the size. Best effort.
+  virtual Result<void> allocate(std::uint64_t from, std::uint64_t to) = 0;
   /// Asks the kernel to drop what lies wholly within the range from the page cache, so that the next read of it comes
   /// from the device. What is not on the device yet stays, and begins to be written: on the offload pool.
   virtual void drop_cache(std::uint64_t position, std::uint64_t bytes) = 0;

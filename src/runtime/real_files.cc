@@ -121,9 +121,9 @@ class RealFile final : public File {
     if (::fstat(fd(), &st) != 0) return failed("stat");
     return static_cast<std::uint64_t>(st.st_size);
   }
-  Result<void> allocate(std::uint64_t size) override {
-    if (size == 0) return {};
-    while (::fallocate(fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)) != 0) {
+  Result<void> allocate(std::uint64_t from, std::uint64_t to) override {
+    if (from >= to) return {};
+    while (::fallocate(fd(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), static_cast<off_t>(to - from)) != 0) {
       if (errno == EINTR) continue;
       if (errno == EOPNOTSUPP || errno == ENOSYS) return {};  // not every file system can
       return failed("allocate");

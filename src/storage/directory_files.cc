@@ -76,8 +76,8 @@ class DirectoryFiles::GuardedFile final : public File {
     MR_TRY_VOID(health_->may_read());
     return below_->size();
   }
-  Result<void> allocate(std::uint64_t size) override {
-    return health_->try_to([&] { return below_->allocate(size); });
+  Result<void> allocate(std::uint64_t from, std::uint64_t to) override {
+    return health_->try_to([&] { return below_->allocate(from, to); });
   }
   void drop_cache(std::uint64_t position, std::uint64_t bytes) override { below_->drop_cache(position, bytes); }
   int native_handle() const override { return below_->native_handle(); }

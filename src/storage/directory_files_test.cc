@@ -67,6 +67,8 @@ TEST_F(Guarded, LackOfRoomOrDescriptorsOrAMissingFileIsNot) {
   disk.add_fault({.op = sim::DiskOp::read});
   std::array<std::byte, 5> bytes;
   EXPECT_FALSE(file->read_at(bytes, 0).ok()) << "a bad sector is that read's own error";
+  disk.add_fault({.op = sim::DiskOp::allocate, .error = Errc::io_error});
+  EXPECT_EQ(file->allocate(0, 100).code(), Errc::io_error) << "not every file system can";
   EXPECT_EQ(files.failed(), nullptr);
   EXPECT_TRUE(file->sync().ok());
   EXPECT_EQ(told, 0);

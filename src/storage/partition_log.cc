@@ -199,12 +199,13 @@ void PartitionLog::mark_carried(Offset end) {
   if (!failed_) durable_end_ = std::max(durable_end_, end);
 }
 
-/// A quarter of what the log has, so that they never are the bulk of a disk, and at most 8 MiB: 32 MiB gain no more
+/// An eighth of what the log has, so that they never are the bulk of a disk, and at most 8 MiB: 32 MiB gain no more
 /// (docs/performance.md).
 std::shared_ptr<File> PartitionLog::reserve_blocks() {
   constexpr std::uint64_t kLeast = 256_KiB, kMost = 8_MiB;
-  if (bytes_ / 4 < kLeast) return nullptr;
-  return active().reserve(std::min(bytes_ / 4, kMost), std::min(config_.segment_bytes, Segment::kBytesMax));
+  const std::uint64_t share = bytes_ / 8;
+  return active().reserve(share < kLeast ? 0 : std::min(share, kMost),
+                          std::min(config_.segment_bytes, Segment::kBytesMax));
 }
 
 Result<std::optional<SyncTicket>> PartitionLog::begin_sync() {

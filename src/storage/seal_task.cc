@@ -44,7 +44,7 @@ Result<void> SealTask::write_snapshots() {
 
 Result<void> ReserveTask::sync() {
   auto space = files_.space(directory_);
-  if (space.ok() && space->free_bytes / kFreeTimes >= to_ - from_) (void)file_->allocate(to_);
+  if (space.ok() && space->free_bytes / kFreeTimes >= to_ - from_) (void)file_->allocate(from_, to_);
   return {};
 }
 
@@ -65,6 +65,6 @@ Result<void> RoundTask::write_at(std::span<const ByteView>, std::uint64_t) {
 }
 Result<void> RoundTask::truncate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
 Result<std::uint64_t> RoundTask::size() { return Error(Errc::internal, "not a file"); }
-Result<void> RoundTask::allocate(std::uint64_t) { return Error(Errc::internal, "not a file"); }
+Result<void> RoundTask::allocate(std::uint64_t, std::uint64_t) { return Error(Errc::internal, "not a file"); }
 
 }  // namespace mr::storage

@@ -20,17 +20,17 @@ class RoundTask : public File {
   Result<void> write_at(std::span<const ByteView>, std::uint64_t) final;
   Result<void> truncate(std::uint64_t) final;
   Result<std::uint64_t> size() final;
-  Result<void> allocate(std::uint64_t) final;
+  Result<void> allocate(std::uint64_t, std::uint64_t) final;
   void drop_cache(std::uint64_t, std::uint64_t) final {}
   int native_handle() const final { return -1; }
 };
 
-/// Reserves blocks for [from, to) of a segment's file, which is about to be synced up to `from`. Best effort: never the
-/// last ones of a disk, and no error.
+/// Reserves blocks for [from, to) of a segment's file, behind what is about to be synced. Best effort, and no error.
 class ReserveTask final : public RoundTask {
  public:
-  /// So many times what is asked for must be free, or nothing is reserved.
-  static constexpr std::uint64_t kFreeTimes = 64;
+  /// So many times what is asked for must be free, or nothing is reserved: where space is low, blocks that nobody has
+  /// filled would only bring the end of it (disk.reserve.bytes) forward.
+  static constexpr std::uint64_t kFreeTimes = 1024;
 
   ReserveTask(const LogPlace& place, std::shared_ptr<File> file, std::uint64_t from, std::uint64_t to)
       : files_(place.files), directory_(place.directory), file_(std::move(file)), from_(from), to_(to) {}

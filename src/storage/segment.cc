@@ -227,10 +227,11 @@ Result<Offset> Segment::resume() {
 
 std::shared_ptr<File> Segment::reserve(std::uint64_t step, std::uint64_t bytes_max) {
   const std::uint64_t since = size_ - std::min(size_, std::exchange(size_at_reserve_, size_));
-  if (since < kReserveFrom || size_ >= bytes_max || size_ + step / 2 < reserved_) return nullptr;
-  reserved_ = std::min(size_ + step, bytes_max);
+  const std::uint64_t from = std::max(size_, reserved_), to = std::min(size_ + step, bytes_max);
+  if (since < kReserveFrom || size_ + step / 2 < reserved_ || to <= from) return nullptr;
+  reserved_ = to;
   may_have_blocks_ = true;
-  return std::make_shared<ReserveTask>(*place_, file_, size_, reserved_);
+  return std::make_shared<ReserveTask>(*place_, file_, from, to);
 }
 
 Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
@@ -252,6 +253,7 @@ Result<std::vector<std::shared_ptr<File>>> Segment::seal() {
   }
   synced.push_back(std::move(offsets));
   synced.push_back(std::move(times));
+  reserved_ = 0;
   return synced;
 }
 

@@ -69,7 +69,8 @@ class Segment {
 
   /// For a round that is about to sync file(): the task, to come before it, that reserves blocks for the next `step`
   /// bytes, none above `bytes_max`. Syncing into them costs less than when each round looks for its own. Empty while
-  /// half of them are left, and where rounds are small. What seal() returns and close_files() give back what is left.
+  /// half of them are left, and where rounds or steps are small. What seal() returns and close_files() give back what
+  /// is left.
   std::shared_ptr<File> reserve(std::uint64_t step, std::uint64_t bytes_max);
 
   /// No more appends: final time index entry, indexes written, files exactly as long as their content. May be repeated

@@ -32,7 +32,7 @@ class FileWithTail final : public File {
   Result<void> write_at(std::span<const ByteView>, std::uint64_t) override { return Errc::internal; }
   Result<void> sync() override { return Errc::internal; }
   Result<void> truncate(std::uint64_t) override { return Errc::internal; }
-  Result<void> allocate(std::uint64_t) override { return Errc::internal; }
+  Result<void> allocate(std::uint64_t, std::uint64_t) override { return Errc::internal; }
   void drop_cache(std::uint64_t position, std::uint64_t bytes) override { file_->drop_cache(position, bytes); }
   int native_handle() const override { return -1; }
 

@@ -99,7 +99,7 @@ class MutatedFile final : public File {
     return inner_->truncate(size);
   }
   Result<std::uint64_t> size() override { return inner_->size(); }
-  Result<void> allocate(std::uint64_t size) override { return inner_->allocate(size); }
+  Result<void> allocate(std::uint64_t from, std::uint64_t to) override { return inner_->allocate(from, to); }
   void drop_cache(std::uint64_t position, std::uint64_t bytes) override { inner_->drop_cache(position, bytes); }
   int native_handle() const override { return inner_->native_handle(); }
 
