@@ -82,10 +82,12 @@ Task<Result<void>> Node::start_all() {
                                 fatal_ = std::move(why);
                                 host_.request_stop();
                               },
+                          .journal = {.memory_bytes = usable_memory_bytes()},
                           .inflating_bytes_max = std::max<std::uint64_t>(memory_budget(settings_.config) / 8, 16_MiB)};
   broker_ = std::make_unique<broker::Broker>(std::move(deps));
   if (interrupted_) broker_->interrupt_start();
   MR_CO_TRY_VOID(co_await broker_->start());
+  return_free_memory();  // recovery had all that the commit journals carry
   groups_ = std::make_unique<coordinator::GroupCoordinator>(*broker_, assignors_);
   co_await groups_->start();
   lags_ = std::make_unique<coordinator::LagWatch>(*broker_, *groups_);

@@ -71,7 +71,6 @@ Task<int> run_node(RealHost& host, Node& node, const std::string& hints_for) {
     // 5, "conflict": somebody else has the port or the directory, or the directory is another cluster's.
     co_return started.code() == Errc::in_use || started.code() == Errc::conflict ? 5 : 1;
   }
-  return_free_memory();  // recovery has an index of the commit journals: some 100 bytes for each batch in them
   log_info("app", "ready",
            {{"version", kVersion},
             {"kafka", node.kafka().front().to_string()},

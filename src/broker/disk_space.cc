@@ -23,9 +23,10 @@ bool is_low(bool was_low, std::uint64_t free, std::uint64_t reserve) {
   return was_low && free - reserve < reserve / 8;
 }
 
-std::uint64_t journal_half(std::uint64_t total, std::uint32_t shards) {
+std::uint64_t journal_half(std::uint64_t total, std::uint64_t memory, std::uint32_t shards) {
   constexpr std::uint64_t kMost = 256u << 20, kLeast = 8u << 20;
   std::uint64_t share = total / 256 / shards;
+  if (memory > 0) share = std::min(share, memory / 8 / shards);
   return std::clamp(share / kLeast * kLeast, kLeast, kMost);
 }
 

@@ -16,8 +16,9 @@ bool is_low(bool was_low, std::uint64_t free, std::uint64_t reserve);
 
 /// Half of one shard's commit journal on a disk of `total` bytes (0: unknown): 256 MiB, so that a thousand partitions
 /// that write at once are seldom synced one by one (docs/performance.md), but all journals together no more than a
-/// 128th of the disk, and at least 8 MiB.
-std::uint64_t journal_half(std::uint64_t total, std::uint32_t shards);
+/// 128th of the disk and a quarter of `memory` (0: unknown), of which a start after a crash takes about as much as they
+/// have; and at least 8 MiB.
+std::uint64_t journal_half(std::uint64_t total, std::uint64_t memory, std::uint32_t shards);
 
 /// How long nobody needs to look again: at most half a minute, and never longer than it takes to fill the room above
 /// the reserve at 2 GiB/s; at least a second.

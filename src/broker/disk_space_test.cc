@@ -18,12 +18,15 @@ TEST(DiskSpace, TheDefaultReserveLeavesSmallDisksUsable) {
 }
 
 TEST(DiskSpace, JournalsLeaveSmallDisksUsable) {
-  EXPECT_EQ(journal_half(1ull << 40, 2), 256 * kMiB);
-  EXPECT_EQ(journal_half(1ull << 40, 32), 128 * kMiB);
-  EXPECT_EQ(journal_half(32ull << 30, 2), 64 * kMiB);
-  EXPECT_EQ(journal_half(1ull << 40, 64), 64 * kMiB);
-  EXPECT_EQ(journal_half(100 * kMiB, 2), 8 * kMiB);
-  EXPECT_EQ(journal_half(0, 2), 8 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 0, 2), 256 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 0, 32), 128 * kMiB);
+  EXPECT_EQ(journal_half(32ull << 30, 0, 2), 64 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 0, 64), 64 * kMiB);
+  EXPECT_EQ(journal_half(100 * kMiB, 0, 2), 8 * kMiB);
+  EXPECT_EQ(journal_half(0, 0, 2), 8 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 8ull << 30, 2), 256 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 8ull << 30, 16), 64 * kMiB);
+  EXPECT_EQ(journal_half(1ull << 40, 100 * kMiB, 2), 8 * kMiB);
 }
 
 TEST(DiskSpace, HealsAboveWhereItGotLow) {

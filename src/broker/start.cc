@@ -191,7 +191,8 @@ Task<void> Broker::make_group_commits() {
     LogDirectory& directory = directories_[d];
     if (halves[d] != 0 || !directory.online()) continue;
     auto space = co_await offload(env, [&] { return directory.data->files().space(directory.path); });
-    halves[d] = journal_half(space.ok() ? space->total_bytes : 0, shards_.count());
+    halves[d] =
+        journal_half(space.ok() ? space->total_bytes : 0, journal_.memory_bytes / halves.size(), shards_.count());
   }
   for (std::uint32_t s = 0; s < shards_.count(); ++s) {
     co_await shards_.call(ShardId{s}, [this, s, session, &halves] {

@@ -85,10 +85,11 @@ DirectoryFacts look_at_directory(const config::BrokerSettings& settings, const s
   f.mount = mount_of(f.there);
   if (auto space = real_files().space(f.there); space.ok()) f.space = *space;
   const std::uint64_t total = f.space ? f.space->total_bytes : 0;
+  const std::uint64_t memory = usable_memory_bytes() / settings.config.log_dirs.size();
   const bool is_default = settings.of("disk.reserve.bytes").origin == config::Origin::default_value;
   f.reserve_bytes =
       broker::reserve_of(static_cast<std::uint64_t>(settings.config.disk_reserve_bytes), is_default, total);
-  f.journal_bytes = 2 * broker::journal_half(total, shards) * shards;
+  f.journal_bytes = 2 * broker::journal_half(total, memory, shards) * shards;
   if (f.exists()) {
     auto lock = lock_state(path + "/.lock");
     if (lock.ok()) f.lock = *lock;

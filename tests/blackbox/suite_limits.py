@@ -545,9 +545,14 @@ def memory_after_a_crash(ctx):
                            check=True, capture_output=True, timeout=120)
         kload("create")
         kload("produce", "--acks", -1, "--records", 1, "--size", 100, "--connections", 64, "--in-flight", 8, "--count", batches)
-        assert metric(b, 'millrace_commit_carried_batches_total{shard="0"}') > batches / 2, "little is in the journals"
+        in_journals = sum(map(os.path.getsize, glob.glob(os.path.join(b.data, "commit-journal-*"))))
+        if in_journals < 48 << 20:
+            raise Skip(f"{in_journals >> 20} MiB of journals: the disk is small")
         b.restart("kill")
-        wait_until(lambda: resident_kib(b) < 48 << 10, 20, "less than 48 MiB")  # 140 when it stays with the process
+        crashed = resident_kib(b)
+        b.restart()
+        print(f"     {crashed >> 10} MiB after kill -9, {resident_kib(b) >> 10} after a clean stop", flush=True)
+        assert crashed < resident_kib(b) + (48 << 10)  # 110 MiB more when it stays with the process
 
 
 @scenario("idle-connections")
