@@ -180,7 +180,7 @@ void JournalEvidence::adopt(Journal& journal, std::vector<Block>& blocks) {
     asserted = std::max(asserted, block.header.asserted);
   }
   std::uint64_t expected = floor;
-  for (Block& block : blocks) {
+  for (const Block& block : blocks) {
     std::uint64_t sequence = block.header.sequence;
     if (sequence < floor) continue;
     if (sequence > expected && expected <= asserted) {
@@ -194,7 +194,6 @@ void JournalEvidence::adopt(Journal& journal, std::vector<Block>& blocks) {
                  {"found_in", sources_[block.file].name}});
     }
     adopt_entries(journal, block);
-    block.entries = {};  // there may be millions in all
     expected = std::max(expected, sequence + 1);
   }
 }
