@@ -174,6 +174,8 @@ class Report(unittest.TestCase):
         order = [r["work"] for r in whole["rows"]]
         self.assertLess(order.index("burst-30p-consume"), order.index("fetch-1k-cold"))
         self.assertEqual(whole["left_out"], [{"rival": "x & y", "why": "no <reason>"}])
+        self.assertEqual(report.commits(whole), "commits 0123456789 and later")
+        self.assertEqual(report.commits(result_of(self.rows)), "commit 0123456789")
 
     def test_better_is_above_one_whatever_the_metric(self):
         self.assertEqual(page.times_better(self.row("produce-1k-unsynced", "cpu_s_per_gb")), (2, 2, 2))

@@ -2,7 +2,7 @@
 import html
 import math
 
-from comparing.report import DISK, short
+from comparing.report import DISK, commits, short
 
 WIDTH, LEFT, RIGHT, LINE = 1040, 440, 205, 22
 STYLE = """
@@ -81,7 +81,7 @@ def page(result):
     out = [f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
            f"<title>Millrace, measured {result['date']}</title><style>{STYLE}</style>",
            f"<h1>Millrace beside its rivals, {result['date']}</h1>",
-           f"<p>Written by <code>bench/compare</code>, commit {result['commit'][:10]}, {html.escape(v['millrace'])}, Apache Kafka {v['kafka']} "
+           f"<p>Written by <code>bench/compare</code>, {commits(result)}, {html.escape(v['millrace'])}, Apache Kafka {v['kafka']} "
            f"(heap of 1 GiB, warmed {result['warm_s']:g} s). {html.escape(m['cpu'])}, {m['cores']} cores, {m['memory_mb']} MB, Linux {m['kernel']}; broker on one "
            f"core, load on the other, loopback; {result['sittings']} sitting(s), {result['seconds']} s. {DISK}</p>",
            "<p>A dot is the median over pairs of adjacent slices of how many times better Millrace is than the rival (less CPU, less time, "

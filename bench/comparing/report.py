@@ -106,11 +106,17 @@ def client_table(rows):
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
+def commits(result):
+    """What was measured, the last part of it first: rows of other commits stay when a part is measured again."""
+    every = dict.fromkeys([result["commit"][:10], *(r["commit"] for r in result["rows"] if r.get("commit"))])
+    return ("commits " if len(every) > 1 else "commit ") + " and ".join(every)
+
+
 def headline(result):
     """What the README shows: the rows that matter most, and the error of the day."""
     rows = [r for r in result["rows"] if in_headline(r)]
     clients = client_table(result["rows"])
-    lines = [f"`bench/compare{' --quick' if result['quick'] else ''}` on {result['date']}, commit {result['commit'][:10]}, "
+    lines = [f"`bench/compare{' --quick' if result['quick'] else ''}` on {result['date']}, {commits(result)}, "
              f"against Apache Kafka {result['versions']['kafka']} (heap of 1 GiB, warmed {result['warm_s']:g} s, its default threads) and a "
              f"bare loop that receives, checks, appends and syncs: {result['machine']['cpu']}, {result['machine']['cores']} cores, broker "
              "on one core, load on the other, loopback. CPU is the broker's; a ratio below 1 is good there and for latencies, above "
