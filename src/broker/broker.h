@@ -24,7 +24,7 @@ namespace mr::broker {
 
 /// Of each shard's commit journal in each log directory; tests take small ones.
 struct JournalSizes {
-  std::uint64_t half_bytes = 0;              ///< 0: by the disk (disk_space.h)
+  std::uint64_t half_bytes = 0;              ///< 0: by disk and memory (disk_space.h)
   std::uint64_t block_bytes_max = 4u << 20;  ///< at most a quarter of a half
   std::uint64_t grow_bytes = 1u << 20;
   std::uint64_t memory_bytes = 0;  ///< the machine's, which bounds halves of 0 too; 0: unknown
